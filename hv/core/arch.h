@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where hv/core and the processor meet: the only header through which portable code reaches hv/x86, and all that
+ * a host build has to provide (tests/host/arch_host.c) to run hv/core, hv/sched and frame typing as a library.
+ *
+ * arch_types.h (hv/x86, or tests/host) defines struct arch_vcpu, struct arch_domain and these inlines:
+ *   struct vcpu *current_vcpu(void)      the vCPU that runs on this physical CPU, idle included
+ *   unsigned int this_cpu(void)          number of this physical CPU
+ *   ns_t now_ns(void)                    system time
+ */
+#ifndef PARANGON_ARCH_H
+#define PARANGON_ARCH_H
+
+#include "types.h"
+
+struct vcpu;
+struct domain;
+
+#include "arch_types.h"
+
+/** Pages of hypervisor memory, mapped, zeroed; NULL when there are none. order: log2 of the number of pages. */
+void *arch_alloc_pages(unsigned int order);
+void arch_free_pages(void *p, unsigned int order);
+/** Small zeroed objects from the hypervisor's heap (any size up to 1 MiB); NULL when there are none. */
+void *arch_alloc(size_t size);
+void arch_free(void *p);
+
+/** The hypervisor's address of a frame (permanent mapping of all memory), and back. */
+void *arch_map_mfn(mfn_t mfn);
+mfn_t arch_virt_to_mfn(const void *p);
+
+/**
+ * Take a frame that guest d names (PV: by gfn = mfn or pfn as the call defines), owned by d and typed writable, and
+ * keep it so (reference and type reference) until arch_put_guest_frame(). For pages that hypervisor and guest share:
+ * vcpu_info, runstate areas by address, FIFO control blocks and event arrays.
+ *
+ * @return 0 and *va its address in the hypervisor; -XEN_EINVAL if it is not such a frame, -XEN_EPERM if not d's.
+ */
+int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va);
+void arch_put_guest_frame(struct domain *d, void *va);
+
+/** Make a hypervisor page (from arch_alloc_pages) one that domain d may map, writable or not; returns its mfn. */
+mfn_t arch_share_page(struct domain *d, void *page, bool writable);
+/** Take that back; the page itself is freed when the guest has dropped its last mapping. */
+void arch_unshare_page(struct domain *d, void *page);
+
+/** Program this pcpu's timer interrupt for deadline (system time; NS_NEVER: none). */
+void arch_set_timer(ns_t deadline);
+/** Make pcpu look at its work flags soon (no-op for this pcpu, an IPI for another). */
+void arch_kick_cpu(unsigned int cpu);
+/** Ask this pcpu, or the one that v runs on, to run the scheduler before it next enters a guest. */
+void arch_raise_schedule(unsigned int cpu);
+/** Tell v that it has an event: wakes nothing, only makes it take the upcall at its next entry (a kick if it runs elsewhere). */
+void arch_event_pending(struct vcpu *v);
+
+/** The scheduler chose `next` on this pcpu while `prev` ran: swap their processor state. Called with interrupts off. */
+void arch_context_switch(struct vcpu *prev, struct vcpu *next);
+
+/** Create and destroy the processor's part of a vCPU and a domain. 0 or a negative error. */
+int arch_vcpu_create(struct vcpu *v);
+void arch_vcpu_destroy(struct vcpu *v);
+int arch_domain_create(struct domain *d);
+/** Give back a dying domain's memory, piece by piece. 0 when done, -XEN_ERESTART when there is more. */
+int arch_domain_relinquish(struct domain *d);
+void arch_domain_destroy(struct domain *d);
+
+/** The running hypercall should stop and be continued: true if an interrupt or other work waits. */
+bool arch_preempt_needed(void);
+
+/** Write characters to the physical console (serial port). */
+void arch_console_write(const char *s, size_t n);
+
+/** Power the machine off, or halt or reboot it. Never returns. */
+enum machine_end { MACHINE_POWEROFF, MACHINE_HALT, MACHINE_REBOOT };
+void arch_machine_end(enum machine_end how) __attribute__((noreturn));
+
+#endif

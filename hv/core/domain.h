@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Domains and vCPUs: what they are, how they live and die.
+ *
+ * Lifetime: domain_get()/domain_put() count references; a look-up takes one, so a domain cannot vanish under it.
+ * A domain is created with one reference (the domain list's); domain_kill() marks it dying, stops its vCPUs,
+ * closes its event channels and gives back its memory in steps (preemptible); the last put frees it.
+ * Locks: domain list lock > domain->lock > event port locks > runqueue lock (hv/README.md has the whole order).
+ */
+#ifndef PARANGON_DOMAIN_H
+#define PARANGON_DOMAIN_H
+
+#include "abi.h"
+#include "arch.h"
+#include "lib.h"
+#include "list.h"
+#include "timer.h"
+
+#define MAX_DOMAINS      1024
+#define MAX_VCPUS        32    /* per domain; the legacy shared_info array has XEN_LEGACY_MAX_VCPUS = 32 */
+#define DOMID_HV         DOMID_XEN
+#define NR_PCPUS         64
+
+struct evtchn_fifo;
+struct evtchn;
+struct sched_unit;
+
+enum vcpu_pause { /* bits of vcpu->pause_flags; any set bit keeps it off the processor */
+    VPF_BLOCKED = 1u << 0,    /* waits for an event (SCHEDOP_block) */
+    VPF_POLLING = 1u << 1,    /* SCHEDOP_poll */
+    VPF_DOWN = 1u << 2,       /* not brought up, or taken down */
+    VPF_PAUSED = 1u << 3,     /* by the toolstack or because the domain shuts down or dies */
+    VPF_IN_HV = 1u << 4,      /* a hypercall of it waits in the hypervisor and is retried on resume */
+};
+
+struct vcpu {
+    struct arch_vcpu arch;     /* first: entry code finds it at offset 0 */
+    struct domain *domain;
+    struct vcpu_info *info;    /* the guest's vcpu_info, hypervisor's mapping; never NULL */
+    u16 id;
+    bool is_idle;
+    u16 processor;             /* pcpu it runs on or is queued at */
+    u32 pause_flags;           /* enum vcpu_pause */
+
+    /* scheduling: owned by the framework (hv/sched/sched.c) and the policy */
+    struct sched_unit *unit;
+    struct vcpu_runstate_info runstate;
+    gva_t runstate_guest;      /* where the guest wants a copy; 0: nowhere */
+
+    /* timers of the guest */
+    struct timer singleshot, periodic, poll_timer;
+    ns_t periodic_period;
+
+    /* event channels */
+    u16 virq_port[24];         /* port bound to each VIRQ; 0: none */
+    struct spinlock virq_lock;
+    u16 poll_port;             /* the one port polled, or 0 for several */
+    struct evtchn_fifo_queue *fifo; /* FIFO control block and queues (evtchn_fifo.c) */
+    void *info_page;           /* mapping to give back when vcpu_info was moved; NULL: in shared_info */
+    struct list on_cpu_node;
+};
+
+enum domain_kind { DOMAIN_IDLE, DOMAIN_PV, DOMAIN_PVH, DOMAIN_HVM };
+
+struct domain {
+    struct arch_domain arch;
+    domid_t id;
+    enum domain_kind kind;
+    bool privileged;           /* the first domain: console_io, physdev, platform calls */
+    bool dying, shut_down, crashed;
+    u8 shutdown_code;          /* SHUTDOWN_* once shut_down */
+    char name[32];
+    u32 refs;
+    struct spinlock lock;
+    struct list node;          /* in the domain list, by id */
+    u16 max_vcpus;
+    struct vcpu *vcpu[MAX_VCPUS];
+    struct shared_info *shared_info; /* hypervisor's mapping */
+    u64 tot_pages, max_pages;  /* frames owned, and the most it may own */
+    u64 max_ever_pfn;
+
+    /* event channels (evtchn.c) */
+    struct evtchn **evtchn_bucket; /* buckets of ports, allocated on demand */
+    u32 max_ports;             /* most ports it may use */
+    u32 nr_valid_ports;
+    bool evtchn_fifo_on;
+    struct evtchn_fifo *fifo;
+    struct spinlock evtchn_lock;
+
+    /* grant table (grant.c) */
+    void **grant_frame;        /* shared pages */
+    u32 nr_grant_frames, max_grant_frames;
+    u8 grant_version;
+
+    /* scheduling parameters */
+    u16 weight;                /* credit: 1..65535, 256 is normal */
+    u16 cap;                   /* percent of one pcpu, 0: none */
+
+    /* console ring of an unprivileged domain (console.c) */
+    void *console_page;        /* struct xencons_interface, NULL: none */
+    u16 console_port;          /* the domain's port; remote end is the hypervisor */
+    char console_line[120];
+    u32 console_fill;
+
+    u64 warned;                /* kinds of refused request that have had their log line */
+};
+
+extern struct list domain_list;
+extern struct domain *hardware_domain; /* the privileged first domain, or NULL */
+
+/**
+ * Create a domain with its shared_info and vCPU structures, none running.
+ * @return 0 and *out, or -XEN_ENOMEM, -XEN_EINVAL (vCPUs out of 1..MAX_VCPUS), -XEN_EEXIST (id in use).
+ */
+int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus, u64 max_pages,
+                  struct domain **out);
+/** Look up by id (DOMID_SELF: the caller's) and take a reference; NULL if there is none or it is being freed. */
+struct domain *domain_get(domid_t id);
+void domain_put(struct domain *d);
+/** The guest asked for it, or broke its contract: stop all its vCPUs with a SHUTDOWN_* code. Safe from any context of d. */
+void domain_shutdown(struct domain *d, u8 code);
+/** A guest broke the rules: log its registers, crash this domain alone. The vCPU does not run again. */
+void domain_crash(struct domain *d, const char *why, ...) __printf_(2, 3) __cold_;
+/** Begin or go on destroying: 0 when all is given back, -XEN_ERESTART to be called again. */
+int domain_kill(struct domain *d);
+/** Destroy domains that have ended, when the pcpu has nothing better to do; power off after the last. From idle. */
+void domain_reap(void);
+
+/** Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and wake it if it was the last. */
+void vcpu_pause(struct vcpu *v, u32 flag);
+void vcpu_unpause(struct vcpu *v, u32 flag);
+
+/**
+ * One line in the log, the first time that a domain makes this kind of wrong request; always a trace event.
+ * kind: 0..63, see enum refusal in refuse.h. Returns err, so that a caller can write `return refuse(...)`.
+ */
+long refuse(struct domain *d, unsigned int op, unsigned int subop, long err);
+
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+    return v->pause_flags == 0;
+}
+
+#endif

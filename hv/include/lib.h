@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every file of the hypervisor may use: memory and string functions, the log, assertions, bit operations,
+ * spin locks. The freestanding build gets them from hv/core/lib.c and hv/x86; the host library from the C library.
+ */
+#ifndef PARANGON_LIB_H
+#define PARANGON_LIB_H
+
+#include "types.h"
+
+#ifdef PARANGON_HOST
+#include <stdio.h>
+#include <string.h>
+#else
+void *memcpy(void *dst, const void *src, size_t n);
+void *memmove(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+size_t strnlen(const char *s, size_t max);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t n);
+char *strchr(const char *s, int c);
+char *strstr(const char *s, const char *what);
+int snprintf(char *buf, size_t size, const char *fmt, ...) __printf_(3, 4);
+int vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list ap);
+#endif
+
+/** Parse an unsigned number (decimal, or hexadecimal after 0x); *end is set behind it. No number: 0, *end == s. */
+u64 parse_u64(const char *s, const char **end);
+/** The same followed by an optional K, M or G (powers of 1,024); without a suffix the number counts `unit` bytes. */
+u64 parse_size(const char *s, u64 unit, const char **end);
+
+/**
+ * Write one message to the hypervisor's log (serial console and log ring). printf formats: %d %u %x %lx %llx %p %s %c
+ * with width, zero fill and precision of strings. May be called in any state.
+ */
+void printk(const char *fmt, ...) __printf_(1, 2);
+
+/** Stop the machine with a message, registers and a symbolized stack. Never returns. */
+void panic(const char *fmt, ...) __printf_(1, 2) __attribute__((noreturn, cold));
+
+/** A precondition, checked in debug builds; each has a stable name that tests and logs can refer to. */
+#ifndef NDEBUG
+#define ASSERT_NAMED(name, cond)                                                                   \
+    do {                                                                                           \
+        if (unlikely(!(cond)))                                                                     \
+            panic("assertion %s failed: %s at %s:%d", name, #cond, __FILE__, __LINE__);            \
+    } while (0)
+#else
+#define ASSERT_NAMED(name, cond) ((void)sizeof(cond))
+#endif
+#define ASSERT(cond) ASSERT_NAMED(__func__, cond)
+/** A state that the code above makes impossible, checked in every build. */
+#define BUG_ON(cond)                                                                               \
+    do {                                                                                           \
+        if (unlikely(cond))                                                                        \
+            panic("impossible: %s at %s:%d", #cond, __FILE__, __LINE__);                           \
+    } while (0)
+
+/* Bits in arrays of 64-bit words; the atomic forms are locked on x86. */
+static inline bool test_bit(unsigned int n, const volatile void *p)
+{
+    return (((const volatile u64 *)p)[n / 64] >> (n % 64)) & 1;
+}
+static inline bool test_and_set_bit(unsigned int n, volatile void *p)
+{
+    u64 bit = 1ull << (n % 64);
+    return __atomic_fetch_or(&((volatile u64 *)p)[n / 64], bit, __ATOMIC_SEQ_CST) & bit;
+}
+static inline bool test_and_clear_bit(unsigned int n, volatile void *p)
+{
+    u64 bit = 1ull << (n % 64);
+    return __atomic_fetch_and(&((volatile u64 *)p)[n / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+static inline void set_bit(unsigned int n, volatile void *p)
+{
+    (void)test_and_set_bit(n, p);
+}
+static inline void clear_bit(unsigned int n, volatile void *p)
+{
+    (void)test_and_clear_bit(n, p);
+}
+
+/**
+ * Spin lock. Interrupts are off wherever the hypervisor takes one (it runs with interrupts off but in the idle
+ * loop and at preemption points), so there is no irq-saving form. Debug builds keep the owner's rank and assert
+ * the lock order of hv/README.md.
+ */
+struct spinlock {
+    u32 taken;
+};
+
+static inline void spin_lock(struct spinlock *l)
+{
+    while (unlikely(__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE)))
+        __builtin_ia32_pause();
+}
+static inline void spin_unlock(struct spinlock *l)
+{
+    __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
+}
+
+#endif
