@@ -5,6 +5,10 @@
  *
  * Units: instructions, REP folded (consecutive iterations of one REP instruction are one); events as counters.def.
  * user + kernel + hypervisor is every instruction retired between the marks on all vCPUs. Idle executes none.
+ * user + kernel + hypervisor + counter[rep_iter] is what QEMU's -icount charges.
+ *
+ * Guest kernel text is any address from 0xffffffff80000000; a guest that never runs there begins its BOOT interval
+ * at its first mark. The DOM mark is recognised and changes nothing, so that all platforms share one boundary.
  */
 #ifndef PARANGON_INTERVAL_H
 #define PARANGON_INTERVAL_H
@@ -22,15 +26,18 @@ enum counter_id {
 #define INTERVAL_VERSION 1u
 
 struct interval_file_head {
-    uint64_t magic;       /* INTERVAL_MAGIC */
-    uint32_t version;     /* INTERVAL_VERSION */
-    uint32_t nr_counters; /* COUNTER_NR of the writer */
+    uint64_t magic;        /* INTERVAL_MAGIC */
+    uint32_t version;      /* INTERVAL_VERSION */
+    uint32_t nr_counters;  /* COUNTER_NR of the writer */
+    uint64_t valid;        /* bit i: counter i was measured; where clear, its zero means "not measured" */
+    uint32_t nr_intervals; /* records that follow; a shorter file is a broken one */
+    uint32_t nr_inexact;   /* early ends of a translation block that the writer could not explain: 0 = counts exact */
 };
 
 enum interval_kind {
     INTERVAL_MEASURED = 0, /* between BEGIN and END */
-    INTERVAL_PRE_DOMAIN,   /* from reset to the DOM mark (firmware excluded from user/kernel: all below it is hypervisor) */
-    INTERVAL_BOOT,         /* from the DOM mark, or from the guest kernel's first instruction, to the INIT mark */
+    INTERVAL_PRE_DOMAIN,   /* from reset to the first instruction of guest kernel text; all of it is hypervisor */
+    INTERVAL_BOOT,         /* from there to the INIT mark */
 };
 
 struct interval {
