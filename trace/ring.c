@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The producer's side of the trace region off the fast path: laying it out, attaching rings, going from one sub-buffer to the next.
+ *
+ * Freestanding (linked into the hypervisor and into host programs). Takes no lock: init runs once before the rest, each ring
+ * belongs to one processor. Reads nothing from the region but what trace_region_init() wrote there during boot.
+ */
+#include "trace/ring.h"
+
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
+    return (value + to - 1) / to * to;
+}
+
+static void copy(uint8_t *to, const void *from, uint64_t size)
+{
+    const uint8_t *bytes = from;
+
+    for (uint64_t i = 0; i < size; i++)
+        to[i] = bytes[i];
+}
+
+static struct trace_ring_head *ring_heads(void *region)
+{
+    struct trace_region_head *head = region;
+
+    return (struct trace_ring_head *)((uint8_t *)region + head->rings_offset);
+}
+
+int trace_region_init(void *region, uint64_t size, const struct trace_config *config)
+{
+    const uint32_t sub_size = config->sub_size ? config->sub_size : TRACE_SUB_SIZE;
+    const uint32_t cpus = config->nr_cpus;
+    const uint64_t rings_offset = round_up(sizeof(struct trace_region_head), 64);
+    const uint64_t desc_offset = rings_offset + 2ull * cpus * sizeof(struct trace_ring_head);
+    const uint64_t first = round_up(desc_offset + trace_descriptor_size + 1, TRACE_PAGE);
+    const uint64_t nmi_total = (uint64_t)cpus * sub_size;
+    struct trace_region_head *head = region;
+    struct trace_ring_head *rings;
+    uint64_t ring_size, offset = first;
+
+    if (!cpus || 2ull * cpus > TRACE_MAX_RINGS || sub_size < TRACE_PAGE ||
+        (sub_size & (sub_size - 1)) || size < first + nmi_total)
+        return -1;
+    ring_size = (size - first - nmi_total) / cpus / sub_size * sub_size;
+    if (ring_size < 2ull * sub_size)
+        return -1;
+
+    *head = (struct trace_region_head){
+        .version_major = TRACE_VERSION_MAJOR,
+        .version_minor = TRACE_VERSION_MINOR,
+        .state = TRACE_STATE_LIVE,
+        .region_size = size,
+        .desc_offset = desc_offset,
+        .desc_size = trace_descriptor_size,
+        .rings_offset = rings_offset,
+        .nr_rings = 2 * cpus,
+        .nr_cpus = cpus,
+        .tsc_hz = config->tsc_hz,
+        .tsc_source = config->tsc_source,
+        .clock_mode = config->clock_mode,
+        .classes = config->classes,
+        .mask = config->mask,
+    };
+    head->build_id_size = config->build_id_size < TRACE_BUILD_ID_MAX ? config->build_id_size
+                                                                     : TRACE_BUILD_ID_MAX;
+    copy(head->build_id, config->build_id, head->build_id_size);
+    copy((uint8_t *)region + desc_offset, trace_descriptor, trace_descriptor_size + 1);
+
+    rings = ring_heads(region);
+    for (uint32_t i = 0; i < 2 * cpus; i++) {
+        const uint32_t kind = i < cpus ? TRACE_RING_NORMAL : TRACE_RING_NMI;
+
+        rings[i] = (struct trace_ring_head){
+            .cpu = i % cpus,
+            .kind = kind,
+            .mode = config->mode,
+            .sub_size = sub_size,
+            .offset = offset,
+            .size = kind == TRACE_RING_NORMAL ? ring_size : sub_size,
+        };
+        offset += rings[i].size;
+    }
+    __asm__ volatile("" ::: "memory");
+    head->magic = TRACE_MAGIC;
+    return 0;
+}
+
+/* Start the sub-buffer at ring->pos, which is where one begins. */
+static void open_sub_buffer(struct trace_ring *ring)
+{
+    struct trace_sub_head *sub = (struct trace_sub_head *)(ring->base + ring->pos);
+
+    *sub = (struct trace_sub_head){ .seq = ring->pos / ring->sub_size, .lost = ring->lost };
+    ring->limit = ring->pos + ring->sub_size;
+    ring->pos += sizeof(*sub);
+    __asm__ volatile("" ::: "memory");
+    ring->shared->head = ring->pos;
+}
+
+int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint32_t kind,
+                      uint32_t mask)
+{
+    const struct trace_region_head *head = region;
+    struct trace_ring_head *shared;
+
+    if (cpu >= head->nr_cpus || kind > TRACE_RING_NMI)
+        return -1;
+    shared = &ring_heads(region)[kind == TRACE_RING_NORMAL ? cpu : head->nr_cpus + cpu];
+    *ring = (struct trace_ring){
+        .base = (uint8_t *)region + shared->offset,
+        .shared = shared,
+        .size = shared->size,
+        .sub_size = shared->sub_size,
+        .mode = shared->mode,
+    };
+    open_sub_buffer(ring);
+    __asm__ volatile("" ::: "memory");
+    ring->mask = mask;
+    return 0;
+}
+
+void trace_region_finish(void *region)
+{
+    ((struct trace_region_head *)region)->state = TRACE_STATE_FINISHED;
+}
+
+__attribute__((cold, noinline)) int trace_ring_next(struct trace_ring *ring, uint64_t size)
+{
+    uint64_t start = (ring->pos - 1) / ring->sub_size * ring->sub_size;
+    struct trace_sub_head *sub;
+
+    if (ring->full || size > ring->sub_size - sizeof(*sub)) {
+        ring->shared->lost = ++ring->lost;
+        return 0;
+    }
+    sub = (struct trace_sub_head *)(ring->base + start);
+    sub->used = ring->pos - start;
+    start += ring->sub_size;
+    if (start % ring->size == 0) {
+        if (ring->mode == TRACE_RECORD) {
+            ring->full = 1;
+            ring->limit = 0;
+            ring->shared->lost = ++ring->lost;
+            return 0;
+        }
+        ring->base -= ring->size;
+    }
+    ring->pos = start;
+    open_sub_buffer(ring);
+    return 1;
+}
