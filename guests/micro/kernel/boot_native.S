@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entry by multiboot 1 (`qemu -kernel`): 32-bit protected mode, no paging, eax = magic, ebx = information.
+ *
+ * The header carries load addresses (flag 16), so that a 64-bit ELF is accepted; the linker script keeps the
+ * image flat for it. Maps the first GiB with 2 MiB pages, both at 0 and at the image's virtual base, turns on
+ * long mode and goes to native_main(). Physical addresses are offsets within this section from 1 MiB.
+ */
+    .set LOAD_PADDR, 0x100000
+    .macro PHYS_LONG sym
+    .long \sym - boot_base + LOAD_PADDR
+    .endm
+
+    .section .boot, "awx"
+    .balign 4096
+boot_base:
+    .balign 8
+mb_header:
+    .long 0x1badb002, 0x00010003, -(0x1badb002 + 0x00010003)
+    PHYS_LONG mb_header
+    .long LOAD_PADDR
+    .long load_end_paddr
+    .long bss_end_paddr
+    PHYS_LONG native_start
+
+    .balign 8
+boot_gdt:
+    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+boot_gdtr:
+    .short 23
+    PHYS_LONG boot_gdt
+
+    .code32
+native_start:
+    cld
+    mov %eax, %edi
+    mov %ebx, %esi
+    mov $(boot_l2 - boot_base + LOAD_PADDR), %ecx
+    xor %edx, %edx
+1:  mov %edx, %eax
+    shl $21, %eax
+    or $0x83, %eax
+    mov %eax, (%ecx, %edx, 8)
+    inc %edx
+    cmp $512, %edx
+    jne 1b
+    mov $(boot_l4 - boot_base + LOAD_PADDR), %eax
+    mov %eax, %cr3
+    mov %cr4, %eax
+    or $0xa0, %eax              /* PAE, PGE */
+    mov %eax, %cr4
+    mov $0xc0000080, %ecx       /* EFER: LME, NXE, SCE */
+    rdmsr
+    or $0x901, %eax
+    wrmsr
+    mov %cr0, %eax
+    or $0x80010000, %eax        /* PG, WP */
+    mov %eax, %cr0
+    lgdt boot_gdtr - boot_base + LOAD_PADDR
+    ljmp $8, $(1f - boot_base + LOAD_PADDR)
+
+    .code64
+1:  mov $16, %eax
+    mov %eax, %ss
+    mov %eax, %ds
+    mov %eax, %es
+    movabs $native_high, %rax
+    jmp *%rax
+
+    .balign 4096
+boot_l4:
+    .quad boot_l3 - boot_base + LOAD_PADDR + 7
+    .fill 510, 8, 0
+    .quad boot_l3 - boot_base + LOAD_PADDR + 7
+boot_l3:
+    .quad boot_l2 - boot_base + LOAD_PADDR + 7
+    .fill 509, 8, 0
+    .quad boot_l2 - boot_base + LOAD_PADDR + 7
+    .quad 0
+boot_l2:
+    .fill 512, 8, 0
+
+    .text
+native_high:
+    xor %ebp, %ebp
+    mov $boot_stack_top, %rsp
+    call native_main
+    ud2

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command line, the run of tests and costs, and their lines on the console.
+ *
+ * Arguments, anywhere on the line, separated by spaces:
+ *   tests=all|none|P,P...   tests whose names start with one of the prefixes (default all)
+ *   costs=0|1|P,P...        cost runs, all or by prefix (default 0)
+ *   end=poweroff|reboot     how to leave (default poweroff; Xen halts the machine on that, so its runs reboot)
+ * A test that ends the domain runs only when one of P is its whole name.
+ */
+#include "micro.h"
+#include "../../../bench/mark.h"
+
+extern const struct micro_test micro_tests_start[], micro_tests_end[];
+extern const struct micro_cost micro_costs_start[], micro_costs_end[];
+
+static struct {
+    bool failed, skipped;
+    unsigned used;
+    char detail[256];
+} result;
+
+static unsigned passed, failed, skipped;
+
+bool test_failed(void)
+{
+    return result.failed;
+}
+
+/* Add to the detail behind the result, separated from what is there; what does not fit is dropped. */
+static void detail(const char *fmt, va_list ap)
+{
+    if (result.used)
+        result.used += (unsigned)format(result.detail + result.used, sizeof(result.detail) - result.used,
+                                        "; ");
+    result.used +=
+        (unsigned)vformat(result.detail + result.used, sizeof(result.detail) - result.used, fmt, ap);
+}
+
+void test_note(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    detail(fmt, ap);
+    va_end(ap);
+}
+
+void test_fail(const char *file, int line, const char *fmt, ...)
+{
+    va_list ap;
+
+    test_note("%s:%d", file, line);
+    va_start(ap, fmt);
+    detail(fmt, ap);
+    va_end(ap);
+    result.failed = true;
+}
+
+void test_skip(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    detail(fmt, ap);
+    va_end(ap);
+    result.skipped = true;
+}
+
+/* Value of key (with its '=') on the line: up to the next space, into buf. False when it is not there. */
+static bool argument(const char *cmdline, const char *key, char *buf, size_t size)
+{
+    for (const char *p = cmdline; *p; p++) {
+        size_t n = 0;
+
+        if ((p != cmdline && p[-1] != ' ') || !str_starts(p, key))
+            continue;
+        for (p += strlen(key); *p && *p != ' ' && n + 1 < size; p++)
+            buf[n++] = *p;
+        buf[n] = 0;
+        return true;
+    }
+    return false;
+}
+
+/* Whether name is in the comma-separated list: by prefix, or in full only. "all" and "1" select by prefix. */
+static bool selected(const char *list, const char *name, bool in_full)
+{
+    while (*list) {
+        size_t n = 0;
+
+        while (list[n] && list[n] != ',')
+            n++;
+        if (!in_full && ((n == 3 && str_starts(list, "all")) || (n == 1 && *list == '1')))
+            return true;
+        if (n <= strlen(name) && memcmp(name, list, n) == 0 && n && (!in_full || !name[n]))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+static void run_test(const struct micro_test *t)
+{
+    const char *word = "pass";
+
+    memset(&result, 0, sizeof(result));
+    if (!(t->platforms & (int)platform))
+        test_skip("not for this platform");
+    else if (t->crash)
+        print("MICRO crash %s: the domain must end here\n", t->name);
+    if (!result.skipped)
+        t->run();
+    if (t->crash && !result.skipped)
+        test_fail("main.c", __LINE__, "the domain survived");
+    if (result.failed) {
+        word = "fail";
+        failed++;
+    } else if (result.skipped) {
+        word = "skip";
+        skipped++;
+    } else {
+        passed++;
+    }
+    print("MICRO test %s %s%s%s\n", t->name, word, result.used ? " " : "", result.detail);
+}
+
+/* Once unmeasured to settle caches of all kinds, then one interval between marks. */
+static void run_cost(const struct micro_cost *c)
+{
+    memset(&result, 0, sizeof(result));
+    if (!(c->platforms & (int)platform))
+        return;
+    if (c->setup && !c->setup()) {
+        print("MICRO cost %s unavailable %s\n", c->name, result.detail);
+        return;
+    }
+    c->run(c->ops);
+    MARK_BEGIN();
+    c->run(c->ops);
+    MARK_END();
+    print("MICRO cost %s %u\n", c->name, c->ops);
+    if (c->teardown)
+        c->teardown();
+}
+
+void micro_main(const char *cmdline)
+{
+    static char tests[512] = "all", costs[256] = "0", end[16] = "";
+
+    argument(cmdline, "tests=", tests, sizeof(tests));
+    argument(cmdline, "costs=", costs, sizeof(costs));
+    argument(cmdline, "end=", end, sizeof(end));
+    end_by_reboot = str_starts(end, "reboot");
+    print("MICRO boot %s tests=%s costs=%s\n", platform == PLATFORM_PV ? "pv" : "native", tests, costs);
+    MARK_INIT();
+    for (const struct micro_test *t = micro_tests_start; t < micro_tests_end; t++) {
+        if (selected(tests, t->name, t->crash))
+            run_test(t);
+    }
+    for (const struct micro_cost *c = micro_costs_start; c < micro_costs_end; c++) {
+        if (selected(costs, c->name, false))
+            run_cost(c);
+    }
+    print("MICRO done pass=%u fail=%u skip=%u\n", passed, failed, skipped);
+    platform_poweroff();
+}
