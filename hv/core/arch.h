@@ -67,6 +67,27 @@ void arch_domain_destroy(struct domain *d);
 /** The running hypercall should stop and be continued: true if an interrupt or other work waits. */
 bool arch_preempt_needed(void);
 
+/**
+ * Make the current vCPU issue hypercall op again with these arguments: its instruction pointer goes back over the hypercall
+ * instruction, its registers get op and args. @return the value that the hypercall's function returns to the dispatcher.
+ */
+long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args);
+/** XENVER_get_features: the bits of a 32-bit submap (0..XENFEAT_NR_SUBMAPS-1) for domain d. */
+u32 arch_features(const struct domain *d, unsigned int submap);
+/** Log the registers and the top of the stack of a vCPU (domain_crash). */
+void arch_dump_guest(const struct vcpu *v);
+/**
+ * VCPUOP_initialise: load a vCPU that is down and not initialised from the guest's vcpu_guest_context.
+ * @return 0, -XEN_EFAULT, -XEN_EINVAL (state that a guest may not have), -XEN_ENOMEM
+ */
+int arch_vcpu_initialise(struct vcpu *v, gva_t context);
+/** PHYSDEVOP_set_iopl for the current vCPU, iopl 0..3: virtual, the processor's own stays 0. */
+void arch_set_iopl(struct vcpu *v, unsigned int iopl);
+/** guest_copy_to() in the current vCPU's kernel address space even where its user one is loaded. Returns bytes not copied. */
+size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n);
+
+/** Characters from the physical console, at most n, without waiting; returns how many. */
+size_t arch_console_read(char *buf, size_t n);
 /** Write characters to the physical console (serial port). */
 void arch_console_write(const char *s, size_t n);
 

@@ -39,6 +39,7 @@ struct vcpu {
     struct vcpu_info *info;    /* the guest's vcpu_info, hypervisor's mapping; never NULL */
     u16 id;
     bool is_idle;
+    bool initialised;          /* has registers to start with (VCPUOP_initialise, or the domain builder) */
     u16 processor;             /* pcpu it runs on or is queued at */
     u32 pause_flags;           /* enum vcpu_pause */
 
@@ -52,12 +53,16 @@ struct vcpu {
     ns_t periodic_period;
 
     /* event channels */
-    u16 virq_port[24];         /* port bound to each VIRQ; 0: none */
+    u32 virq_port[NR_VIRQS];   /* port bound to each VIRQ; 0: none */
     struct spinlock virq_lock;
-    u16 poll_port;             /* the one port polled, or 0 for several */
+    u32 poll_port;             /* the one port polled, or 0 for several */
     struct evtchn_fifo_queue *fifo; /* FIFO control block and queues (evtchn_fifo.c) */
     void *info_page;           /* mapping to give back when vcpu_info was moved; NULL: in shared_info */
     struct list on_cpu_node;
+
+    /* the multicall it is in (multicall.c) */
+    struct multicall_entry *multicall; /* copy of the entry being executed; NULL outside */
+    bool multicall_continued;  /* that entry stopped half way, its arguments are changed */
 };
 
 enum domain_kind { DOMAIN_IDLE, DOMAIN_PV, DOMAIN_PVH, DOMAIN_HVM };
@@ -82,7 +87,12 @@ struct domain {
     /* event channels (evtchn.c) */
     struct evtchn **evtchn_bucket; /* buckets of ports, allocated on demand */
     u32 max_ports;             /* most ports it may use */
-    u32 nr_valid_ports;
+    u32 nr_valid_ports;        /* ports 0..n-1 have a record (their bucket exists) */
+    u32 evtchn_hint;           /* no port below is free */
+    u32 evtchn_close_next;     /* where a preempted reset or destroy goes on */
+    u32 poll_mask;             /* vCPUs in SCHEDOP_poll */
+    u32 *pirq_port;            /* privileged: port bound to each pirq; NULL: none may be bound */
+    void *pirq_eoi;            /* bitmap page of PHYSDEVOP_pirq_eoi_gmfn_v2 */
     bool evtchn_fifo_on;
     struct evtchn_fifo *fifo;
     struct spinlock evtchn_lock;
@@ -98,15 +108,19 @@ struct domain {
 
     /* console ring of an unprivileged domain (console.c) */
     void *console_page;        /* struct xencons_interface, NULL: none */
-    u16 console_port;          /* the domain's port; remote end is the hypervisor */
-    char console_line[120];
+    u32 console_port;          /* the domain's port; remote end is the hypervisor */
+    u32 console_cons;          /* what has been read of out[]; the guest's copy is not trusted */
     u32 console_fill;
+    char console_line[2048];
 
-    u64 warned;                /* kinds of refused request that have had their log line */
+    u64 vm_assist;             /* VMASST_TYPE_* bits that it has enabled */
+    u32 kill_step;             /* how far domain_kill() has come */
+    u64 warned[16];            /* one bit per hypercall and sub-operation (0..15) that has had its log line */
 };
 
 extern struct list domain_list;
 extern struct domain *hardware_domain; /* the privileged first domain, or NULL */
+extern bool machine_noreboot;          /* option "noreboot": halt where the machine would power off or reboot */
 
 /**
  * Create a domain with its shared_info and vCPU structures, none running.
@@ -129,10 +143,18 @@ void domain_reap(void);
 /** Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and wake it if it was the last. */
 void vcpu_pause(struct vcpu *v, u32 flag);
 void vcpu_unpause(struct vcpu *v, u32 flag);
+/** An event for v, or its time limit: end SCHEDOP_block and SCHEDOP_poll. Nothing happens if it is in neither. */
+void vcpu_unblock(struct vcpu *v);
+/** Copy v's runstate to where its guest wants it; v is current. Nothing happens without a registered area. */
+void runstate_copy_out(struct vcpu *v);
+/** The wall clock at system time 0, ns since 1970; tells every domain. */
+void wallclock_set(u64 boot_ns);
+/** Write the wall clock into d's shared_info. */
+void wallclock_publish(struct domain *d);
 
 /**
- * One line in the log, the first time that a domain makes this kind of wrong request; always a trace event.
- * kind: 0..63, see enum refusal in refuse.h. Returns err, so that a caller can write `return refuse(...)`.
+ * One line in the log, the first time that a domain makes this kind of wrong request (hypercall and sub-operation); always
+ * a trace event. Returns err, so that a caller can write `return refuse(...)`. For the current vCPU's domain.
  */
 long refuse(struct domain *d, unsigned int op, unsigned int subop, long err);
 
