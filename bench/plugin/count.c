@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The counting plugin of QEMU TCG: instructions by class and events, between the marks of the guest.
+ *
+ * How it counts. QEMU runs code in translation blocks. A block adds its length to its class when its *last*
+ * instruction begins, and says through `cur` what the vCPU does: OPEN | id from the block's first instruction on, the
+ * plain id from its last instruction on. A block that starts while `cur` is OPEN was preceded by one that ended early:
+ *   * it starts inside that block: QEMU left it for a device access or for code that changed itself, and resumes;
+ *   * it starts at a gate's target (idt.h): a fault, and the frame on the stack tells at which instruction.
+ * What the early block did execute is added then. A gate's target is also where it is seen that the last instruction
+ * of a block did not retire, and it is taken off again. So counts are those of instructions retired, exactly, at a
+ * cost of four inline operations per block and no callback but for rare events.
+ *
+ * REP. Under -icount every iteration is a run of a block of its own. A block that consists of one REP instruction
+ * counts an iteration, and only when `cur` is not that REP already does it count an instruction. One that is
+ * interrupted counts when it finally ends.
+ *
+ * Classes follow from addresses (plugin/README.md); ids of guest blocks are marked with GUEST, so that one comparison
+ * at the start of a hypervisor block finds both an early end and an entry from guest code.
+ *
+ * Changes nothing in the guest: it reads, at gate targets, RSP and the frame, by debug accesses without side effects.
+ * Does not: follow guests of SVM or VMX (their exits have no frame); count exactly on several vCPUs without icount.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../mark.h"
+#include "block.h"
+#include "idt.h"
+#include "insn.h"
+#include "intervals.h"
+#include "qemu_api.h"
+#include "record.h"
+
+#define USER_END      0x0000800000000000ull
+#define HV_START      0xffff800000000000ull
+#define HV_END        0xffff880000000000ull
+#define KERNEL_TEXT   0xffffffff80000000ull
+#define SUPERVISOR    0x8000000000000000ull
+
+#define ID_MASK 0xffffffffull
+#define GUEST   (1ull << 40)
+#define OPEN    (1ull << 41)
+
+#define VCPUS_MAX 64
+
+QEMU_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
+
+/* A vCPU's running numbers, written by inline operations. */
+struct score {
+    uint64_t cur;                 /* 0, or block id | GUEST | OPEN */
+    uint64_t recording;           /* 1 while the path is recorded */
+    uint64_t class[CLASS_NR];
+    uint64_t counter[COUNTER_NR]; /* rep_bytes is kept doubled: CMPS reads each element twice */
+};
+
+#define FIELD(member) ((struct qemu_u64){ scoreboard, offsetof(struct score, member) })
+#define COUNTER_FIELD(id)                                                                          \
+    ((struct qemu_u64){ scoreboard, offsetof(struct score, counter) + (id) * sizeof(uint64_t) })
+#define CLASS_FIELD(c)                                                                             \
+    ((struct qemu_u64){ scoreboard, offsetof(struct score, class) + (c) * sizeof(uint64_t) })
+
+struct mark_site {
+    const struct block *block;
+    int index;
+    uint8_t kind;
+};
+
+static struct qemu_plugin_scoreboard *scoreboard;
+static struct qemu_plugin_register *rsp[VCPUS_MAX];
+static struct glib_bytes *scratch;
+static bool hypervisor_present, guest_started;
+static const char *out_file, *path_file;
+static uint32_t nr_inexact;
+
+static enum code_class class_of(uint64_t vaddr)
+{
+    if (vaddr < USER_END)
+        return CLASS_USER;
+    if (hypervisor_present && vaddr >= HV_START && vaddr < HV_END)
+        return CLASS_HYPERVISOR;
+    return CLASS_KERNEL;
+}
+
+static uint64_t cur_of(const struct block *b)
+{
+    return b->id | (b->class == CLASS_HYPERVISOR ? 0 : GUEST);
+}
+
+static struct totals totals_now(void)
+{
+    struct totals t = { 0 };
+
+    for (int v = 0; v < qemu_plugin_num_vcpus(); v++) {
+        const struct score *s = qemu_plugin_scoreboard_find(scoreboard, v);
+
+        for (int c = 0; c < CLASS_NR; c++)
+            t.class[c] += s->class[c];
+        for (int i = 0; i < COUNTER_NR; i++)
+            t.counter[i] += s->counter[i];
+    }
+    t.counter[COUNTER_rep_bytes] /= 2;
+    return t;
+}
+
+/* The address that an exception or interrupt frame returns to; the frame is at RSP, behind an error code or not. */
+static bool frame_rip(unsigned vcpu, int vector, uint64_t *rip)
+{
+    uint64_t sp;
+
+    g_byte_array_set_size(scratch, 0);
+    if (!rsp[vcpu] || qemu_plugin_read_register(rsp[vcpu], scratch) != sizeof(sp))
+        return false;
+    memcpy(&sp, scratch->data, sizeof(sp));
+    if (idt_has_error_code(vector))
+        sp += 8;
+    if (!qemu_plugin_read_memory_vaddr(sp, scratch, sizeof(*rip)))
+        return false;
+    memcpy(rip, scratch->data, sizeof(*rip));
+    return true;
+}
+
+static void uncount_event(struct score *s, const struct block *b, int index)
+{
+    if (block_event(b, index) != INSN_NO_EVENT)
+        s->counter[block_event(b, index)]--;
+}
+
+/* The last instruction of b did not retire: taken off, to be counted when it is executed again. */
+static void uncount_last(struct score *s, const struct block *b, bool interrupt)
+{
+    s->class[b->class]--;
+    path_cut_last();
+    if (b->last_flags & INSN_REP) {
+        if (interrupt) /* the iterations done stay, and one of them was counted as the instruction */
+            s->counter[COUNTER_rep_iter]++;
+    } else {
+        uncount_event(s, b, b->nr - 1);
+    }
+}
+
+/* Settle what block `from` executed before vector was delivered with a frame that returns to rip. */
+static void settle_at_gate(struct score *s, const struct block *from, bool open, uint64_t rip,
+                           bool interrupt)
+{
+    int index = block_index(from, rip);
+
+    if (open) {
+        if (index < 0 || index >= from->nr) {
+            nr_inexact++;
+            return;
+        }
+        s->class[from->class] += index;
+        path_cut(index);
+        if (!interrupt)
+            uncount_event(s, from, index);
+    } else if (index == from->nr - 1 && (interrupt ? from->last_flags & INSN_REP
+                                                   : !(from->last_flags & INSN_BRANCH))) {
+        uncount_last(s, from, interrupt);
+    }
+}
+
+/* A block that starts at a gate's target: delivery, unless the code before simply runs or jumps there. */
+static void on_gate(unsigned vcpu, void *data)
+{
+    struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
+    const struct block *b = data, *from = s->cur ? block_get(s->cur & ID_MASK) : NULL;
+    bool open = s->cur & OPEN, interrupt;
+    int vector = idt_vector(b->vaddr);
+    uint64_t rip;
+
+    if (!from || vector < 0)
+        return;
+    if (!open && (block_end(from) == b->vaddr || from->target == b->vaddr))
+        return;
+    interrupt = vector >= IDT_NR_FAULTS || vector == IDT_VECTOR_NMI;
+    if (!frame_rip(vcpu, vector, &rip)) {
+        nr_inexact++;
+        return;
+    }
+
+    settle_at_gate(s, from, open, rip, interrupt || vector == IDT_VECTOR_DB);
+    if (open || !(from->last_flags & INSN_SOFT) || rip != block_end(from))
+        s->counter[interrupt ? COUNTER_irq : COUNTER_exception]++;
+    path_vector(vector);
+    if (b->class == CLASS_HYPERVISOR && class_of(rip) != CLASS_HYPERVISOR) {
+        s->counter[COUNTER_hv_entry]++;
+        entries_add(b->vaddr, vector, s->class[CLASS_HYPERVISOR]);
+    }
+    s->cur = cur_of(b); /* an entry by gate is not an entry by instruction too */
+}
+
+/* The block before ended early, and this one is no gate's target. */
+static void settle_at_resume(unsigned vcpu, struct score *s, const struct block *b)
+{
+    const struct block *from = block_get(s->cur & ID_MASK);
+    int index = block_index(from, b->vaddr);
+
+    if (index < 0 || index >= from->nr) {
+        idt_refresh();
+        if (idt_vector(b->vaddr) >= 0) {
+            on_gate(vcpu, (void *)b);
+            return;
+        }
+        nr_inexact++;
+    } else {
+        s->class[from->class] += index;
+        path_cut(index);
+    }
+    s->cur = cur_of(from);
+}
+
+/* A guest block starts while `cur` is OPEN. */
+static void on_resume(unsigned vcpu, void *data)
+{
+    settle_at_resume(vcpu, qemu_plugin_scoreboard_find(scoreboard, vcpu), data);
+}
+
+/* A hypervisor block starts while `cur` is OPEN or a guest's. */
+static void on_enter(unsigned vcpu, void *data)
+{
+    struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
+    const struct block *b = data, *from;
+
+    if (s->cur & OPEN)
+        settle_at_resume(vcpu, s, b);
+    if (!(s->cur & GUEST))
+        return;
+    from = block_get(s->cur & ID_MASK);
+    s->counter[COUNTER_hv_entry]++;
+    entries_add(b->vaddr,
+                block_event(from, from->nr - 1) == COUNTER_syscall ? ENTRY_SYSCALL : ENTRY_OTHER,
+                s->class[CLASS_HYPERVISOR]);
+}
+
+/* A block of one REP instruction starts, and the instruction before was not that REP. */
+static void on_rep(unsigned vcpu, void *data)
+{
+    struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
+    const struct block *b = data;
+
+    if (b->class == CLASS_HYPERVISOR)
+        on_enter(vcpu, data);
+    else if (s->cur & OPEN)
+        settle_at_resume(vcpu, s, b);
+    s->cur = cur_of(b);
+    s->class[b->class]++;
+    s->counter[COUNTER_rep_iter]--; /* counted inline next; this iteration is the instruction itself */
+    if (path_active())
+        path_block(b);
+}
+
+static void on_path(unsigned vcpu, void *data)
+{
+    path_block(data);
+}
+
+static void on_guest_start(unsigned vcpu, void *data)
+{
+    struct totals now;
+
+    if (guest_started)
+        return;
+    guest_started = true;
+    now = totals_now();
+    interval_guest_starts(&now);
+    entries_reset();
+}
+
+static void set_recording(void)
+{
+    for (int v = 0; v < qemu_plugin_num_vcpus(); v++) {
+        struct score *s = qemu_plugin_scoreboard_find(scoreboard, v);
+
+        s->recording = path_active();
+    }
+}
+
+/* Runs before the mark, a NOP that cannot fault. Its block is not added yet: index instructions of it have retired. */
+static void on_mark(unsigned vcpu, void *data)
+{
+    const struct mark_site *site = data;
+    struct totals now = totals_now();
+    enum interval_kind kind;
+    uint32_t seq;
+
+    now.class[site->block->class] += site->index;
+    switch (site->kind) {
+    case MARK_KIND_BEGIN:
+        now.class[site->block->class]++;
+        interval_begin(&now);
+        interval_open(&kind, &seq);
+        entries_reset();
+        path_begin(seq, site->block, site->index);
+        set_recording();
+        break;
+    case MARK_KIND_END:
+        interval_open(&kind, &seq);
+        if (interval_end(&now)) {
+            entries_close("measured", seq, now.class[CLASS_HYPERVISOR]);
+            path_end(site->block, site->index);
+            set_recording();
+        }
+        break;
+    case MARK_KIND_INIT:
+        interval_init(&now);
+        entries_close("boot", 0, now.class[CLASS_HYPERVISOR]);
+        break;
+    }
+}
+
+static void instrument_mark(struct qemu_plugin_insn *insn, const struct block *b, int index,
+                            uint8_t kind)
+{
+    struct mark_site *site = malloc(sizeof(*site));
+
+    if (!site) {
+        fprintf(stderr, "count plugin: no memory for a mark\n");
+        exit(1);
+    }
+    *site = (struct mark_site){ .block = b, .index = index, .kind = kind };
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_CB_NO_REGS, site);
+}
+
+static void instrument_rep_bytes(struct qemu_plugin_insn *insn, const struct insn *what)
+{
+    qemu_plugin_register_vcpu_mem_inline_per_vcpu(
+        insn, what->rep_reads ? QEMU_MEM_R : QEMU_MEM_W, QEMU_ADD_U64,
+        COUNTER_FIELD(COUNTER_rep_bytes), what->rep_reads == 2 ? what->rep_size : 2 * what->rep_size);
+}
+
+static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool single_rep)
+{
+    bool hypervisor = b->class == CLASS_HYPERVISOR;
+
+    if (b->vaddr >= SUPERVISOR) {
+        idt_refresh();
+        if (idt_vector(b->vaddr) >= 0)
+            qemu_plugin_register_vcpu_tb_exec_cb(tb, on_gate, QEMU_CB_R_REGS, b);
+    }
+    if (single_rep) {
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, on_rep, QEMU_CB_R_REGS, QEMU_COND_NE,
+                                                  FIELD(cur), cur_of(b), b);
+        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_ADD_U64,
+                                                          COUNTER_FIELD(COUNTER_rep_iter), 1);
+    } else {
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, hypervisor ? on_enter : on_resume,
+                                                  QEMU_CB_R_REGS, QEMU_COND_GE, FIELD(cur),
+                                                  hypervisor ? GUEST : OPEN, b);
+    }
+    if (b->vaddr >= KERNEL_TEXT && !guest_started)
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_guest_start, QEMU_CB_NO_REGS, b);
+    if (path_file && !single_rep)
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, on_path, QEMU_CB_NO_REGS, QEMU_COND_EQ,
+                                                  FIELD(recording), 1, b);
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ull; /* FNV-1a */
+    return hash;
+}
+
+static uint64_t hash_start(uint64_t vaddr)
+{
+    return hash_bytes(0xcbf29ce484222325ull, &vaddr, sizeof(vaddr));
+}
+
+static struct block *intern(uint64_t vaddr, const uint8_t *lengths, const uint8_t *events, int nr,
+                            const struct insn *last, uint64_t hash)
+{
+    static union {
+        struct block b;
+        uint8_t space[sizeof(struct block) + 2 * BLOCK_INSNS_MAX];
+    } draft;
+
+    draft.b = (struct block){
+        .vaddr = vaddr,
+        .hash = hash ^ hash >> 29,
+        .target = last->target,
+        .nr = nr,
+        .class = class_of(vaddr),
+        .last_flags = last->flags,
+    };
+    memcpy(draft.b.body, lengths, nr);
+    memcpy(draft.b.body + nr, events, nr);
+    for (int i = 0; i < nr; i++)
+        draft.b.bytes += lengths[i];
+    return block_intern(&draft.b);
+}
+
+/* The REP instruction at the end of a longer block, as the block that its further iterations run. */
+static const struct block *rep_block(const struct block *b, const struct insn *rep,
+                                     const uint8_t *bytes)
+{
+    uint8_t length = b->body[b->nr - 1];
+    uint64_t vaddr = block_end(b) - length;
+
+    return intern(vaddr, &length, &rep->event, 1, rep, hash_bytes(hash_start(vaddr), bytes, length));
+}
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+    static struct insn insns[BLOCK_INSNS_MAX];
+    static uint8_t lengths[BLOCK_INSNS_MAX], events[BLOCK_INSNS_MAX];
+    int nr = qemu_plugin_tb_n_insns(tb);
+    uint64_t vaddr = qemu_plugin_tb_vaddr(tb), pc = vaddr, hash = hash_start(vaddr);
+    uint8_t bytes[INSN_MAX];
+    const struct block *last_block;
+    struct block *b;
+    bool rep;
+
+    for (int i = 0; i < nr; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+        lengths[i] = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
+        insns[i] = insn_decode(bytes, lengths[i], pc);
+        events[i] = insns[i].event;
+        hash = hash_bytes(hash, bytes, lengths[i]);
+        pc += lengths[i];
+    }
+    b = intern(vaddr, lengths, events, nr, &insns[nr - 1], hash);
+    rep = insns[nr - 1].flags & INSN_REP;
+    last_block = rep && nr > 1 ? rep_block(b, &insns[nr - 1], bytes) : b;
+
+    instrument_start(tb, b, rep && nr == 1);
+    if (nr > 1)
+        qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_STORE_U64, FIELD(cur),
+                                                          cur_of(b) | OPEN);
+    for (int i = 0; i < nr; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+
+        if (insns[i].mark)
+            instrument_mark(insn, b, i, insns[i].mark);
+        if (events[i] != INSN_NO_EVENT)
+            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_ADD_U64,
+                                                                COUNTER_FIELD(events[i]), 1);
+        if (insns[i].flags & INSN_LIDT)
+            idt_watch(insn);
+        if (insns[i].flags & INSN_REP)
+            instrument_rep_bytes(insn, &insns[i]);
+        if (i == nr - 1 && !(rep && nr == 1)) {
+            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_STORE_U64, FIELD(cur),
+                                                                cur_of(last_block));
+            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_ADD_U64,
+                                                                CLASS_FIELD(b->class), nr);
+        }
+    }
+}
+
+static void on_vcpu(qemu_plugin_id_t id, unsigned vcpu)
+{
+    struct glib_array *list = qemu_plugin_get_registers();
+    const struct qemu_reg_descriptor *reg = (const void *)list->data;
+
+    if (!scratch)
+        scratch = g_byte_array_new();
+    for (unsigned i = 0; i < list->len && vcpu < VCPUS_MAX; i++)
+        if (strcmp(reg[i].name, "rsp") == 0)
+            rsp[vcpu] = reg[i].handle;
+    g_array_free(list, 1);
+}
+
+static void on_exit_machine(qemu_plugin_id_t id, void *data)
+{
+    uint64_t valid = (1ull << COUNTER_NR) - 1;
+
+    if (!idt_sound())
+        valid &= ~(1ull << COUNTER_irq | 1ull << COUNTER_exception);
+    if (nr_inexact)
+        fprintf(stderr, "count plugin: %" PRIu32 " blocks ended early for no reason that it knows\n",
+                nr_inexact);
+    interval_write(out_file, valid, nr_inexact);
+    path_write();
+    entries_write();
+}
+
+static int take_argument(const char *arg, uint64_t *path_seq, uint64_t *path_max)
+{
+    if (strncmp(arg, "out=", 4) == 0)
+        out_file = arg + 4;
+    else if (strcmp(arg, "hv=pv") == 0)
+        hypervisor_present = true;
+    else if (strcmp(arg, "hv=none") == 0)
+        hypervisor_present = false;
+    else if (strncmp(arg, "entries=", 8) == 0)
+        entries_setup(arg + 8);
+    else if (strncmp(arg, "trace=", 6) == 0)
+        path_file = arg + 6;
+    else if (strncmp(arg, "trace_seq=", 10) == 0)
+        *path_seq = strtoull(arg + 10, NULL, 0);
+    else if (strncmp(arg, "trace_max=", 10) == 0)
+        *path_max = strtoull(arg + 10, NULL, 0);
+    else
+        return -1;
+    return 0;
+}
+
+QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
+                                    char **argv);
+
+int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+{
+    uint64_t path_seq = 0, path_max = 1u << 26;
+
+    if (!info->system_emulation || strcmp(info->target_name, "x86_64") != 0) {
+        fprintf(stderr, "count plugin: needs qemu-system-x86_64, not %s\n", info->target_name);
+        return -1;
+    }
+    for (int i = 0; i < argc; i++) {
+        if (take_argument(argv[i], &path_seq, &path_max)) {
+            fprintf(stderr, "count plugin: unknown argument '%s'\n", argv[i]);
+            return -1;
+        }
+    }
+    if (!out_file) {
+        fprintf(stderr, "count plugin: out=FILE is missing\n");
+        return -1;
+    }
+    if (path_file)
+        path_setup(path_file, path_seq, path_max);
+
+    scoreboard = qemu_plugin_scoreboard_new(sizeof(struct score));
+    qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
+    qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+    qemu_plugin_register_atexit_cb(id, on_exit_machine, NULL);
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the plugin can record besides counts: the path of one interval (path.h) and the entries into the hypervisor.
+ * Both are off unless asked for; recording never changes a count.
+ */
+#ifndef PARANGON_PLUGIN_RECORD_H
+#define PARANGON_PLUGIN_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "block.h"
+
+/** Record interval number seq into this file, at most max tokens of it. */
+void path_setup(const char *file, uint32_t seq, uint64_t max);
+
+/** True while tokens are being taken. */
+bool path_active(void);
+
+/** An interval begins behind instruction index of block b, or ends before it. */
+void path_begin(uint32_t seq, const struct block *b, int index);
+void path_end(const struct block *b, int index);
+
+/** A block starts; not to be called for the further iterations of a REP. Only while path_active(). */
+void path_block(const struct block *b);
+
+/** The block before ended early, before its instruction index; a vector is delivered. Nothing while not active. */
+void path_cut(int index);
+void path_cut_last(void); /* before its last instruction */
+void path_vector(int vector);
+
+/** Write the file. @return 0, or -1 after one line on stderr (also when the interval never came). */
+int path_write(void);
+
+#define ENTRY_SYSCALL (-1)
+#define ENTRY_OTHER   (-2)
+
+/** Record entries into this file, as text: kind, interval, first address, cause, entries, instructions. */
+void entries_setup(const char *file);
+
+/**
+ * The hypervisor is entered from guest code.
+ *
+ * @param pc     its first instruction
+ * @param cause  vector, ENTRY_SYSCALL or ENTRY_OTHER
+ * @param now    hypervisor instructions executed so far; what is added until the next entry belongs to this one
+ */
+void entries_add(uint64_t pc, int cause, uint64_t now);
+
+/** An interval ends: its lines are put together under this name, and the record starts anew. */
+void entries_close(const char *kind, uint32_t seq, uint64_t now);
+
+/** An interval begins: forget what came before. */
+void entries_reset(void);
+
+/** Write the file. @return 0, or -1 after one line on stderr. */
+int entries_write(void);
+
+#endif
