@@ -8,7 +8,7 @@
 
 #include "types.h"
 
-#define __XEN_INTERFACE_VERSION__ 0x00041100
+#define __XEN_INTERFACE_VERSION__ 0x00040e00
 #include <xen/errno.h>
 #include <xen/xen.h>
 #include <xen/callback.h>
