@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay: see relay.h. While the machine runs, bytes go to the same place in a sparse copy of the region, up to each ring's `head`; at the end
+ * the copy is compacted in place, ring after ring, always towards the start of the file.
+ */
+#include "trace/relay.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "trace/ring.h"
+
+struct relay {
+    const struct trace_relay_options *options;
+    const char *region_name;
+    const uint8_t *region; /* mapped, read-only */
+    size_t size;
+    struct trace_region_head head;
+    uint64_t *copied; /* by ring: free-running offset up to which bytes are in the copy */
+    char *partial;    /* name of the copy until it is whole */
+    int out;
+};
+
+static const struct trace_ring_head *ring_at(const struct relay *relay, size_t i)
+{
+    return (const struct trace_ring_head *)(relay->region + relay->head.rings_offset) + i;
+}
+
+static bool put(const struct relay *relay, const void *bytes, size_t size, uint64_t offset)
+{
+    const char *from = bytes;
+
+    while (size) {
+        const ssize_t done = pwrite(relay->out, from, size, offset);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0) {
+            warn("%s", relay->partial);
+            return false;
+        }
+        from += done;
+        size -= done;
+        offset += done;
+    }
+    return true;
+}
+
+static bool map_region(struct relay *relay)
+{
+    struct stat stat;
+    int fd = open(relay->region_name, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &stat) < 0) {
+        warn("%s", relay->region_name);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    relay->size = stat.st_size;
+    relay->region = relay->size < sizeof(relay->head)
+                        ? MAP_FAILED
+                        : mmap(NULL, relay->size, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (relay->region == MAP_FAILED) {
+        warnx("%s: cannot be mapped, or too small for a trace", relay->region_name);
+        relay->region = NULL;
+        return false;
+    }
+    return true;
+}
+
+static bool alive(const struct relay *relay)
+{
+    return relay->options->alive && relay->options->alive(relay->options->context);
+}
+
+/* Wait for the head of the trace; false where the machine ended without one. */
+static bool wait_for_head(struct relay *relay)
+{
+    const uint64_t *magic = (const uint64_t *)relay->region;
+    bool more = true;
+
+    while (__atomic_load_n(magic, __ATOMIC_ACQUIRE) != TRACE_MAGIC) {
+        if (!more) {
+            warnx("%s: no trace was started in it", relay->region_name);
+            return false;
+        }
+        more = alive(relay); /* one more look after the end */
+        if (more)
+            usleep(relay->options->poll_us ? relay->options->poll_us : 1000);
+    }
+    memcpy(&relay->head, relay->region, sizeof(relay->head));
+    return true;
+}
+
+static bool check_layout(const struct relay *relay)
+{
+    const struct trace_region_head *head = &relay->head;
+
+    if (head->version_major != TRACE_VERSION_MAJOR) {
+        warnx("%s: trace format %u.%u; this program reads %u.x", relay->region_name,
+              head->version_major, head->version_minor, TRACE_VERSION_MAJOR);
+        return false;
+    }
+    if (head->nr_rings > TRACE_MAX_RINGS || head->rings_offset % 8 ||
+        head->rings_offset > relay->size ||
+        relay->size - head->rings_offset < head->nr_rings * sizeof(struct trace_ring_head)) {
+        warnx("%s: damaged head of a trace", relay->region_name);
+        return false;
+    }
+    for (size_t i = 0; i < head->nr_rings; i++) {
+        const struct trace_ring_head *ring = ring_at(relay, i);
+        const uint64_t before = i ? ring_at(relay, i - 1)->offset + ring_at(relay, i - 1)->size : 0;
+
+        if (ring->offset > relay->size || ring->size > relay->size - ring->offset ||
+            ring->offset < before || !ring->sub_size || ring->size % ring->sub_size) {
+            warnx("%s: ring of cpu %u lies outside it", relay->region_name, ring->cpu);
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Copy what is new in a ring, sub-buffer by sub-buffer. Of a closed sub-buffer only the used part counts, and its head is taken
+ * again, since `used` was written when it was closed.
+ */
+static bool copy_ring(struct relay *relay, size_t i, size_t limit)
+{
+    const struct trace_ring_head *ring = ring_at(relay, i);
+    const uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
+    uint64_t at = relay->copied[i];
+
+    while (at < head && limit) {
+        const uint64_t start = at / ring->sub_size * ring->sub_size;
+        const uint64_t place = ring->offset + start % ring->size;
+        const struct trace_sub_head *sub = (const void *)(relay->region + place);
+        const bool closed = head > start + ring->sub_size;
+        const uint64_t used = closed ? sub->used : head - start;
+        uint64_t size;
+
+        if (used > ring->sub_size || used < at - start) {
+            warnx("%s: ring of cpu %u is damaged", relay->region_name, ring->cpu);
+            return false;
+        }
+        size = used - (at - start);
+        if (size > limit)
+            size = limit;
+        if (!put(relay, relay->region + place + (at - start), size, place + (at - start)))
+            return false;
+        at += size;
+        limit -= size;
+        if (closed && at - start == used) {
+            if (!put(relay, sub, sizeof(*sub), place))
+                return false;
+            at = start + ring->sub_size;
+        }
+    }
+    relay->copied[i] = at;
+    return true;
+}
+
+static bool copy_rings(struct relay *relay, size_t limit)
+{
+    for (size_t i = 0; i < relay->head.nr_rings; i++) {
+        const struct trace_ring_head *ring = ring_at(relay, i);
+        const uint64_t subs = (ring->head + ring->sub_size - 1) / ring->sub_size;
+        const uint64_t kept = ring->size / ring->sub_size;
+
+        if (subs > kept) { /* flight recorder that went round: start at the oldest that is left */
+            const uint64_t oldest = (subs - kept) * ring->sub_size;
+
+            if (relay->copied[i] < oldest)
+                relay->copied[i] = oldest;
+        }
+        if (!copy_ring(relay, i, limit))
+            return false;
+    }
+    return true;
+}
+
+static bool is_flight(const struct relay *relay)
+{
+    return relay->head.nr_rings && ring_at(relay, 0)->mode == TRACE_FLIGHT;
+}
+
+/* Follow the rings until the machine ends, then take the rest. */
+static bool follow(struct relay *relay)
+{
+    const struct trace_region_head *live = (const void *)relay->region;
+    const size_t limit = relay->options->chunk ? relay->options->chunk : SIZE_MAX;
+
+    while (alive(relay) && __atomic_load_n(&live->state, __ATOMIC_ACQUIRE) == TRACE_STATE_LIVE) {
+        if (!is_flight(relay) && !copy_rings(relay, limit))
+            return false;
+        usleep(relay->options->poll_us ? relay->options->poll_us : 1000);
+    }
+    while (alive(relay)) /* finished, but the last records and the machine's own end may still be under way */
+        usleep(1000);
+    return copy_rings(relay, SIZE_MAX);
+}
+
+/* Move `size` bytes of the copy down from one offset to another. */
+static bool move_down(const struct relay *relay, uint64_t from, uint64_t to, uint64_t size)
+{
+    char buffer[65536];
+
+    while (from != to && size) {
+        const size_t part = size < sizeof(buffer) ? size : sizeof(buffer);
+        const ssize_t got = pread(relay->out, buffer, part, from);
+
+        if (got < 0) {
+            warn("%s", relay->partial);
+            return false;
+        }
+        memset(buffer + got, 0, part - got); /* a hole at the end of the file */
+        if (!put(relay, buffer, part, to))
+            return false;
+        from += part;
+        to += part;
+        size -= part;
+    }
+    return true;
+}
+
+/* Squeeze the rings together, write the heads that tell so, cut the file. */
+static bool compact(struct relay *relay)
+{
+    uint64_t end = relay->head.nr_rings ? ring_at(relay, 0)->offset : relay->size;
+    bool good = put(relay, relay->region, end, 0);
+
+    for (size_t i = 0; good && i < relay->head.nr_rings; i++) {
+        struct trace_ring_head ring = *ring_at(relay, i);
+        const uint64_t subs = (ring.head + ring.sub_size - 1) / ring.sub_size;
+        const uint64_t from = ring.offset;
+
+        if (ring.head <= sizeof(struct trace_sub_head)) { /* no record */
+            ring.head = 0;
+            ring.size = 0;
+        } else if (subs * ring.sub_size < ring.size) {
+            ring.size = subs * ring.sub_size;
+        }
+        ring.offset = end;
+        good = move_down(relay, from, end, ring.size) &&
+               put(relay, &ring, sizeof(ring), relay->head.rings_offset + i * sizeof(ring));
+        end += ring.size;
+    }
+    memcpy(&relay->head, relay->region, sizeof(relay->head)); /* with the last state */
+    relay->head.region_size = end;
+    good = good && put(relay, &relay->head, sizeof(relay->head), 0);
+    if (good && ftruncate(relay->out, end) < 0) {
+        warn("%s", relay->partial);
+        good = false;
+    }
+    return good;
+}
+
+static bool open_copy(struct relay *relay, const char *out)
+{
+    if (asprintf(&relay->partial, "%s.partial-%d", out, (int)getpid()) < 0)
+        err(4, "trace");
+    relay->out = open(relay->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (relay->out < 0 || ftruncate(relay->out, relay->size) < 0) {
+        warn("%s", relay->partial);
+        return false;
+    }
+    return true;
+}
+
+int trace_relay(const char *region, const char *out, const struct trace_relay_options *options)
+{
+    struct relay relay = { .options = options, .region_name = region, .out = -1 };
+    bool good = map_region(&relay) && wait_for_head(&relay) && check_layout(&relay);
+
+    if (good) {
+        relay.copied = calloc(relay.head.nr_rings + 1, sizeof(*relay.copied));
+        if (!relay.copied)
+            err(4, "trace");
+        good = open_copy(&relay, out) && follow(&relay) && compact(&relay);
+    }
+    if (relay.out >= 0 && close(relay.out) < 0 && good) {
+        warn("%s", relay.partial);
+        good = false;
+    }
+    if (good && rename(relay.partial, out) < 0) {
+        warn("%s", out);
+        good = false;
+    }
+    if (!good && relay.partial)
+        unlink(relay.partial);
+    free(relay.partial);
+    free(relay.copied);
+    if (relay.region)
+        munmap((void *)relay.region, relay.size);
+    return good ? 0 : -1;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Republishes a trace as LTTng-UST events, for those whose tools start from an LTTng session. */
+#ifndef PARANGON_TRACE_REPUBLISH_H
+#define PARANGON_TRACE_REPUBLISH_H
+
+#include "trace/reader.h"
+
+/**
+ * Fire one LTTng-UST event of provider "parangon" for every record, in the order of time.
+ *
+ * LTTng's own time stamp is that of the publication; the hypervisor's stands in the field `time` (lttng.h).
+ *
+ * @return 0; -1 with the reason on stderr where the trace was made with other events than this build's
+ */
+int trace_republish(const struct trace_log *log);
+
+#endif
