@@ -2,12 +2,12 @@
 /*
  * Results of one run: what is in it, how it is built up in memory, written to and read from HDF5.
  *
- * Why it exists: the harness collects (bench), this room keeps and computes (analysis). Both see a run through this
- * header; results/SCHEMA.md says how the same things lie in the file.
- * Rules: a run is built by one thread. Text is copied on every call. What was not measured is marked as such
- * (a bit of `measured` that is clear), never zero. Nothing here records a time, a host name or a path by itself:
- * callers pass paths as $SRC, $CACHE.
- * Does not: run machines, parse console lines, or compute statistics (stats.h) or print (report.h).
+ * Why it exists: the harness collects (bench), this room keeps and computes (analysis). Both see a
+ * run through this header; results/SCHEMA.md says how the same things lie in the file. Rules: a run
+ * is built by one thread. Text is copied on every call. What was not measured is marked as such (a
+ * bit of `measured` that is clear), never zero. Nothing here records a time, a host name or a path
+ * by itself: callers pass paths as $SRC, $CACHE. Does not: run machines, parse console lines, or
+ * compute statistics (stats.h) or print (report.h).
  */
 #ifndef PARANGON_RESULTS_H
 #define PARANGON_RESULTS_H
@@ -32,14 +32,19 @@ enum exit_status {
     STATUS_INCOMPLETE = 4,     /* rows are missing, or the output could not be written */
 };
 
-enum run_kind { RUN_MICRO, RUN_MACRO };         /* "micro", "macro" */
-enum run_class { RUN_DEFAULT, RUN_TUNED };      /* "default", "tuned": the class of mitigations */
-enum run_set { RUN_MAIN, RUN_NULL };            /* "main"; "null": the null experiment, same platform, other seeds */
+enum run_kind { RUN_MICRO, RUN_MACRO };    /* "micro", "macro" */
+enum run_class { RUN_DEFAULT, RUN_TUNED }; /* "default", "tuned": the class of mitigations */
+enum run_set {
+    RUN_MAIN,
+    RUN_NULL
+}; /* "main"; "null": the null experiment, same platform, other seeds */
 
 /* Flags of a sample, and (or-ed together) of a row. */
 enum sample_flag {
-    SAMPLE_WARMUP = 1u << 0,     /* cut by the plan's rule: kept in the file, not in the statistics */
+    SAMPLE_WARMUP = 1u << 0, /* cut by the plan's rule: kept in the file, not in the statistics */
     SAMPLE_UNREPEATED = 1u << 1, /* the same machine run again gave another count */
+    SAMPLE_INEXACT =
+        1u << 2, /* the plugin could not explain an early end of a block (nr_inexact) */
 };
 
 /* A bit per counter (1 << COUNTER_x): the counters that were measured. All of them: */
@@ -48,8 +53,8 @@ enum sample_flag {
 #define RUN_NAME_MAX 40 /* bytes with the final NUL: workload and platform names */
 
 /**
- * One measured interval. Counts are for the whole interval, `ops` operations of it; instructions and events
- * as bench/interval.h. interval.kind and interval.seq are not kept in files.
+ * One measured interval. Counts are for the whole interval, `ops` operations of it; instructions
+ * and events as bench/interval.h. interval.kind and interval.seq are not kept in files.
  */
 struct run_sample {
     char workload[RUN_NAME_MAX]; /* "getppid", "gzip" */
@@ -80,7 +85,8 @@ struct run_input { /* an input of the run: kernel, Xen, QEMU, firmware, tools */
     char *name, *version, *sha256;
 };
 
-struct run_fact { /* one fact of the environment that a guest (or the harness) reported about a platform */
+struct run_fact { /* one fact of the environment that a guest (or the harness) reported about a
+                     platform */
     char *platform;
     enum run_class class;
     char *key, *value;
@@ -138,34 +144,44 @@ struct run {
     size_t nr_samples;
 };
 
-/** A new, empty run: unit "instructions", mode "count", all else empty. Aborts when out of memory (as all below). */
+/** A new, empty run: unit "instructions", mode "count", all else empty. Aborts when out of memory
+ * (as all below). */
 struct run *run_new(void);
 void run_free(struct run *run);
 
 /** Set one text of a run: run_text(&run->suite_id, "macro-1"). Copies; NULL means "". */
 void run_text(char **slot, const char *value);
 
-void run_add_workload(struct run *run, const char *name, enum run_kind kind, bool in_suite, const char *params_json);
+void run_add_workload(struct run *run, const char *name, enum run_kind kind, bool in_suite,
+                      const char *params_json);
 void run_add_provenance(struct run *run, const char *key, const char *value);
 void run_add_input(struct run *run, const char *name, const char *version, const char *sha256);
-void run_add_fact(struct run *run, const char *platform, enum run_class class, const char *key, const char *value);
-/** A JSON object of facts (the guest's "env" line): nested keys joined by '.', arrays by ' ', "ev" left out. */
-void run_add_facts_json(struct run *run, const char *platform, enum run_class class, const json_t *facts);
+void run_add_fact(struct run *run, const char *platform, enum run_class class, const char *key,
+                  const char *value);
+/** A JSON object of facts (the guest's "env" line): nested keys joined by '.', arrays by ' ', "ev"
+ * left out. */
+void run_add_facts_json(struct run *run, const char *platform, enum run_class class,
+                        const json_t *facts);
 void run_add_console(struct run *run, const char *name, const char *text, size_t length);
 void run_add_trace(struct run *run, const char *name, const char *sha256, uint64_t bytes);
-void run_add_error(struct run *run, const char *platform, enum run_class class, const char *workload,
-                   const char *message);
+void run_add_error(struct run *run, const char *platform, enum run_class class,
+                   const char *workload, const char *message);
 
 /**
  * Add one sample (copied).
- * @return 0; -EINVAL with a message on stderr when ops is 0, a name is empty or not terminated, or a count is 2^53
- *         or more (columns of the file are doubles: exact below that)
+ * @return 0; -EINVAL with a message on stderr when ops is 0, a name is empty or not terminated, or
+ * a count is 2^53 or more (columns of the file are doubles: exact below that)
  */
 int run_add_sample(struct run *run, const struct run_sample *sample);
 
+/** qsort() order of `struct run_sample *` elements: workload, platform, class, set, seed,
+ * iteration. */
+int run_sample_order(const void *left, const void *right);
+
 /**
- * Fingerprint: SHA-256 over the samples, ordered by (workload, platform, class, set, seed, iter), with all counts and
- * no times or paths. The same plan on the same inputs gives the same one; people print 12 digits of it.
+ * Fingerprint: SHA-256 over the samples, ordered by (workload, platform, class, set, seed, iter),
+ * with all counts and no times or paths. The same plan on the same inputs gives the same one;
+ * people print 12 digits of it.
  * @param hex  receives 64 digits and NUL
  */
 void run_fingerprint(const struct run *run, char hex[65]);
@@ -176,17 +192,21 @@ void sha256_hex(const void *data, size_t length, char hex[65]);
 int sha256_file_hex(const char *path, char hex[65]);
 
 /**
- * Write a run to one HDF5 file: under a temporary name in the same folder, flushed to disk, then renamed, so that `path`
- * is either whole or not there. The temporary name is removed on any error and by SIGINT, SIGTERM, SIGHUP; a writer that
- * is killed outright leaves at most a file whose name ends in ".partial", which the next write to `path` removes.
- * @return 0; else -errno, one message on stderr, and no file (an older file of that name stays as it was)
+ * Write a run to one HDF5 file so that `path` is either whole or not there: the file is built in
+ * memory, written to a nameless file of the same folder (O_TMPFILE), flushed to disk, and only then
+ * given its name. Whoever kills the writer finds nothing. Where the file system has no nameless
+ * files, "<path>.partial" is used and renamed; a killed writer may leave that, and the next write
+ * to `path` replaces it.
+ * @return 0; else -errno, one message on stderr, and no file (an older file of that name stays as
+ * it was)
  */
 int run_write(const struct run *run, const char *path);
 
 /**
  * Read a run back. Reads every minor of its own major (unknown extras are skipped).
- * @return the run; NULL with one message on stderr: what was tried, what was found. *status (may be NULL) then
- *         is STATUS_USAGE (missing, truncated, not ours) or STATUS_NOT_COMPARABLE (another schema major)
+ * @return the run; NULL with one message on stderr: what was tried, what was found. *status (may be
+ * NULL) then is STATUS_USAGE (missing, truncated, not ours) or STATUS_NOT_COMPARABLE (another
+ * schema major)
  */
 struct run *run_read(const char *path, enum exit_status *status);
 

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The figure of a run: what each workload executes more than native, ours beside the peer, drawn by
+ * gnuplot.
+ *
+ * Two panels above each other (the suite with its mean; single operations), a column per class of
+ * mitigations. One horizontal bar per platform, guest and hypervisor stacked, whiskers from the
+ * smallest to the largest seed, the total as a number at its end. The axes are linear: stacked bars
+ * on a logarithmic axis would lie. Does not: use time; hide rows (what was not measured has no bar
+ * and says so).
+ */
+#define _GNU_SOURCE /* asprintf */
+#include <errno.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "analysis/report.h"
+#include "analysis/stats.h"
+#include "analysis/tables.h"
+
+extern char **environ;
+
+/* Sizes in pixels of the PNG; the SVG has the same shape. */
+#define ROW_HEIGHT   27
+#define LABEL_WIDTH  190
+#define COLUMN_WIDTH 520
+#define COLUMN_GAP   26
+#define MARGIN_RIGHT 26
+#define HEAD_HEIGHT  104
+#define PANEL_GAP    86
+#define FOOT_HEIGHT  112
+#define BAR_HALF     0.19
+
+static const struct {
+    const char *platform, *title, *guest_color, *hypervisor_color;
+    double offset; /* of the bar from the middle of its row */
+} bars[2][2] = {
+    [RUN_DEFAULT] = {{"pv", "Parangon", "#a8cdea", "#1b6ca8", 0.21},
+                     {"xen-pv", "Xen 4.17", "#f7c59a", "#d1630f", -0.21}},
+    [RUN_TUNED] = {{"pv", "Parangon", "#a8cdea", "#1b6ca8", 0.21},
+                   {"xen-pv-tuned", "Xen 4.17", "#f7c59a", "#d1630f", -0.21}},
+};
+
+static const char *const class_titles[] = {
+    [RUN_DEFAULT] = "class default: mitigations as shipped",
+    [RUN_TUNED] = "class tuned: mitigations off",
+};
+
+/* One panel: the workloads of a kind, in table order. */
+struct panel {
+    enum run_kind kind;
+    const char *title;
+    const char *names[256];
+    size_t nr_names;
+    bool mean;        /* one more row: the mean of the suite */
+    double low, high; /* of the axis, in percent */
+};
+
+struct figure {
+    const struct stats *stats;
+    struct panel panels[2];
+    size_t nr_panels;
+    enum run_class classes[2];
+    size_t nr_classes;
+    int width, height;
+};
+
+static size_t panel_rows(const struct panel *panel)
+{
+    return panel->nr_names + panel->mean;
+}
+
+/* What one bar shows, in percent of native's instructions; false when it was not measured. */
+struct bar {
+    double guest, hypervisor, low, high;
+    bool claimed; /* distinguishable from native */
+};
+
+static bool bar_of(const struct figure *figure, const struct panel *panel, size_t row,
+                   enum run_class class, int which, struct bar *bar)
+{
+    const char *platform = bars[class][which].platform;
+
+    if (row == panel->nr_names) {
+        const struct stats_aggregate *mean = stats_mean(figure->stats, platform, class);
+
+        if (!mean)
+            return false;
+        *bar = (struct bar){mean->guest * 100, mean->hypervisor * 100, NAN, NAN, true};
+        return true;
+    }
+    const struct stats_row *found = stats_find(figure->stats, panel->names[row], platform, class);
+
+    if (!found || isnan(found->ratio.median))
+        return false;
+    *bar = (struct bar){found->guest_share * 100, found->hypervisor_share * 100,
+                        (found->ratio.min - 1) * 100, (found->ratio.max - 1) * 100,
+                        !(found->flags & (ROW_QUICK | ROW_NO_NULL | ROW_INDISTINCT))};
+    return true;
+}
+
+/* A round number that is not less than `value`: 1, 2, 5 times a power of ten. */
+static double round_up(double value)
+{
+    double power = pow(10, floor(log10(value)));
+    double digits = value / power;
+
+    return power * (digits <= 1 ? 1 : digits <= 2 ? 2 : digits <= 5 ? 5 : 10);
+}
+
+/* One axis for both classes, with room for the numbers at the ends of the bars. */
+static void panel_range(const struct figure *figure, struct panel *panel)
+{
+    panel->low = 0;
+    panel->high = 1;
+    for (size_t i = 0; i < figure->nr_classes; i++) {
+        for (size_t row = 0; row < panel_rows(panel); row++) {
+            for (int which = 0; which < 2; which++) {
+                struct bar bar;
+
+                if (!bar_of(figure, panel, row, figure->classes[i], which, &bar))
+                    continue;
+                double end = bar.guest + bar.hypervisor;
+
+                panel->high = fmax(panel->high, fmax(fmax(end, bar.hypervisor), bar.high));
+                panel->low = fmin(panel->low, fmin(bar.guest, bar.low));
+            }
+        }
+    }
+    double range = panel->high - panel->low;
+
+    panel->low -= panel->low < 0 ? range * 0.01 : 0;
+    panel->high += range * 0.17;
+}
+
+static void add_panel(struct figure *figure, enum run_kind kind, const char *title)
+{
+    struct panel *panel = &figure->panels[figure->nr_panels];
+
+    *panel = (struct panel){.kind = kind, .title = title};
+    for (size_t i = 0; i < figure->stats->nr_rows; i++) {
+        const struct stats_row *row = &figure->stats->rows[i];
+        const char *last = panel->nr_names ? panel->names[panel->nr_names - 1] : "";
+
+        if (row->kind == kind && strcmp(row->platform, "native") && strcmp(row->workload, last) &&
+            !isnan(row->ratio.median) && panel->nr_names < 256)
+            panel->names[panel->nr_names++] = row->workload;
+    }
+    panel->mean = kind == RUN_MACRO && figure->stats->nr_aggregates;
+    if (!panel->nr_names)
+        return;
+    panel_range(figure, panel);
+    figure->nr_panels++;
+}
+
+static void layout(struct figure *figure)
+{
+    for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++) {
+        bool any = false;
+
+        for (size_t i = 0; i < figure->stats->nr_rows; i++) {
+            const struct stats_row *row = &figure->stats->rows[i];
+
+            any |= row->class == which && !isnan(row->ratio.median) &&
+                   (!strcmp(row->platform, bars[which][0].platform) ||
+                    !strcmp(row->platform, bars[which][1].platform));
+        }
+        if (any)
+            figure->classes[figure->nr_classes++] = which;
+    }
+    if (!figure->nr_classes)
+        return;
+    add_panel(figure, RUN_MACRO, "whole programs");
+    add_panel(figure, RUN_MICRO, "single operations");
+    figure->width = LABEL_WIDTH + MARGIN_RIGHT + figure->nr_classes * COLUMN_WIDTH +
+                    (figure->nr_classes - 1) * COLUMN_GAP;
+    figure->height = HEAD_HEIGHT + FOOT_HEIGHT + (figure->nr_panels - 1) * PANEL_GAP;
+    for (size_t i = 0; i < figure->nr_panels; i++)
+        figure->height += panel_rows(&figure->panels[i]) * ROW_HEIGHT;
+}
+
+/* A text as gnuplot quotes it; what would end a line or the quotes is replaced. */
+static void put_quoted(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++)
+        fputc(*text == '"' || *text == '\\' || (unsigned char)*text < ' ' ? '\'' : *text, out);
+    fputc('"', out);
+}
+
+/* The bars of one panel, class and platform: y, guest from, to, hypervisor from, to, whisker, place
+ * of the number, number. */
+static void put_data(FILE *out, const struct figure *figure, const struct panel *panel,
+                     enum run_class class, int which)
+{
+    fprintf(out, "$data%d << END\n", which);
+    for (size_t row = 0; row < panel_rows(panel); row++) {
+        struct bar bar;
+        double y = -(double)row + bars[class][which].offset;
+
+        if (!bar_of(figure, panel, row, class, which, &bar)) {
+            fprintf(out, "%.2f 0 0 0 0 NaN NaN 0 \"not measured\"\n", y);
+            continue;
+        }
+        double start = fmax(bar.guest, 0), end = start + bar.hypervisor;
+        double total = bar.guest + bar.hypervisor;
+
+        fprintf(out, "%.2f %.5f %.5f %.5f %.5f ", y, fmin(bar.guest, 0), start, start, end);
+        if (isnan(bar.low))
+            fputs("NaN NaN ", out);
+        else
+            fprintf(out, "%.5f %.5f ", bar.low, bar.high);
+        fprintf(out, "%.5f \"%s%.*f %%\"\n", fmax(fmax(end, total), bar.high),
+                bar.claimed ? total < 0 ? "" : "+" : "~ ",
+                fabs(total) < 9.995   ? 2
+                : fabs(total) < 99.95 ? 1
+                                      : 0,
+                total);
+    }
+    fputs("END\n", out);
+}
+
+static void put_axes(FILE *out, const struct figure *figure, const struct panel *panel, bool first)
+{
+    double step = round_up((panel->high - panel->low) / 8);
+
+    fprintf(out, "set xrange [%g:%g]\nset yrange [%g:0.6]\nset xtics %g format '%%g %%%%'\n",
+            panel->low, panel->high, -(double)panel_rows(panel) + 0.4, step);
+    fputs("set ytics (", out);
+    for (size_t row = 0; row < panel_rows(panel); row++) {
+        fputs(row ? ", " : "", out);
+        put_quoted(out, !first                   ? ""
+                        : row == panel->nr_names ? "mean, equal work"
+                                                 : panel->names[row]);
+        fprintf(out, " %d", -(int)row);
+    }
+    fprintf(out, ")\nset xlabel '%s executed more than native, in %% of native' offset 0,0.3\n",
+            strcmp(figure->stats->run->mode, "count") ? figure->stats->run->unit
+                                                      : "instructions (synthetic clock)");
+    if (panel->mean)
+        fprintf(out,
+                "set arrow 1 from graph 0, first %g to graph 1, first %g nohead lc rgb '#555555' "
+                "lw 1\n",
+                0.5 - (double)panel->nr_names, 0.5 - (double)panel->nr_names);
+    else
+        fputs("unset arrow 1\n", out);
+}
+
+/* One plot: a panel in the column of a class, between the given heights (pixels from the top). */
+static void put_plot(FILE *out, const struct figure *figure, const struct panel *panel,
+                     size_t column, int top, int bottom)
+{
+    enum run_class class = figure->classes[column];
+    double left = LABEL_WIDTH + column * (COLUMN_WIDTH + COLUMN_GAP);
+
+    fprintf(out, "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", left / figure->width,
+            (left + COLUMN_WIDTH) / figure->width);
+    fprintf(out, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n",
+            1 - (double)top / figure->height, 1 - (double)bottom / figure->height);
+    put_axes(out, figure, panel, column == 0);
+    fprintf(out, "set title '%s; %s' offset 0,-0.5\n", panel->title, class_titles[class]);
+    for (int which = 0; which < 2; which++)
+        put_data(out, figure, panel, class, which);
+    fputs("plot ", out);
+    for (int which = 0; which < 2; which++) {
+        fprintf(
+            out,
+            "%s$data%d using 2:1:2:3:($1-%g):($1+%g) with boxxyerror fs solid 1 noborder lc rgb "
+            "'%s' notitle, \\\n"
+            " '' using 4:1:4:5:($1-%g):($1+%g) with boxxyerror fs solid 1 noborder lc rgb '%s' "
+            "notitle, \\\n"
+            " '' using 7:1:6:7 with xerrorbars pt 0 lw 1 lc rgb '#333333' notitle, \\\n"
+            " '' using 8:1:9 with labels left offset 0.6,0 font ',8.5' tc rgb '#333333' notitle",
+            which ? ", \\\n " : "", which, BAR_HALF, BAR_HALF, bars[class][which].guest_color,
+            BAR_HALF, BAR_HALF, bars[class][which].hypervisor_color);
+    }
+    fputs("\n", out);
+}
+
+/* The colours' meaning, as boxes and texts in one line under the title. */
+static void put_legend(FILE *out, const struct figure *figure)
+{
+    const double y = 1 - 62.0 / figure->height, half = 6.0 / figure->height;
+    double x = LABEL_WIDTH;
+
+    for (int which = 0; which < 2; which++) {
+        for (int part = 0; part < 2; part++) {
+            fprintf(out,
+                    "set object rectangle from screen %.5f,%.5f to screen %.5f,%.5f fs solid 1 "
+                    "noborder "
+                    "fc rgb '%s' front\n",
+                    x / figure->width, y - half, (x + 22) / figure->width, y + half,
+                    part ? bars[0][which].hypervisor_color : bars[0][which].guest_color);
+            fprintf(out, "set label '%s: %s' at screen %.5f,%.5f left front font ',10'\n",
+                    bars[0][which].title, part ? "hypervisor" : "guest", (x + 28) / figure->width,
+                    y);
+            x += part ? 200 : 150;
+        }
+    }
+}
+
+static void put_texts(FILE *out, const struct figure *figure)
+{
+    const struct run *run = figure->stats->run;
+    char fingerprint[65], text[512];
+
+    run_fingerprint(run, fingerprint);
+    fprintf(out,
+            "set label 'What paravirtualization costs Linux: instructions executed beyond those of "
+            "the same workload native' at screen %.5f,%.5f left "
+            "font ',15'\n",
+            24.0 / figure->width, 1 - 26.0 / figure->height);
+    put_legend(out, figure);
+    const char *const lines[] = {"Guest: what the guest itself executes more than native. "
+                                 "Hypervisor: instructions of the hypervisor. "
+                                 "Whiskers: smallest and largest seed.",
+                                 "A ~ marks what cannot be told from native (other seeds change as "
+                                 "much), or was not judged.",
+                                 text};
+
+    snprintf(
+        text, sizeof(text),
+        "Mode %s, REP folded; CPU %s; Debian's kernel, one vCPU; suite %s %.12s; hypervisor %.12s; "
+        "fingerprint %.12s%s%s",
+        run->mode, run->cpu_model, run->suite_id, run->suite_sha256, run->hv_build_id, fingerprint,
+        run->quick ? "; QUICK: one seed" : "", run->complete ? "" : "; INCOMPLETE");
+    for (int i = 0; i < 3; i++) {
+        fputs("set label ", out);
+        put_quoted(out, lines[i]);
+        fprintf(out, " at screen %.5f,%.5f left font ',9' tc rgb '#333333'\n", 24.0 / figure->width,
+                (14.0 + (2 - i) * 15) / figure->height);
+    }
+}
+
+static void put_script(FILE *out, const struct figure *figure, const char *terminal,
+                       const char *output)
+{
+    int top = HEAD_HEIGHT;
+
+    fprintf(out,
+            "set encoding utf8\nset terminal %s size %d,%d font 'sans,10' noenhanced background "
+            "rgb 'white'\n",
+            terminal, figure->width, figure->height);
+    fputs("set output ", out);
+    put_quoted(out, output);
+    fputs("\nset multiplot\nset border 3 lc rgb '#888888'\nset tics nomirror scale 0.4\n"
+          "set tics textcolor rgb '#000000'\nset grid xtics lc rgb '#dddddd' lw 1\nunset key\n"
+          "set bars small\nset arrow 2 from first 0, graph 0 to first 0, graph 1 nohead lc rgb "
+          "'#333333' lw 1.2 front\n",
+          out);
+    put_texts(out, figure);
+    for (size_t i = 0; i < figure->nr_panels; i++) {
+        int bottom = top + panel_rows(&figure->panels[i]) * ROW_HEIGHT;
+
+        for (size_t column = 0; column < figure->nr_classes; column++) {
+            put_plot(out, figure, &figure->panels[i], column, top, bottom);
+            if (!i && !column)
+                fputs("unset label\nunset object\n", out);
+        }
+        top = bottom + PANEL_GAP;
+    }
+    fputs("unset multiplot\nunset output\n", out);
+}
+
+/* Run gnuplot on a script that the file `fd` holds. @return 0, -ENOENT when there is none, -EIO
+ * when it fails */
+static int run_gnuplot(int fd)
+{
+    char *arguments[] = {"gnuplot", "-", NULL};
+    posix_spawn_file_actions_t actions;
+    int status;
+    pid_t child;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    int error = -posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
+
+    posix_spawn_file_actions_destroy(&actions);
+    if (error)
+        return error;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+/* One picture, under a temporary name until it is whole. */
+static int draw(const struct figure *figure, const char *terminal, const char *path)
+{
+    char *partial = NULL;
+    FILE *script = tmpfile();
+    int error = !script ? -errno : asprintf(&partial, "%s.partial", path) > 0 ? 0 : -ENOMEM;
+
+    if (!error) {
+        put_script(script, figure, terminal, partial);
+        error = fflush(script) || fseek(script, 0, SEEK_SET) ? -errno : run_gnuplot(fileno(script));
+    }
+    if (!error && rename(partial, path))
+        error = -errno;
+    if (error && partial)
+        unlink(partial);
+    if (script)
+        fclose(script);
+    free(partial);
+    return error;
+}
+
+int report_figure(const struct run *run, const char *result_path)
+{
+    struct stats *stats = stats_new(run);
+    struct figure figure = {.stats = stats};
+    size_t stem = strlen(result_path);
+    char *path = NULL;
+    int error;
+
+    if (stem > 3 && !strcmp(result_path + stem - 3, ".h5"))
+        stem -= 3;
+    layout(&figure);
+    error = figure.nr_panels ? 0 : -ENODATA;
+    for (int i = 0; !error && i < 2; i++) {
+        error = asprintf(&path, "%.*s.%s", (int)stem, result_path, i ? "png" : "svg") < 0
+                    ? -ENOMEM
+                    : draw(&figure, i ? "pngcairo" : "svg", path);
+        free(path);
+    }
+    if (error)
+        fprintf(stderr, "parangon: no figure for %s: %s\n", result_path,
+                error == -ENOENT    ? "gnuplot was not found; install gnuplot-nox"
+                : error == -ENODATA ? "no workload was measured both natively and as a domain"
+                                    : strerror(-error));
+    stats_free(stats);
+    return error;
+}
