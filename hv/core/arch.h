@@ -74,6 +74,20 @@ bool arch_preempt_needed(void);
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args);
 /** XENVER_get_features: the bits of a 32-bit submap (0..XENFEAT_NR_SUBMAPS-1) for domain d. */
 u32 arch_features(const struct domain *d, unsigned int submap);
+/** The build id of the hypervisor's image (XENVER_build_id) and its length; NULL if it was linked without. */
+const void *arch_build_id(size_t *len);
+/** The hypervisor's own command line, zero-terminated. */
+const char *arch_command_line(void);
+/** What XEN_SYSCTL_physinfo tells of the machine. */
+struct arch_physinfo {
+    u32 nr_cpus;               /* online: 0..nr_cpus-1 */
+    u32 cpu_khz;
+    u64 total_pages, free_pages, max_mfn;
+};
+void arch_get_physinfo(struct arch_physinfo *p);
+/** Pcpus online, and the local APIC's id of one. */
+unsigned int arch_nr_cpus(void);
+u32 arch_cpu_apic_id(unsigned int cpu);
 /** Log the registers and the top of the stack of a vCPU (domain_crash). */
 void arch_dump_guest(const struct vcpu *v);
 /**

@@ -74,6 +74,7 @@ struct domain {
     bool privileged;           /* the first domain: console_io, physdev, platform calls */
     bool dying, shut_down, crashed;
     u8 shutdown_code;          /* SHUTDOWN_* once shut_down */
+    u8 latched_code;           /* SCHEDOP_shutdown_code: 1 + the code to report instead; 0: none */
     char name[32];
     u32 refs;
     struct spinlock lock;
@@ -137,8 +138,13 @@ void domain_shutdown(struct domain *d, u8 code);
 void domain_crash(struct domain *d, const char *why, ...) __printf_(2, 3) __cold_;
 /** Begin or go on destroying: 0 when all is given back, -XEN_ERESTART to be called again. */
 int domain_kill(struct domain *d);
-/** Destroy domains that have ended, when the pcpu has nothing better to do; power off after the last. From idle. */
-void domain_reap(void);
+/**
+ * Destroy domains that have ended, when the pcpu has nothing better to do; end the machine after the last. From the idle loop.
+ * @return true if there is more to do: look at the pcpu's work, then call again before sleeping.
+ */
+bool domain_reap(void);
+/** Make the idle vCPU of a pcpu, and the pcpu one that the scheduler knows (timer_init_cpu() done before). NULL: no memory. */
+struct vcpu *idle_vcpu_create(unsigned int cpu);
 
 /** Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and wake it if it was the last. */
 void vcpu_pause(struct vcpu *v, u32 flag);

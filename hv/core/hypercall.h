@@ -46,6 +46,7 @@ long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 /* privileged machine calls */
 long do_physdev_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_platform_op(u64 arg, u64, u64, u64, u64, u64);
+long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
 /* hv/x86/pv */
 long do_set_trap_table(u64 traps, u64, u64, u64, u64, u64);
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64, u64);

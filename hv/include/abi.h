@@ -22,6 +22,11 @@
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
+/** Within the hypervisor: "not finished, call again". Never seen by a guest (the ABI's header hides it from guests too). */
+#ifndef XEN_ERESTART
+#define XEN_ERESTART 85
+#endif
+
 #define XEN_VERSION_MAJOR 4
 #define XEN_VERSION_MINOR 17
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What keeps a vCPU off its processor, and what the guest sees of its run states.
+ *
+ * Locks: none of its own. pause_flags change by atomic operations; the scheduler looks at them again under its runqueue lock, so
+ * it does not matter in which order two changes reach it.
+ */
+#include "sched/sched.h"
+
+void vcpu_pause(struct vcpu *v, u32 flag)
+{
+    if (__atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST) == 0)
+        sched_sleep(v);
+}
+
+void vcpu_unpause(struct vcpu *v, u32 flag)
+{
+    u32 old = __atomic_fetch_and(&v->pause_flags, ~flag, __ATOMIC_SEQ_CST);
+
+    if (old && !(old & ~flag))
+        sched_wake(v);
+}
+
+void vcpu_unblock(struct vcpu *v)
+{
+    if (v->pause_flags & VPF_POLLING) {
+        __atomic_fetch_and(&v->domain->poll_mask, ~(1u << v->id), __ATOMIC_SEQ_CST);
+        timer_stop(&v->poll_timer);
+    }
+    vcpu_unpause(v, VPF_BLOCKED | VPF_POLLING);
+}
+
+void runstate_copy_out(struct vcpu *v)
+{
+    struct vcpu_runstate_info now;
+    gva_t dst = v->runstate_guest;
+
+    if (!dst)
+        return;
+    sched_get_runstate(v, &now);
+    if (v->domain->max_vcpus > 1 && (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
+        /* Other vCPUs may look at it meanwhile: say that it is being changed. */
+        now.state_entry_time |= XEN_RUNSTATE_UPDATE;
+        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time), &now.state_entry_time,
+                                  sizeof(now.state_entry_time));
+        arch_copy_to_guest_kernel(dst, &now, sizeof(now));
+        now.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time), &now.state_entry_time,
+                                  sizeof(now.state_entry_time));
+        return;
+    }
+    arch_copy_to_guest_kernel(dst, &now, sizeof(now));
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PLATFORM_OP: the machine's clock, processors and firmware, for the privileged domain (xen/platform.h); others get -XEN_EPERM.
+ *
+ * The hypervisor asks no firmware for disks or screens, so there is nothing to tell about them: -XEN_ESRCH, Xen's answer for a
+ * disk that is not there, and -XEN_ENOSYS for what a machine without EFI cannot have.
+ */
+#include "hypercall.h"
+
+static long firmware_info(const struct xenpf_firmware_info *info)
+{
+    switch (info->type) {
+    case XEN_FW_DISK_INFO:
+    case XEN_FW_DISK_MBR_SIGNATURE:
+        return -XEN_ESRCH;
+    default:
+        return -XEN_ENOSYS;
+    }
+}
+
+static long get_cpuinfo(struct xenpf_pcpuinfo *info)
+{
+    info->max_present = arch_nr_cpus() - 1;
+    if (info->xen_cpuid > info->max_present) {
+        info->flags = XEN_PCPU_FLAGS_INVALID;
+    } else {
+        info->flags = XEN_PCPU_FLAGS_ONLINE;
+        info->apic_id = info->acpi_id = arch_cpu_apic_id(info->xen_cpuid);
+    }
+    return 0;
+}
+
+static long set_time(const struct xenpf_settime64 *t)
+{
+    if (t->mbz || t->nsecs >= SECONDS(1) || t->secs > ~0ull / SECONDS(2))
+        return -XEN_EINVAL;
+    wallclock_set(t->secs * SECONDS(1) + t->nsecs - t->system_time);
+    return 0;
+}
+
+long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct domain *d = current_vcpu()->domain;
+    struct xen_platform_op op;
+    long rc;
+
+    if (!d->privileged)
+        return refuse(d, __HYPERVISOR_platform_op, 0, -XEN_EPERM);
+    if (!guest_read(&op, arg))
+        return -XEN_EFAULT;
+    if (op.interface_version != XENPF_INTERFACE_VERSION)
+        return -XEN_EACCES;
+    switch (op.cmd) {
+    case XENPF_settime64:
+        return set_time(&op.u.settime64);
+    case XENPF_firmware_info:
+        return firmware_info(&op.u.firmware_info);
+    case XENPF_get_cpuinfo:
+        rc = get_cpuinfo(&op.u.pcpu_info);
+        break;
+    default:
+        return refuse(d, __HYPERVISOR_platform_op, op.cmd, -XEN_ENOSYS);
+    }
+    if (!rc && !guest_write(arg, &op))
+        rc = -XEN_EFAULT;
+    return rc;
+}
