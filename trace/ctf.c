@@ -272,8 +272,11 @@ static void write_stream(FILE *out, const struct trace_log *log, const struct tr
     uint64_t seq = 0;
 
     for (size_t i = 0; i < stream->nr_items; i++) {
+        const size_t after = stream->nr_items - i - 1;
+
         bytes += stream->items[i].event->end;
-        if (bytes >= PACKET_BYTES || i + 1 == stream->nr_items) {
+        /* A loss is the difference between two packets: the last record goes into one of its own. */
+        if (bytes >= PACKET_BYTES || after == 0 || (after == 1 && stream->lost)) {
             write_packet(out, log, stream, uuid, first, i + 1, seq++);
             first = i + 1;
             bytes = 0;

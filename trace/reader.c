@@ -100,7 +100,8 @@ static bool read_ring(struct trace_log *log, struct trace_stream *stream,
     log->lost += stream->lost;
     if (!head)
         return true; /* never attached */
-    if (!subs || ring->size % sub_size || !inside(log, ring->offset, ring->size)) {
+    if (!subs || sub_size % 8 || ring->size % sub_size || ring->offset % 8 ||
+        !inside(log, ring->offset, ring->size)) {
         warnx("trace: ring of cpu %u lies outside the file", ring->cpu);
         return false;
     }

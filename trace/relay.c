@@ -122,7 +122,8 @@ static bool check_layout(const struct relay *relay)
         const uint64_t before = i ? ring_at(relay, i - 1)->offset + ring_at(relay, i - 1)->size : 0;
 
         if (ring->offset > relay->size || ring->size > relay->size - ring->offset ||
-            ring->offset < before || !ring->sub_size || ring->size % ring->sub_size) {
+            ring->offset < before || ring->offset % 8 || !ring->sub_size || ring->sub_size % 8 ||
+            ring->size % ring->sub_size) {
             warnx("%s: ring of cpu %u lies outside it", relay->region_name, ring->cpu);
             return false;
         }
@@ -204,8 +205,6 @@ static bool follow(struct relay *relay)
             return false;
         usleep(relay->options->poll_us ? relay->options->poll_us : 1000);
     }
-    while (alive(relay)) /* finished, but the last records and the machine's own end may still be under way */
-        usleep(1000);
     return copy_rings(relay, SIZE_MAX);
 }
 

@@ -172,7 +172,7 @@ int trace_region_init(void *region, uint64_t size, const struct trace_config *co
  */
 int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint32_t kind, uint32_t mask);
 
-/** Mark the region finished: the machine ends in order. Any processor, any state; later records are still kept. */
+/** Mark the region finished: the machine ends in order. The last to be done; a relay may not see records made after it. */
 void trace_region_finish(void *region);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Parser of the descriptor table (format: descriptor.c). One pass over a private copy of the text, cut into words in place; all
- * strings of the schema point into that copy. What it does not understand it refuses: guessing would misread every record.
+ * strings of the schema point into that copy. Classes, enumerations and events have room for one a line, so pointers to them stay good. What it does not understand it refuses: guessing would misread every record.
  */
 #include "trace/schema.h"
 
@@ -75,7 +75,7 @@ static bool parse_type(const char *type, struct trace_field *field)
     return true;
 }
 
-/* NAME or NAME(enumeration); enumerations come before events, so their array has stopped moving. */
+/* NAME or NAME(enumeration), one that came before. */
 static bool parse_unit(const struct trace_schema *schema, char *unit, struct trace_field *field)
 {
     char *open;
@@ -118,7 +118,7 @@ static bool parse_field(struct trace_schema *schema, char *line)
 
 static bool parse_event(struct trace_schema *schema, char *line, bool is_span)
 {
-    struct trace_event *event = APPEND(schema->events, schema->nr_events);
+    struct trace_event *event = &schema->events[schema->nr_events++];
     const char *class;
 
     event->name = word(&line);
@@ -138,11 +138,11 @@ static bool parse_event(struct trace_schema *schema, char *line, bool is_span)
 
 static bool parse_class(struct trace_schema *schema, char *line)
 {
-    struct trace_class *class = APPEND(schema->classes, schema->nr_classes);
+    struct trace_class *class = &schema->classes[schema->nr_classes++];
     int64_t bit;
 
     class->name = word(&line);
-    if (!class->name || !number(word(&line), &bit) || bit < 0 || bit > 63 || schema->nr_events)
+    if (!class->name || !number(word(&line), &bit) || bit < 0 || bit > 63)
         return false;
     class->bit = bit;
     class->doc = rest(line);
@@ -151,11 +151,11 @@ static bool parse_class(struct trace_schema *schema, char *line)
 
 static bool parse_enum(struct trace_schema *schema, char *line)
 {
-    struct trace_enumeration *e = APPEND(schema->enumerations, schema->nr_enumerations);
+    struct trace_enumeration *e = &schema->enumerations[schema->nr_enumerations++];
 
     e->name = word(&line);
     e->doc = rest(line);
-    return e->name && !schema->nr_events; /* fields keep pointers: no enumeration may follow an event */
+    return e->name != NULL;
 }
 
 static bool parse_value(struct trace_schema *schema, char *line)
@@ -195,7 +195,7 @@ static bool parse_line(struct trace_schema *schema, char *line)
     return false;
 }
 
-/* Once no array moves any more: the cause of each event; a span's first field must be its duration. */
+/* Once all fields are there: the cause of each event; a span's first field must be its duration. */
 static bool link_up(struct trace_schema *schema)
 {
     for (size_t i = 0; i < schema->nr_events; i++) {
@@ -218,7 +218,14 @@ struct trace_schema *trace_schema_read(const char *text, size_t size)
     char *line, *next;
     unsigned row = 1;
 
-    if (!schema || !(schema->text = strndup(text, size)))
+    size_t lines = 1;
+
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    if (!schema || !(schema->text = strndup(text, size)) ||
+        !(schema->classes = calloc(lines, sizeof(*schema->classes))) ||
+        !(schema->enumerations = calloc(lines, sizeof(*schema->enumerations))) ||
+        !(schema->events = calloc(lines, sizeof(*schema->events))))
         err(4, "trace descriptor");
 
     line = schema->text;

@@ -21,28 +21,43 @@ struct open_span {
     uint64_t end;
 };
 
-static struct trace_row *find_row(struct trace_summary *summary, size_t *index,
-                                  const struct trace_item *item)
+/* Rows in the making, with a shortcut from event and cause to row for the causes that are small numbers. */
+#define SHORT_CAUSES 64
+
+struct maker {
+    const struct trace_log *log;
+    struct trace_summary *summary;
+    size_t *row_of; /* [event * SHORT_CAUSES + cause]: row + 1; 0: none yet */
+};
+
+static size_t new_row(struct trace_summary *summary, const struct trace_event *event, uint64_t cause)
 {
+    summary->rows = realloc(summary->rows, (summary->nr_rows + 1) * sizeof(*summary->rows));
+    if (!summary->rows)
+        err(4, "trace");
+    summary->rows[summary->nr_rows] = (struct trace_row){ .event = event, .cause = cause };
+    return summary->nr_rows++;
+}
+
+/* Index of the row of a record; a new one where it is the first of its kind. */
+static size_t find_row(struct maker *maker, const struct trace_item *item)
+{
+    struct trace_summary *summary = maker->summary;
     const struct trace_event *event = item->event;
     const uint64_t cause = event->cause ? trace_field_value(event->cause, item->record) : 0;
-    struct trace_row *row;
 
-    for (size_t i = 0; i < summary->nr_rows; i++) {
-        row = &summary->rows[i];
-        if (row->event == event && row->cause == cause) {
-            *index = i;
-            return row;
-        }
+    if (cause < SHORT_CAUSES) {
+        size_t *row = &maker->row_of[(event - maker->log->schema->events) * SHORT_CAUSES + cause];
+
+        if (!*row)
+            *row = new_row(summary, event, cause) + 1;
+        return *row - 1;
     }
-    row = realloc(summary->rows, (summary->nr_rows + 1) * sizeof(*row));
-    if (!row)
-        err(4, "trace");
-    summary->rows = row;
-    *index = summary->nr_rows;
-    row = &summary->rows[summary->nr_rows++];
-    *row = (struct trace_row){ .event = event, .cause = cause };
-    return row;
+    for (size_t i = 0; i < summary->nr_rows; i++) {
+        if (summary->rows[i].event == event && summary->rows[i].cause == cause)
+            return i;
+    }
+    return new_row(summary, event, cause);
 }
 
 static void add_sample(struct trace_row *row, uint64_t duration)
@@ -58,18 +73,18 @@ static void add_sample(struct trace_row *row, uint64_t duration)
     row->total += duration;
 }
 
-static void add_stream(struct trace_summary *summary, const struct trace_stream *stream)
+static void add_stream(struct maker *maker, const struct trace_stream *stream)
 {
+    struct trace_summary *summary = maker->summary;
     struct open_span open[DEPTH_MAX];
     size_t depth = 0;
 
     for (size_t i = 0; i < stream->nr_items; i++) {
         const struct trace_item *item = &stream->items[i];
+        const size_t index = find_row(maker, item);
+        struct trace_row *row = &summary->rows[index];
         uint64_t duration = 0, end;
-        struct trace_row *row;
-        size_t index;
 
-        row = find_row(summary, &index, item);
         if (item->event->is_span) {
             duration = trace_field_value(&item->event->fields[0], item->record);
             add_sample(row, duration);
@@ -115,9 +130,15 @@ static int compare_rows(const void *a, const void *b)
 
 void trace_summarise(struct trace_summary *summary, const struct trace_log *log)
 {
+    struct maker maker = { .log = log, .summary = summary };
+
     *summary = (struct trace_summary){ 0 };
+    maker.row_of = calloc(log->schema->nr_events * SHORT_CAUSES, sizeof(*maker.row_of));
+    if (!maker.row_of)
+        err(4, "trace");
     for (size_t s = 0; s < log->nr_streams; s++)
-        add_stream(summary, &log->streams[s]);
+        add_stream(&maker, &log->streams[s]);
+    free(maker.row_of);
     for (size_t i = 0; i < summary->nr_rows; i++) {
         struct trace_row *row = &summary->rows[i];
 
