@@ -24,7 +24,7 @@
  */
 #include "lib.h"
 #include "list.h"
-#include "pheap.h"
+#include "core/pheap.h"
 #include "sched.h"
 #include "trace/trace.h"
 

@@ -13,9 +13,9 @@
  */
 #include "sched.h"
 
-#include "arch.h"
+#include "core/arch.h"
 #include "lib.h"
-#include "timer.h"
+#include "core/timer.h"
 #include "trace/trace.h"
 
 struct sched_pcpu {

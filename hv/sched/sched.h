@@ -16,7 +16,7 @@
 #ifndef PARANGON_SCHED_H
 #define PARANGON_SCHED_H
 
-#include "domain.h"
+#include "core/domain.h"
 
 #define SCHED_WEIGHT_NORMAL 256
 #define SCHED_RATE_LIMIT    MILLISECS(1) /* a woken unit preempts none that has run less (but yield and block switch at once) */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hypervisor's command line: the one table of its options (options.c), and their values.
+ *
+ * Words are separated by spaces: "name=value", or "name" and "no-name" for switches. An option that does not exist and a
+ * value that cannot be are said on the console, one line each, and do not stop the boot: the default holds.
+ */
+#ifndef PARANGON_OPTIONS_H
+#define PARANGON_OPTIONS_H
+
+#include "types.h"
+
+enum option_console { CONSOLE_COM1, CONSOLE_NONE };
+enum option_spec_ctrl { SPEC_CTRL_DEFAULT, SPEC_CTRL_OFF };
+enum option_loglvl { LOGLVL_NONE, LOGLVL_ERROR, LOGLVL_WARNING, LOGLVL_INFO, LOGLVL_DEBUG };
+
+struct hv_options {
+    u64 dom0_mem;          /* bytes for the first domain without a launch plan; 0: nearly all there is */
+    u32 dom0_max_vcpus;    /* its vCPUs */
+    u32 console;           /* enum option_console */
+    u32 spec_ctrl;         /* enum option_spec_ctrl */
+    u32 loglvl;            /* enum option_loglvl */
+    u32 trace_classes;     /* bits of the classes of trace/events.def to record */
+    char sched[16];        /* scheduling policy */
+    bool noreboot;         /* halt at the end instead of power-off or reboot */
+    bool trace;            /* record into the trace ring, if the machine has one */
+    bool bootscrub;        /* clear free memory while booting */
+    bool smep, smap, fsgsbase, xsave, x2apic; /* use these features of the processor where present */
+};
+
+/** Set the defaults. */
+void options_init(struct hv_options *o);
+/**
+ * Parse a command line into *o. Its first word is skipped where it is the image's name: no option's, and with a '/' or
+ * without a '='.
+ * @return how many words were wrong; each has had its line on the console
+ */
+unsigned int options_parse(const char *cmdline, struct hv_options *o);
+
+#endif
