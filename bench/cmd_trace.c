@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `parangon trace`: show, export and relay are the trace room's; `record` is here, since it runs a machine.
+ *
+ * The hypervisor writes its records into memory shared with this host, large enough for the whole run, so that nothing is lost and nothing
+ * waits; when the machine has ended the used part is copied to the result. The memory file lies in the temporary folder.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/results.h"
+#include "bench/command.h"
+#include "bench/paths.h"
+#include "bench/plan.h"
+#include "bench/run.h"
+#include "trace/command.h"
+#include "trace/relay.h"
+
+struct options {
+    const char *output;
+    struct words workloads;
+    enum run_class class;
+    unsigned memory_mib, iters;
+    double time_limit;
+};
+
+enum { OPT_CLASS = 0x100, OPT_MEMORY, OPT_LIMIT, OPT_ITERS };
+
+static const struct argp_option option_table[] = {
+    {"output", 'o', "FILE", 0, "The trace (default out/trace.ptr)"},
+    {"workload", 'w', "NAME,...", 0, "Workloads to run in the guest (default getppid)"},
+    {"iters", OPT_ITERS, "N", 0, "Measured intervals of each (default 1)"},
+    {"class", OPT_CLASS, "CLASS", 0, "Mitigations: default or tuned"},
+    {"memory", OPT_MEMORY, "MIB", 0, "Room for records, a power of two (default 256); what does not fit is counted as lost"},
+    {"time-limit", OPT_LIMIT, "SECONDS", 0, "Kill a machine that says nothing for so long (default 240)"},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    char *end;
+    long number;
+
+    switch (key) {
+    case 'o':
+        o->output = arg;
+        return 0;
+    case 'w':
+        words_split(&o->workloads, arg, ',');
+        for (size_t i = 0; i < o->workloads.nr; i++)
+            if (!workload_known(o->workloads.word[i]))
+                argp_error(state, "no workload \"%s\" (parangon list shows them)", o->workloads.word[i]);
+        return 0;
+    case OPT_CLASS:
+        if (run_class_of(arg) < 0)
+            argp_error(state, "no class \"%s\": default or tuned", arg);
+        o->class = run_class_of(arg);
+        return 0;
+    case OPT_MEMORY:
+        number = strtol(arg, &end, 10);
+        if (*end || number < 1 || number > 4096 || number & (number - 1))
+            argp_error(state, "--memory takes a power of two of MiB, 1 to 4096, not \"%s\"", arg);
+        o->memory_mib = number;
+        return 0;
+    case OPT_ITERS:
+        number = strtol(arg, &end, 10);
+        if (*end || number < 1 || number > 1000)
+            argp_error(state, "--iters takes 1 to 1000, not \"%s\"", arg);
+        o->iters = number;
+        return 0;
+    case OPT_LIMIT:
+        o->time_limit = strtod(arg, &end);
+        if (*end || !(o->time_limit > 0))
+            argp_error(state, "--time-limit takes seconds, more than 0, not \"%s\"", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Run workloads in a guest on the platform pv, and keep every record of the hypervisor. `parangon trace show FILE` "
+           "summarises it.",
+};
+
+/* A file of the size of the trace memory, all holes; its name, or NULL after a message. */
+static char *make_memory(unsigned mib)
+{
+    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    char *path = format("%s/parangon-trace.XXXXXX", base);
+    int fd = mkstemp(path);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)mib << 20) == 0) {
+        close(fd);
+        return path;
+    }
+    fprintf(stderr, "parangon: cannot make the trace memory in %s: %s\n", base, strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    free(path);
+    return NULL;
+}
+
+static int record_into(const struct options *o, const struct machine *machine, const char *output)
+{
+    struct run_limits limits = {.silence_seconds = o->time_limit, .total_seconds = 3600, .progress = true};
+    struct boot boot = {.name = format("pv-%s-trace", run_class_name(o->class)), .estimate = 60};
+    const char *why = platform_pv.absent(machine);
+    int status;
+
+    if (why) {
+        fprintf(stderr, "parangon: nothing to trace here: %s\n", why);
+        boot_free(&boot);
+        return STATUS_INCOMPLETE;
+    }
+    platform_pv.command(machine, &boot.argv);
+    status = run_boots(&boot, 1, &limits);
+    if (!status && boot.failure) {
+        fprintf(stderr, "parangon: %s\n", boot.failure);
+        status = STATUS_INCOMPLETE;
+    }
+    /* Also of a machine that failed: there it is wanted most. */
+    if (status != STATUS_INTERRUPTED && status >= 0) {
+        if (trace_relay(machine->trace_file, output, &(struct trace_relay_options){0}) < 0)
+            status = STATUS_INCOMPLETE;
+        else
+            fprintf(stderr, "parangon: kept %s (parangon trace show %s)\n", output, output);
+    }
+    boot_free(&boot);
+    return status < 0 ? STATUS_INCOMPLETE : status;
+}
+
+static int record(int argc, char **argv)
+{
+    struct options o = {.output = "out/trace.ptr", .memory_mib = 256, .iters = 1, .time_limit = 240};
+    struct inputs inputs;
+    char *workloads, *memory;
+    int status;
+
+    argv[0] = "parangon trace record";
+    command_parse(&argp, argc, argv, &o);
+    if (!o.workloads.nr)
+        words_add(&o.workloads, "getppid");
+    if (inputs_get(&inputs, INPUTS_FETCH) < 0)
+        return STATUS_INCOMPLETE;
+    if (paths_make_parent(o.output) < 0 || !(memory = make_memory(o.memory_mib)))
+        return STATUS_INCOMPLETE;
+    workloads = words_join(&o.workloads, '+');
+    status = record_into(&o, &(struct machine){
+        .inputs = &inputs, .class = o.class, .kernel = inputs.kernel, .console = "file:" BOOT_CONSOLE,
+        .hypervisor = format("%s/hv/parangon", paths_get()->build),
+        .ramdisk = format("%s/guests/linux/initrd.cpio", paths_get()->build),
+        .guest_args = format("pgn.workloads=%s pgn.seeds=1 pgn.warmup=1 pgn.iters=%u", workloads, o.iters),
+        .trace_file = memory, .trace_mib = o.memory_mib}, o.output);
+    unlink(memory);
+    free(memory);
+    free(workloads);
+    words_free(&o.workloads);
+    return status;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+    argv[0] = "trace";
+    return trace_command(argc, argv, record);
+}

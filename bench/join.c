@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* From console and interval file to samples (join.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/interval.h"
+#include "bench/join.h"
+#include "bench/paths.h"
+
+#define PREFIX "@PGN "
+
+struct join {
+    struct run *run;
+    const struct boot *boot;
+    const struct join_request *request;
+    const struct interval *interval; /* of the file */
+    size_t nr_intervals, next;       /* next: where to look for the next MEASURED one */
+    uint64_t valid;
+    uint32_t flags; /* enum sample_flag, for every sample */
+    int errors;
+};
+
+static void join_error(struct join *j, const char *workload, const char *message)
+{
+    j->errors++;
+    run_add_error(j->run, j->request->platform, j->request->class, workload, message);
+    fprintf(stderr, "parangon: %s%s%s: %s\n", j->boot->name, *workload ? ", " : "", workload, message);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+/* Find the interval records; 0, or -1 after saying what is wrong with the file. */
+static int open_intervals(struct join *j)
+{
+    const struct interval_file_head *head = j->boot->intervals;
+    char *why = NULL;
+
+    if (!head || j->boot->intervals_size < sizeof *head)
+        why = format("the counting plugin has left no intervals (is the disk full?)");
+    else if (head->magic != INTERVAL_MAGIC || head->version != INTERVAL_VERSION || head->nr_counters != COUNTER_NR)
+        why = format("the interval file is of another build of the plugin");
+    else if (j->boot->intervals_size < sizeof *head + head->nr_intervals * sizeof *j->interval)
+        why = format("the interval file is cut short: %zu bytes for %u intervals (is the disk full?)",
+                     j->boot->intervals_size, head->nr_intervals);
+    if (why) {
+        join_error(j, "", why);
+        free(why);
+        return -1;
+    }
+    j->interval = (const void *)(head + 1);
+    j->nr_intervals = head->nr_intervals;
+    j->valid = head->valid;
+    j->flags = head->nr_inexact ? SAMPLE_INEXACT : 0;
+    if (head->nr_inexact)
+        fprintf(stderr, "parangon: warning: %s: the plugin could not explain %u ends of blocks; its samples are marked\n",
+                j->boot->name, head->nr_inexact);
+    return 0;
+}
+
+static void add_sample(struct join *j, const char *workload, enum run_kind kind, uint32_t seed, uint32_t iter,
+                       uint64_t ops, const struct interval *interval)
+{
+    struct run_sample sample = {.kind = kind, .class = j->request->class, .set = j->request->set, .seed = seed,
+                                .iter = iter, .flags = j->flags, .ops = ops, .measured = j->valid, .interval = *interval};
+
+    snprintf(sample.workload, sizeof sample.workload, "%s", workload);
+    snprintf(sample.platform, sizeof sample.platform, "%s", j->request->platform);
+    if (run_add_sample(j->run, &sample) < 0)
+        join_error(j, workload, "a sample that cannot be kept (see above)");
+}
+
+static void on_sample(struct join *j, const json_t *line)
+{
+    const char *workload = text_of(line, "workload");
+    int kind = run_kind_of(text_of(line, "kind"));
+
+    while (j->next < j->nr_intervals && j->interval[j->next].kind != INTERVAL_MEASURED)
+        j->next++;
+    if (kind < 0 || json_is_true(json_object_get(line, "failed"))) {
+        j->next++; /* the interval is there, but it is not one operation's work */
+        return;
+    }
+    add_sample(j, workload, kind, json_integer_value(json_object_get(line, "seed")),
+               json_integer_value(json_object_get(line, "iter")), json_integer_value(json_object_get(line, "ops")),
+               &j->interval[j->next]);
+    j->next++;
+}
+
+static void on_begin(struct join *j, const json_t *line)
+{
+    const char *name = text_of(line, "workload");
+    int kind = run_kind_of(text_of(line, "kind"));
+    json_t *params;
+    char *text;
+
+    for (size_t i = 0; i < j->run->nr_workloads; i++)
+        if (strcmp(j->run->workloads[i].name, name) == 0)
+            return;
+    if (kind < 0)
+        return;
+    params = json_deep_copy(line);
+    json_object_del(params, "ev");
+    text = json_dumps(params, JSON_SORT_KEYS | JSON_COMPACT);
+    run_add_workload(j->run, name, kind, kind == RUN_MACRO, text);
+    free(text);
+    json_decref(params);
+}
+
+/* Facts that are their own event ("interrupts") stand under its name. */
+static void on_facts(struct join *j, const char *event, const json_t *line)
+{
+    json_t *wrapped;
+
+    if (!j->request->facts)
+        return;
+    if (strcmp(event, "env") == 0) {
+        run_add_facts_json(j->run, j->request->platform, j->request->class, line);
+        return;
+    }
+    wrapped = json_object();
+    json_object_set(wrapped, event, (json_t *)line);
+    run_add_facts_json(j->run, j->request->platform, j->request->class, wrapped);
+    json_decref(wrapped);
+}
+
+static void on_line(struct join *j, const json_t *line, bool samples)
+{
+    const char *event = text_of(line, "ev");
+
+    if (strcmp(event, "sample") == 0) {
+        if (samples)
+            on_sample(j, line);
+    } else if (strcmp(event, "begin") == 0) {
+        on_begin(j, line);
+    } else if (strcmp(event, "error") == 0) {
+        join_error(j, text_of(line, "workload"), text_of(line, "msg"));
+    } else if (strcmp(event, "done") != 0) {
+        on_facts(j, event, line);
+    }
+}
+
+/* Walk the guest's lines; `handle` gets each as JSON. */
+static void each_line(struct join *j, void (*handle)(struct join *, const json_t *, void *), void *context)
+{
+    const char *at = j->boot->console, *end;
+    json_error_t error;
+
+    for (; at && (at = strstr(at, PREFIX)); at = end) {
+        json_t *line;
+
+        at += strlen(PREFIX);
+        end = at + strcspn(at, "\r\n");
+        line = json_loadb(at, end - at, 0, &error);
+        if (line)
+            handle(j, line, context);
+        else
+            join_error(j, "", "a damaged line on its console");
+        json_decref(line);
+    }
+}
+
+static void count_sample(struct join *j, const json_t *line, void *count)
+{
+    *(size_t *)count += strcmp(text_of(line, "ev"), "sample") == 0;
+}
+
+static void use_line(struct join *j, const json_t *line, void *samples)
+{
+    on_line(j, line, *(bool *)samples);
+}
+
+/* Every workload that began must have all its planned samples. */
+static void check_planned(struct join *j, const json_t *line, void *unused)
+{
+    const char *name = text_of(line, "workload");
+    size_t found = 0;
+
+    if (strcmp(text_of(line, "ev"), "begin") != 0)
+        return;
+    for (size_t i = 0; i < j->run->nr_samples; i++) {
+        const struct run_sample *s = &j->run->samples[i];
+
+        found += s->class == j->request->class && s->set == j->request->set && strcmp(s->workload, name) == 0 &&
+                 strcmp(s->platform, j->request->platform) == 0;
+    }
+    if (found != j->request->nr_seeds * j->request->iters) {
+        char *why = format("%zu samples of %zu", found, j->request->nr_seeds * j->request->iters);
+
+        join_error(j, name, why);
+        free(why);
+    }
+}
+
+static void add_boot_rows(struct join *j)
+{
+    static const struct {
+        enum interval_kind kind;
+        const char *name;
+    } rows[] = {{INTERVAL_PRE_DOMAIN, "boot-before"}, {INTERVAL_BOOT, "boot"}};
+
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+        for (size_t i = 0; i < j->nr_intervals; i++)
+            if (j->interval[i].kind == rows[r].kind && j->interval[i].seq == 0)
+                add_sample(j, rows[r].name, RUN_MICRO, j->request->seeds[0], 0, 1, &j->interval[i]);
+}
+
+int join_boot(struct run *run, const struct boot *boot, const struct join_request *request)
+{
+    struct join j = {.run = run, .boot = boot, .request = request};
+    size_t lines = 0, measured = 0;
+    bool use = false;
+    char *why, *console;
+
+    if (boot->console) {
+        console = paths_neutral(boot->console);
+        run_add_console(run, boot->name, console, strlen(console));
+        free(console);
+    }
+    if (boot->failure)
+        join_error(&j, "", boot->failure + strlen(boot->name) + 2);
+    if ((boot->intervals || !boot->failure) && open_intervals(&j) == 0) {
+        each_line(&j, count_sample, &lines);
+        for (size_t i = 0; i < j.nr_intervals; i++)
+            measured += j.interval[i].kind == INTERVAL_MEASURED;
+        use = lines == measured;
+        if (!use) {
+            why = format("the console names %zu samples and the plugin saw %zu intervals: none is used", lines, measured);
+            join_error(&j, "", why);
+            free(why);
+        }
+    }
+    each_line(&j, use_line, &use);
+    if (use) {
+        if (request->boot_rows)
+            add_boot_rows(&j);
+        each_line(&j, check_planned, NULL);
+    }
+    return j.errors;
+}

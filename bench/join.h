@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From what a machine leaves, its console and the plugin's interval file, to samples of a run.
+ *
+ * The guest says what each measured interval was; the plugin says what it cost; neither knows the other. The n-th sample line
+ * belongs to the n-th MEASURED interval. Where their numbers differ nothing of that machine is used.
+ */
+#ifndef PARANGON_JOIN_H
+#define PARANGON_JOIN_H
+
+#include "analysis/results.h"
+#include "bench/run.h"
+
+/** What the samples of one machine have in common. */
+struct join_request {
+    const char *platform;
+    enum run_class class;
+    enum run_set set;
+    const uint32_t *seeds; /* planned; each workload must have every one of them */
+    size_t nr_seeds;
+    unsigned iters;        /* measured intervals per seed, planned */
+    bool facts;            /* keep what the guest says about itself */
+    bool boot_rows;        /* keep the intervals before the guest and of its boot as "boot-before" and "boot" */
+};
+
+/**
+ * Add everything of one ended machine to a run: samples, workloads seen first here, facts, console, errors.
+ *
+ * A workload that failed, or lacks a planned sample, becomes an error of the run; so do a machine that failed and one
+ * whose console and interval file do not fit. Each is also one line on stderr.
+ *
+ * @return the number of errors added
+ */
+int join_boot(struct run *run, const struct boot *boot, const struct join_request *request);
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* Carry out a plan (measure.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/join.h"
+#include "bench/kernel.h"
+#include "bench/measure.h"
+#include "bench/paths.h"
+#include "bench/provenance.h"
+
+#define SILENCE_SECONDS 240.0  /* the longest interval of a macro workload takes about 60 on a busy machine */
+#define TOTAL_SECONDS   3600.0
+
+/* One machine of the plan, in the order of boots[]. */
+struct measure_slot {
+    const struct platform *platform;
+    enum run_class class;
+    enum run_set set;
+    const struct plan_part *part;
+    uint32_t seeds[PLAN_SEEDS_MAX];
+    bool first_part;
+};
+
+void measure_free(struct measurement *m)
+{
+    for (size_t i = 0; i < m->nr; i++)
+        boot_free(&m->boots[i]);
+    free(m->boots);
+    free(m->slots);
+    if (m->unpacked_kernel)
+        unlink(m->unpacked_kernel);
+    free(m->unpacked_kernel);
+    *m = (struct measurement){0};
+}
+
+/* The kernel the user names, unpacked where it is a bzImage. 0 or an exit status. */
+static int take_kernel(struct measurement *m, const char *path)
+{
+    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    int format_of = kernel_format(path);
+
+    if (format_of < 0) {
+        fprintf(stderr, "parangon: the kernel %s cannot be read: %s\n", path, strerror(-format_of));
+        return STATUS_USAGE;
+    }
+    if (format_of == KERNEL_FOREIGN) {
+        fprintf(stderr, "parangon: %s is no kernel: neither an ELF image nor a bzImage\n", path);
+        return STATUS_USAGE;
+    }
+    m->kernel = realpath(path, NULL);
+    if (format_of == KERNEL_BZIMAGE) {
+        m->unpacked_kernel = format("%s/parangon-kernel.%d", base, getpid());
+        if (kernel_unpack(path, m->unpacked_kernel) < 0)
+            return STATUS_USAGE;
+        m->kernel = m->unpacked_kernel;
+    }
+    return 0;
+}
+
+static char *guest_args(const struct measure_slot *slot)
+{
+    char *workloads = words_join(&slot->part->workloads, '+'), *args;
+    struct words seeds = {0};
+    char *list;
+
+    for (size_t i = 0; i < slot->part->nr_seeds; i++)
+        words_add(&seeds, "%u", slot->seeds[i]);
+    list = words_join(&seeds, '+');
+    args = format("pgn.workloads=%s pgn.seeds=%s pgn.warmup=%u pgn.iters=%u", workloads, list, slot->part->warmup,
+                  slot->part->iters);
+    words_free(&seeds);
+    free(list);
+    free(workloads);
+    return args;
+}
+
+/* Lay out one machine: its command for QEMU with the names of links, and the same with full paths. */
+static int add_boot(struct measurement *m, const struct measure_slot *slot, const struct measure_options *options)
+{
+    struct boot *boot = &m->boots[m->nr];
+    char *args = guest_args(slot), *plugin = format("%s,out=" BOOT_INTERVALS, m->plugin);
+    char *ramdisk = format("%s/guests/linux/%s", paths_get()->build, slot->part->image);
+    struct inputs linked_inputs = m->inputs;
+    struct machine full = {.inputs = &m->inputs, .hypervisor = m->hypervisor, .kernel = m->kernel, .ramdisk = ramdisk,
+                           .guest_args = args, .class = slot->class, .console = "file:" BOOT_CONSOLE, .plugin = plugin};
+    struct machine linked = full;
+    const char *why = slot->platform->absent(&full);
+    struct words shown = {0};
+    int result = 0;
+
+    if (why) {
+        fprintf(stderr, "parangon: platform %s cannot run here: %s\n", slot->platform->name, why);
+        result = options->kernel ? STATUS_USAGE : STATUS_INCOMPLETE;
+        goto out;
+    }
+    boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class), run_set_name(slot->set),
+                        slot->part->name);
+    boot->estimate = slot->platform->boot_seconds + slot->platform->slow_down * slot->part->native_seconds;
+
+    slot->platform->command(&full, &shown);
+    boot->shown = words_line(&shown);
+    linked.hypervisor = "hypervisor";
+    linked.kernel = "vmlinux";
+    linked.ramdisk = "initrd";
+    linked.inputs = &linked_inputs;
+    linked_inputs.xen = "xen";
+    slot->platform->command(&linked, &boot->argv);
+    boot_link(boot, "vmlinux", m->kernel);
+    boot_link(boot, "initrd", ramdisk);
+    boot_link(boot, "hypervisor", m->hypervisor);
+    boot_link(boot, "xen", m->inputs.xen ? m->inputs.xen : "");
+    m->slots[m->nr++] = *slot;
+out:
+    words_free(&shown);
+    free(ramdisk);
+    free(plugin);
+    free(args);
+    return result;
+}
+
+static int add_machines(struct measurement *m, const struct plan *plan, const struct measure_options *options,
+                        const char *platform_name, enum run_class class, enum run_set set)
+{
+    const struct platform *platform = platform_find(platform_name);
+    int result = 0;
+
+    if (!platform) {
+        fprintf(stderr, "parangon: this build has no platform \"%s\"\n", platform_name);
+        return STATUS_USAGE;
+    }
+    for (size_t p = 0; p < plan->nr_parts && !result && platform_has_class(platform, class); p++) {
+        struct measure_slot slot = {.platform = platform, .class = class, .set = set, .part = &plan->part[p],
+                                    .first_part = p == 0};
+
+        for (size_t i = 0; i < slot.part->nr_seeds; i++)
+            slot.seeds[i] = slot.part->seeds[i] + (set == RUN_NULL ? PLAN_NULL_SEED_OFFSET : 0);
+        result = add_boot(m, &slot, options);
+    }
+    return result;
+}
+
+int measure_prepare(struct measurement *m, const struct plan *plan, const struct measure_options *options)
+{
+    size_t most = (plan->platforms.nr * 2 + 1) * plan->nr_parts;
+    int result = 0;
+
+    *m = (struct measurement){0};
+    if (inputs_get(&m->inputs, INPUTS_FETCH) < 0)
+        return STATUS_INCOMPLETE;
+    m->kernel = m->inputs.kernel;
+    if (options->kernel && (result = take_kernel(m, options->kernel)))
+        return result;
+    m->hypervisor = options->hypervisor ? realpath(options->hypervisor, NULL)
+                                        : format("%s/hv/parangon", paths_get()->build);
+    m->plugin = format("%s/bench/plugin/libcount.so", paths_get()->build);
+    m->boots = calloc(most, sizeof *m->boots);
+    m->slots = calloc(most, sizeof *m->slots);
+    if (!m->boots || !m->slots)
+        abort();
+    for (size_t i = 0; i < plan->platforms.nr; i++)
+        for (int class = RUN_DEFAULT; class <= RUN_TUNED && !result; class++)
+            if (plan->classes & (1u << class))
+                result = add_machines(m, plan, options, plan->platforms.word[i], class, RUN_MAIN);
+    if (plan->null_set && !result)
+        result = add_machines(m, plan, options, "native", RUN_DEFAULT, RUN_NULL);
+    return result;
+}
+
+bool measure_comparable(const struct measurement *m, const struct run *before)
+{
+    char *build_id = kernel_build_id(m->hypervisor);
+    bool same_inputs = strcmp(before->inputs_sha256, m->inputs.lock_sha256) == 0;
+    bool same_build = strcmp(before->hv_build_id, build_id ? build_id : "") == 0;
+
+    if (!same_inputs)
+        fprintf(stderr, "parangon: not comparable: the result has inputs %.12s, here they are %.12s (inputs.lock)\n",
+                before->inputs_sha256, m->inputs.lock_sha256);
+    if (!same_build)
+        fprintf(stderr, "parangon: not comparable: the result has hypervisor build %.12s, here it is %.12s\n",
+                *before->hv_build_id ? before->hv_build_id : "(none)", build_id ? build_id : "(none)");
+    free(build_id);
+    return same_inputs && same_build;
+}
+
+void measure_print(const struct measurement *m, FILE *out)
+{
+    for (size_t i = 0; i < m->nr; i++)
+        fprintf(out, "# %s\n%s\n", m->boots[i].name, m->boots[i].shown);
+}
+
+/* Identity of the suite: its members in order, with all that their begin lines say of them. */
+static void suite_identity(struct run *run)
+{
+    char *text = NULL, hex[65];
+    const char *suite = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        abort();
+    for (size_t i = 0; i < run->nr_workloads; i++) {
+        const struct run_workload *w = &run->workloads[i];
+        json_t *params;
+
+        if (!w->in_suite)
+            continue;
+        fprintf(out, "%s %s\n", w->name, w->params);
+        params = json_loads(w->params, 0, NULL);
+        if (!suite && json_is_string(json_object_get(params, "suite")))
+            run_text(&run->suite_id, json_string_value(json_object_get(params, "suite")));
+        json_decref(params);
+    }
+    fclose(out);
+    sha256_hex(text, size, hex);
+    if (size)
+        run_text(&run->suite_sha256, hex);
+    free(text);
+}
+
+int measure_run(struct measurement *m, const struct plan *plan, const struct measure_options *options,
+                struct run **result)
+{
+    const struct run_limits limits = {.silence_seconds = options->time_limit ? options->time_limit : SILENCE_SECONDS,
+                                      .total_seconds = TOTAL_SECONDS, .progress = true};
+    int status, errors = 0, seconds = (int)run_estimate(m->boots, m->nr, run_cores());
+    struct run *run;
+    char *text;
+
+    *result = NULL;
+    fprintf(stderr, "parangon: %zu machines on %u cores, about %d:%02d minutes\n", m->nr, run_cores(), seconds / 60,
+            seconds % 60);
+    status = run_boots(m->boots, m->nr, &limits);
+    if (status)
+        return status == STATUS_INTERRUPTED ? status : STATUS_INCOMPLETE;
+
+    run = run_new();
+    run_text(&run->experiment, plan->experiment);
+    run_text(&run->mode, "count");
+    run_text(&run->unit, "instructions");
+    run_text(&run->cpu_model, MACHINE_CPU);
+    run_text(&run->inputs_sha256, m->inputs.lock_sha256);
+    run->quick = plan->quick;
+    text = plan_text(plan);
+    run_text(&run->plan, text);
+    free(text);
+    provenance_add(run, m, options->keep_local);
+    for (size_t i = 0; i < m->nr; i++) {
+        const struct measure_slot *slot = &m->slots[i];
+        const struct join_request request = {.platform = slot->platform->name, .class = slot->class, .set = slot->set,
+                                             .seeds = slot->seeds, .nr_seeds = slot->part->nr_seeds,
+                                             .iters = slot->part->iters, .facts = slot->first_part && slot->set == RUN_MAIN,
+                                             .boot_rows = slot->first_part};
+
+        errors += join_boot(run, &m->boots[i], &request);
+    }
+    run_add_workload(run, "boot-before", RUN_MICRO, false, "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
+    run_add_workload(run, "boot", RUN_MICRO, false, "{\"unit\":\"from the guest kernel to its first process\"}");
+    suite_identity(run);
+    run->complete = errors == 0;
+    *result = run;
+    return 0;
+}

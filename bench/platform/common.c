@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* What all platforms share: the table, the machine, the guest's command line (bench/platform.h). */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/kernel.h"
+#include "bench/paths.h"
+#include "bench/platform.h"
+
+const struct platform *const platform_table[] = {
+    &platform_native,
+    &platform_native_matched,
+    &platform_pv,
+    &platform_xen_pv,
+    &platform_xen_pv_tuned,
+    NULL,
+};
+
+const struct platform *platform_find(const char *name)
+{
+    for (size_t i = 0; platform_table[i]; i++)
+        if (strcmp(platform_table[i]->name, name) == 0)
+            return platform_table[i];
+    return NULL;
+}
+
+bool platform_has_class(const struct platform *platform, enum run_class class)
+{
+    return platform->classes & (1u << class);
+}
+
+void platform_base(const struct machine *machine, struct words *argv)
+{
+    words_add(argv, "%s", machine->inputs->qemu);
+    for (size_t i = 0; i < 3; i++)
+        if (machine->inputs->firmware[i])
+            words_option(argv, "-L", "%s", machine->inputs->firmware[i]);
+    words_option(argv, "-M", "pc");
+    words_option(argv, "-cpu", "%s", MACHINE_CPU);
+    words_option(argv, "-m", "%d", MACHINE_MEMORY_MIB);
+    words_option(argv, "-accel", "tcg");
+    /* One instruction is one nanosecond; idle time is skipped. With the clock, the seed and no network all that could
+     * make two runs differ is pinned. */
+    if (!machine->real_time) {
+        words_option(argv, "-icount", "shift=0,sleep=off");
+        words_option(argv, "-rtc", "base=2026-01-01T00:00:00,clock=vm");
+    }
+    words_option(argv, "-seed", "1");
+    words_add(argv, "-nodefaults");
+    words_add(argv, "-no-user-config");
+    words_add(argv, "-no-reboot"); /* a panic ends the machine instead of starting it again */
+    words_option(argv, "-display", "none");
+    words_option(argv, "-serial", "%s", machine->console);
+    if (machine->plugin)
+        words_option(argv, "-plugin", "%s", machine->plugin);
+    if (machine->gdb) {
+        words_option(argv, "-gdb", "tcp:127.0.0.1:1234");
+        words_add(argv, "-S");
+    }
+}
+
+char *platform_guest_args(const struct machine *machine, const char *console, const char *more)
+{
+    /* nokaslr: one layout on every platform, and addresses that symbols fit. cryptomgr.notests: half of a native boot
+     * would be self-tests of ciphers. panic=-1: a panic reboots at once, which ends the machine. */
+    static const char common[] = "nokaslr cryptomgr.notests panic=-1 quiet";
+    static const char tuned[] = " mitigations=off randomize_kstack_offset=off";
+
+    return format("console=%s %s%s%s%s%s%s", console, common, machine->class == RUN_TUNED ? tuned : "",
+                  more && *more ? " " : "", more ? more : "", machine->guest_args && *machine->guest_args ? " " : "",
+                  machine->guest_args ? machine->guest_args : "");
+}
+
+/* A comma inside the arguments of a module would separate modules: QEMU takes a doubled one for one. */
+static char *escape_commas(const char *text)
+{
+    char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
+
+    if (!escaped)
+        abort();
+    for (; *text; text++) {
+        if (*text == ',')
+            *to++ = ',';
+        *to++ = *text;
+    }
+    *to = '\0';
+    return escaped;
+}
+
+char *platform_modules(const struct machine *machine, const char *guest_args)
+{
+    char *escaped = escape_commas(guest_args);
+    char *modules = format("%s %s%s%s", machine->kernel, escaped, machine->ramdisk ? "," : "",
+                           machine->ramdisk ? machine->ramdisk : "");
+
+    free(escaped);
+    return modules;
+}
+
+const char *platform_base_absent(const struct machine *machine, unsigned note)
+{
+    int found;
+
+    if (!machine->inputs->qemu || access(machine->inputs->qemu, X_OK) != 0)
+        return "QEMU 10 is not fetched yet: run 'parangon inputs'";
+    if (!machine->kernel)
+        return "the guest kernel is not fetched yet: run 'parangon inputs'";
+    if (access(machine->kernel, R_OK) != 0)
+        return format("the guest kernel %s cannot be read", machine->kernel);
+    if (kernel_format(machine->kernel) != KERNEL_ELF)
+        return format("%s is no ELF image", machine->kernel);
+    found = kernel_has_xen_note(machine->kernel, note);
+    if (!found && note == XEN_NOTE_PVH_ENTRY)
+        found = kernel_has_multiboot(machine->kernel); /* QEMU boots these too */
+    if (found < 0)
+        return format("%s is a damaged ELF image", machine->kernel);
+    if (!found && note == XEN_NOTE_PV_ENTRY)
+        return format("%s cannot run paravirtualized: it has no Xen note with an entry point (for Linux: CONFIG_XEN_PV)",
+                      machine->kernel);
+    if (!found)
+        return format("%s has neither a 32-bit entry point in a Xen note (for Linux: CONFIG_PVH) nor a multiboot header", machine->kernel);
+    if (machine->ramdisk && access(machine->ramdisk, R_OK) != 0)
+        return format("the ramdisk %s is not there: build it with './parangon list'", machine->ramdisk);
+    return NULL;
+}

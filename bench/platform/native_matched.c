@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Platform "native-matched": native without what a paravirtualized guest cannot have, so that the rest of the
+ * difference is the hypervisor's.
+ *
+ * clearcpuid=pse,pge: no 2 MiB mappings (the direct map is 4 KiB pages throughout: DirectMap2M is 0), no global pages, and with
+ * no PSE no transparent huge pages either (transparent_hugepage=never says so again). The clock source is the TSC on
+ * all platforms; clocksource=tsc pins it. What still differs: pse36 and svm stay in the CPU flags; interrupts come
+ * from the APIC and not by event channel; the page tables are the kernel's own; memory starts where the machine's does; the console is
+ * a UART and not the hypervisor's. The table of differences in every result shows these as the guests saw them.
+ */
+#include <stdlib.h>
+
+#include "bench/paths.h"
+#include "bench/platform.h"
+
+static const char *matched_absent(const struct machine *machine)
+{
+    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
+}
+
+static void matched_command(const struct machine *machine, struct words *argv)
+{
+    char *more = format("mem=%dM clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc", GUEST_MEMORY_MIB);
+    char *args = platform_guest_args(machine, "ttyS0", more);
+
+    platform_base(machine, argv);
+    words_option(argv, "-kernel", "%s", machine->kernel);
+    if (machine->ramdisk)
+        words_option(argv, "-initrd", "%s", machine->ramdisk);
+    words_option(argv, "-append", "%s", args);
+    free(args);
+    free(more);
+}
+
+const struct platform platform_native_matched = {
+    .name = "native-matched",
+    .what = "native without large and global pages, which PV cannot have",
+    .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED,
+    .console = "ttyS0",
+    .boot_seconds = 12,
+    .slow_down = 1.0,
+    .absent = matched_absent,
+    .command = matched_command,
+};
