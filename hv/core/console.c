@@ -6,7 +6,7 @@
  * empty whenever the guest's send returns, and a guest never waits for room. The indices are the guest's to scribble on: the
  * hypervisor keeps its own consumer index and takes no more than the ring holds.
  *
- * Lock: the domain's. Does not: feed input; in[] stays empty.
+ * Lock: d->console_lock, around the ring and the line. Does not: feed input; in[] stays empty.
  */
 #include "console.h"
 #include "evtchn.h"
@@ -43,7 +43,7 @@ static void take_lines(struct domain *d, const char *s, size_t n)
     }
 }
 
-/** Move what there is out of the ring; true if it was full. d->lock is held. */
+/** Move what there is out of the ring; true if it was full. d->console_lock is held. */
 static bool drain(struct domain *d)
 {
     struct xencons_interface *ring = d->console_page;
@@ -84,20 +84,20 @@ void console_drain(struct domain *d)
 {
     bool was_full;
 
-    spin_lock(&d->lock);
+    spin_lock(&d->console_lock);
     was_full = drain(d);
-    spin_unlock(&d->lock);
+    spin_unlock(&d->console_lock);
     if (was_full)
         evtchn_notify(d, d->console_port);
 }
 
 void console_flush(struct domain *d)
 {
-    spin_lock(&d->lock);
+    spin_lock(&d->console_lock);
     (void)drain(d);
     if (d->console_fill)
         end_line(d);
-    spin_unlock(&d->lock);
+    spin_unlock(&d->console_lock);
 }
 
 int console_attach(struct domain *d, void *ring)
@@ -111,7 +111,7 @@ int console_attach(struct domain *d, void *ring)
 
 void console_detach(struct domain *d)
 {
-    spin_lock(&d->lock);
+    spin_lock(&d->console_lock);
     d->console_page = NULL;
-    spin_unlock(&d->lock);
+    spin_unlock(&d->console_lock);
 }

@@ -177,6 +177,7 @@ struct vcpu *idle_vcpu_create(unsigned int cpu)
         return NULL;
     idle_domain.id = DOMID_IDLE;
     idle_domain.kind = DOMAIN_IDLE;
+    idle_domain.refs = 1; /* never freed */
     v->domain = &idle_domain;
     v->info = &idle_info;
     v->id = cpu;
@@ -224,22 +225,15 @@ static __cold_ __attribute__((noreturn)) void machine_end(bool reboot)
     arch_machine_end(machine_noreboot ? MACHINE_HALT : reboot ? MACHINE_REBOOT : MACHINE_POWEROFF);
 }
 
-/** Begin d's end once; false if it has begun before. */
+/** Begin d's end once; false if it has begun before. No lock: a domain may be crashed wherever its rule-breaking is found. */
 static bool begin_shutdown(struct domain *d, u8 code, bool by_hypervisor)
 {
-    bool first;
-
-    spin_lock(&d->lock);
-    first = !d->shut_down && !d->dying;
-    if (first) {
-        d->shutdown_code = d->latched_code ? d->latched_code - 1 : code;
-        d->crashed = code == SHUTDOWN_crash;
-        d->shut_down = true;
-    }
-    spin_unlock(&d->lock);
-    if (first)
-        TRACE_domain_end(d->id, by_hypervisor ? TRACE_END_CRASHED_BY_HV : d->shutdown_code);
-    return first;
+    if (d->dying || __atomic_exchange_n(&d->shut_down, true, __ATOMIC_SEQ_CST))
+        return false;
+    d->shutdown_code = d->latched_code ? d->latched_code - 1 : code;
+    d->crashed = code == SHUTDOWN_crash;
+    TRACE_domain_end(d->id, by_hypervisor ? TRACE_END_CRASHED_BY_HV : d->shutdown_code);
+    return true;
 }
 
 static void finish_shutdown(struct domain *d)

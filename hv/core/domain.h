@@ -110,6 +110,7 @@ struct domain {
     /* console ring of an unprivileged domain (console.c) */
     void *console_page;        /* struct xencons_interface, NULL: none */
     u32 console_port;          /* the domain's port; remote end is the hypervisor */
+    struct spinlock console_lock;
     u32 console_cons;          /* what has been read of out[]; the guest's copy is not trusted */
     u32 console_fill;
     char console_line[2048];

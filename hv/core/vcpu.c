@@ -23,10 +23,12 @@ void vcpu_unpause(struct vcpu *v, u32 flag)
 
 void vcpu_unblock(struct vcpu *v)
 {
-    if (v->pause_flags & VPF_POLLING) {
-        __atomic_fetch_and(&v->domain->poll_mask, ~(1u << v->id), __ATOMIC_SEQ_CST);
+    u32 bit = 1u << v->id;
+
+    /* Of several that wake it at once, one stops the timer. */
+    if ((v->pause_flags & VPF_POLLING) &&
+        (__atomic_fetch_and(&v->domain->poll_mask, ~bit, __ATOMIC_SEQ_CST) & bit))
         timer_stop(&v->poll_timer);
-    }
     vcpu_unpause(v, VPF_BLOCKED | VPF_POLLING);
 }
 

@@ -55,6 +55,8 @@ static long poll(struct vcpu *v, gva_t arg)
 
     /* Be a poller first, then look: an event between the two wakes it. */
     v->poll_port = port;
+    if (op.timeout)
+        timer_set(&v->poll_timer, v->processor, op.timeout);
     __atomic_fetch_or(&d->poll_mask, 1u << v->id, __ATOMIC_SEQ_CST);
     vcpu_pause(v, VPF_POLLING);
     rc = any_pending(d, (gva_t)op.ports.p, op.nr_ports);
@@ -62,8 +64,6 @@ static long poll(struct vcpu *v, gva_t arg)
         vcpu_unblock(v);
         return min_of(rc, 0);
     }
-    if (op.timeout)
-        timer_set(&v->poll_timer, v->processor, op.timeout);
     TRACE_sched_block(d->id, v->id, TRACE_BLOCK_POLL);
     return 0;
 }
