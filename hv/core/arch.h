@@ -44,6 +44,11 @@ mfn_t arch_share_page(struct domain *d, void *page, bool writable);
 /** Take that back; the page itself is freed when the guest has dropped its last mapping. */
 void arch_unshare_page(struct domain *d, void *page);
 
+/** Write the wall clock into d's shared_info. */
+void time_publish_wallclock(struct domain *d);
+/** Domain d says that at system time `system_time` it was secs and nsecs since 1970: every domain is told. */
+void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time);
+
 /** Program this pcpu's timer interrupt for deadline (system time; NS_NEVER: none). */
 void arch_set_timer(ns_t deadline);
 /** Make pcpu look at its work flags soon (no-op for this pcpu, an IPI for another). */

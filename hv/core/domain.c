@@ -19,7 +19,6 @@ bool machine_noreboot;
 static struct spinlock domain_list_lock;
 static struct domain idle_domain;
 static struct vcpu_info idle_info; /* idle vCPUs have no guest, but v->info is never NULL */
-static u64 wallclock_boot;         /* ns since 1970 at system time 0 */
 
 /** How far domain_kill() has come: values of d->kill_step. */
 enum kill_step { KILL_STOP, KILL_WAIT, KILL_EVENTS, KILL_MEMORY, KILL_UNLIST, KILL_DONE };
@@ -145,7 +144,7 @@ int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned i
     if (!d->shared_info)
         goto free_domain;
     (void)arch_share_page(d, d->shared_info, true);
-    wallclock_publish(d);
+    time_publish_wallclock(d);
     rc = evtchn_init(d);
     if (!rc)
         rc = grant_init(d);
@@ -391,29 +390,4 @@ bool domain_reap(void)
     }
     spin_unlock(&reaping);
     return more;
-}
-
-void wallclock_publish(struct domain *d)
-{
-    struct shared_info *s = d->shared_info;
-    u64 sec = wallclock_boot / SECONDS(1);
-
-    spin_lock(&d->lock);
-    WRITE_ONCE(s->wc_version, s->wc_version | 1); /* odd: being changed */
-    barrier();
-    s->wc_sec = (u32)sec;
-    s->wc_sec_hi = sec >> 32;
-    s->wc_nsec = wallclock_boot % SECONDS(1);
-    barrier();
-    WRITE_ONCE(s->wc_version, s->wc_version + 1);
-    spin_unlock(&d->lock);
-}
-
-void wallclock_set(u64 boot_ns)
-{
-    wallclock_boot = boot_ns;
-    spin_lock(&domain_list_lock);
-    list_for_each(pos, &domain_list)
-        wallclock_publish(list_entry(pos, struct domain, node));
-    spin_unlock(&domain_list_lock);
 }

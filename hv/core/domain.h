@@ -154,10 +154,6 @@ void vcpu_unpause(struct vcpu *v, u32 flag);
 void vcpu_unblock(struct vcpu *v);
 /** Copy v's runstate to where its guest wants it; v is current. Nothing happens without a registered area. */
 void runstate_copy_out(struct vcpu *v);
-/** The wall clock at system time 0, ns since 1970; tells every domain. */
-void wallclock_set(u64 boot_ns);
-/** Write the wall clock into d's shared_info. */
-void wallclock_publish(struct domain *d);
 
 /**
  * One line in the log, the first time that a domain makes this kind of wrong request (hypercall and sub-operation); always

@@ -3,8 +3,8 @@
  * String functions and formatted output of the freestanding hypervisor, with the C library's names and meaning.
  * Not in the host library, which has the C library. memcpy, memmove and memset are the processor's (hv/x86).
  *
- * vsnprintf() knows %d %i %u %x %X %p %s %c %%, the lengths l, ll and z, a width, zero fill, left alignment and, for strings, a
- * precision; width and precision may be '*'. No floating point.
+ * vsnprintf() knows %d %i %u %x %X %p %s %c %%, the lengths l, ll and z, a width, zero fill, left alignment, # for x and, for
+ * strings, a precision; width and precision may be '*'. No floating point.
  */
 #include "lib.h"
 
@@ -107,27 +107,33 @@ struct number_format {
     unsigned int base;
     int width;
     bool upper, zero, left, negative;
+    bool prefix;               /* 0x in front */
 };
 
 static void put_number(struct out *o, u64 value, const struct number_format *f)
 {
     char digits[24];
-    int n = 0;
+    int n = 0, fill;
 
     do {
         digits[n++] = (f->upper ? "0123456789ABCDEF" : "0123456789abcdef")[value % f->base];
         value /= f->base;
     } while (value);
-    if (f->negative && f->zero)
+    fill = f->width - n - f->negative - 2 * f->prefix;
+    if (!f->left && !f->zero)
+        pad(o, ' ', fill);
+    if (f->negative)
         put(o, '-');
-    if (!f->left)
-        pad(o, f->zero ? '0' : ' ', f->width - n - f->negative);
-    if (f->negative && !f->zero)
-        put(o, '-');
+    if (f->prefix) {
+        put(o, '0');
+        put(o, 'x');
+    }
+    if (f->zero)
+        pad(o, '0', fill);
     for (int i = n; i > 0; i--)
         put(o, digits[i - 1]);
     if (f->left)
-        pad(o, ' ', f->width - n - f->negative);
+        pad(o, ' ', fill);
 }
 
 static u64 take_unsigned(__builtin_va_list *ap, int length)
@@ -167,6 +173,8 @@ static const char *convert(struct out *o, const char *fmt, __builtin_va_list *ap
             f.zero = true;
         else if (*fmt == '-')
             f.left = true;
+        else if (*fmt == '#')
+            f.prefix = true;
         else
             break;
     }
@@ -184,18 +192,22 @@ static const char *convert(struct out *o, const char *fmt, __builtin_va_list *ap
     switch (*fmt) {
     case 'd':
     case 'i':
+        f.prefix = false;
         value = take_signed(ap, length);
         f.negative = value < 0;
         put_number(o, f.negative ? -(u64)value : (u64)value, &f);
         break;
     case 'u':
+        f.prefix = false;
         put_number(o, take_unsigned(ap, length), &f);
         break;
     case 'X':
     case 'x':
         f.base = 16;
         f.upper = *fmt == 'X';
-        put_number(o, take_unsigned(ap, length), &f);
+        value = take_unsigned(ap, length);
+        f.prefix = f.prefix && value;
+        put_number(o, value, &f);
         break;
     case 'p':
         f = (struct number_format){.base = 16, .width = 16, .zero = true};

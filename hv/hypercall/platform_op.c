@@ -30,11 +30,11 @@ static long get_cpuinfo(struct xenpf_pcpuinfo *info)
     return 0;
 }
 
-static long set_time(const struct xenpf_settime64 *t)
+static long set_time(struct domain *d, const struct xenpf_settime64 *t)
 {
-    if (t->mbz || t->nsecs >= SECONDS(1) || t->secs > ~0ull / SECONDS(2))
+    if (t->mbz || t->nsecs >= SECONDS(1) || t->secs >= 1ull << 34)
         return -XEN_EINVAL;
-    wallclock_set(t->secs * SECONDS(1) + t->nsecs - t->system_time);
+    time_set_wallclock(d, t->secs, t->nsecs, t->system_time);
     return 0;
 }
 
@@ -52,7 +52,7 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         return -XEN_EACCES;
     switch (op.cmd) {
     case XENPF_settime64:
-        return set_time(&op.u.settime64);
+        return set_time(d, &op.u.settime64);
     case XENPF_firmware_info:
         return firmware_info(&op.u.firmware_info);
     case XENPF_get_cpuinfo:
