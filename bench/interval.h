@@ -5,7 +5,8 @@
  *
  * Units: instructions, REP folded (consecutive iterations of one REP instruction are one); events as counters.def.
  * user + kernel + hypervisor is every instruction retired between the marks on all vCPUs. Idle executes none.
- * user + kernel + hypervisor + counter[rep_iter] is what QEMU's -icount charges.
+ * user + kernel + hypervisor + counter[rep_iter] is what QEMU's -icount charges, but for instructions that fault
+ * without being executed (UD2, privileged ones in ring 3, INT through a closed gate): QEMU charges those too.
  *
  * Guest kernel text is any address from 0xffffffff80000000; a guest that never runs there begins its BOOT interval
  * at its first mark. The DOM mark is recognised and changes nothing, so that all platforms share one boundary.

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_BYTES 4096u
+
 static struct block **blocks; /* by id; blocks[0] is unused */
 static uint32_t nr_blocks, capacity;
 static uint32_t *buckets;
@@ -74,11 +76,10 @@ int block_index(const struct block *b, uint64_t pc)
 {
     uint64_t at = b->vaddr;
 
-    for (int i = 0; i <= b->nr; i++) {
-        if (at == pc)
+    for (int i = 0; i < b->nr; i++) {
+        if (((at ^ pc) & (PAGE_BYTES - 1)) == 0)
             return i;
-        if (i < b->nr)
-            at += b->body[i];
+        at += b->body[i];
     }
-    return -1;
+    return ((at ^ pc) & (PAGE_BYTES - 1)) == 0 ? b->nr : -1;
 }

@@ -14,10 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum code_class { CLASS_USER, CLASS_KERNEL, CLASS_HYPERVISOR, CLASS_NR };
+enum code_class {
+    CLASS_USER,
+    CLASS_KERNEL,
+    CLASS_HYPERVISOR,
+    CLASS_EARLY, /* low addresses before the guest: hypervisor where there is one, else the kernel's own start */
+    CLASS_NR
+};
 
 struct block {
-    uint64_t vaddr;
+    uint64_t vaddr;      /* of the first translation */
     uint64_t hash;
     uint64_t target;     /* of the last instruction, where it is a direct jump or call */
     uint32_t id;         /* from 1 */
@@ -45,6 +51,9 @@ struct block *block_get(uint32_t id);
 
 /**
  * Which instruction of a block starts at an address.
+ *
+ * Compares offsets within a page: QEMU shares one translation among all virtual addresses of a physical page, and
+ * vaddr is where it was translated first. No block is longer than a page and an instruction.
  *
  * @return  its index, nr for the address just behind the block, -1 for an address that starts none
  */

@@ -15,7 +15,7 @@
  * counts an iteration, and only when `cur` is not that REP already does it count an instruction. One that is
  * interrupted counts when it finally ends.
  *
- * Classes follow from addresses (plugin/README.md); ids of guest blocks are marked with GUEST, so that one comparison
+ * Classes follow from addresses (README.md here); ids of guest blocks are marked with GUEST, so that one comparison
  * at the start of a hypervisor block finds both an early end and an entry from guest code.
  *
  * Changes nothing in the guest: it reads, at gate targets, RSP and the frame, by debug accesses without side effects.
@@ -40,6 +40,8 @@
 #define KERNEL_TEXT   0xffffffff80000000ull
 #define SUPERVISOR    0x8000000000000000ull
 
+#define PF_FETCH 0x10 /* of #PF's error code: an instruction fetch (SDM vol. 3, 4.7) */
+
 #define ID_MASK 0xffffffffull
 #define GUEST   (1ull << 40)
 #define OPEN    (1ull << 41)
@@ -62,6 +64,14 @@ struct score {
 #define CLASS_FIELD(c)                                                                             \
     ((struct qemu_u64){ scoreboard, offsetof(struct score, class) + (c) * sizeof(uint64_t) })
 
+/* An interrupt or exception that arrives at its gate's target. */
+struct delivery {
+    int vector;
+    uint64_t rip;   /* where its frame returns to */
+    bool interrupt; /* asynchronous: the instruction at rip was not begun */
+    bool fetch;     /* a fault of the fetch at rip: the instruction before has retired */
+};
+
 struct mark_site {
     const struct block *block;
     int index;
@@ -71,22 +81,23 @@ struct mark_site {
 static struct qemu_plugin_scoreboard *scoreboard;
 static struct qemu_plugin_register *rsp[VCPUS_MAX];
 static struct glib_bytes *scratch;
-static bool hypervisor_present, guest_started;
+static bool guest_started;
+static enum code_class early_class = CLASS_KERNEL; /* where CLASS_EARLY belongs; fixed when the guest starts */
 static const char *out_file, *path_file;
 static uint32_t nr_inexact;
 
 static enum code_class class_of(uint64_t vaddr)
 {
     if (vaddr < USER_END)
-        return CLASS_USER;
-    if (hypervisor_present && vaddr >= HV_START && vaddr < HV_END)
+        return guest_started ? CLASS_USER : CLASS_EARLY;
+    if (vaddr >= HV_START && vaddr < HV_END)
         return CLASS_HYPERVISOR;
     return CLASS_KERNEL;
 }
 
 static uint64_t cur_of(const struct block *b)
 {
-    return b->id | (b->class == CLASS_HYPERVISOR ? 0 : GUEST);
+    return b->id | (b->class == CLASS_USER || b->class == CLASS_KERNEL ? GUEST : 0);
 }
 
 static struct totals totals_now(void)
@@ -102,23 +113,27 @@ static struct totals totals_now(void)
             t.counter[i] += s->counter[i];
     }
     t.counter[COUNTER_rep_bytes] /= 2;
+    t.class[early_class] += t.class[CLASS_EARLY];
+    t.class[CLASS_EARLY] = 0;
     return t;
 }
 
-/* The address that an exception or interrupt frame returns to; the frame is at RSP, behind an error code or not. */
-static bool frame_rip(unsigned vcpu, int vector, uint64_t *rip)
+/* A vector is delivered: its frame is at RSP, behind an error code or not. */
+static bool read_frame(unsigned vcpu, struct delivery *d)
 {
-    uint64_t sp;
+    uint64_t sp, words[2];
+    bool has_error = idt_has_error_code(d->vector);
 
     g_byte_array_set_size(scratch, 0);
     if (!rsp[vcpu] || qemu_plugin_read_register(rsp[vcpu], scratch) != sizeof(sp))
         return false;
     memcpy(&sp, scratch->data, sizeof(sp));
-    if (idt_has_error_code(vector))
-        sp += 8;
-    if (!qemu_plugin_read_memory_vaddr(sp, scratch, sizeof(*rip)))
+    if (!qemu_plugin_read_memory_vaddr(sp, scratch, sizeof(words)))
         return false;
-    memcpy(rip, scratch->data, sizeof(*rip));
+    memcpy(words, scratch->data, sizeof(words));
+    d->rip = words[has_error];
+    d->interrupt = d->vector >= IDT_NR_FAULTS || d->vector == IDT_VECTOR_NMI;
+    d->fetch = d->vector == IDT_VECTOR_PF && (words[0] & PF_FETCH);
     return true;
 }
 
@@ -141,11 +156,12 @@ static void uncount_last(struct score *s, const struct block *b, bool interrupt)
     }
 }
 
-/* Settle what block `from` executed before vector was delivered with a frame that returns to rip. */
-static void settle_at_gate(struct score *s, const struct block *from, bool open, uint64_t rip,
-                           bool interrupt)
+/* Settle what block `from` executed before the delivery. */
+static void settle_at_gate(struct score *s, const struct block *from, bool open,
+                           const struct delivery *d)
 {
-    int index = block_index(from, rip);
+    int index = block_index(from, d->rip);
+    bool interrupt = d->interrupt || d->vector == IDT_VECTOR_DB;
 
     if (open) {
         if (index < 0 || index >= from->nr) {
@@ -156,8 +172,8 @@ static void settle_at_gate(struct score *s, const struct block *from, bool open,
         path_cut(index);
         if (!interrupt)
             uncount_event(s, from, index);
-    } else if (index == from->nr - 1 && (interrupt ? from->last_flags & INSN_REP
-                                                   : !(from->last_flags & INSN_BRANCH))) {
+    } else if (index == from->nr - 1 && !d->fetch &&
+               (interrupt ? from->last_flags & INSN_REP : !(from->last_flags & INSN_BRANCH))) {
         uncount_last(s, from, interrupt);
     }
 }
@@ -167,27 +183,25 @@ static void on_gate(unsigned vcpu, void *data)
 {
     struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
     const struct block *b = data, *from = s->cur ? block_get(s->cur & ID_MASK) : NULL;
-    bool open = s->cur & OPEN, interrupt;
-    int vector = idt_vector(b->vaddr);
-    uint64_t rip;
+    struct delivery d = { .vector = idt_vector(b->vaddr) };
+    bool open = s->cur & OPEN;
 
-    if (!from || vector < 0)
+    if (!from || d.vector < 0)
         return;
     if (!open && (block_end(from) == b->vaddr || from->target == b->vaddr))
         return;
-    interrupt = vector >= IDT_NR_FAULTS || vector == IDT_VECTOR_NMI;
-    if (!frame_rip(vcpu, vector, &rip)) {
+    if (!read_frame(vcpu, &d)) {
         nr_inexact++;
         return;
     }
 
-    settle_at_gate(s, from, open, rip, interrupt || vector == IDT_VECTOR_DB);
-    if (open || !(from->last_flags & INSN_SOFT) || rip != block_end(from))
-        s->counter[interrupt ? COUNTER_irq : COUNTER_exception]++;
-    path_vector(vector);
-    if (b->class == CLASS_HYPERVISOR && class_of(rip) != CLASS_HYPERVISOR) {
+    settle_at_gate(s, from, open, &d);
+    if (open || !(from->last_flags & INSN_SOFT) || block_index(from, d.rip) != from->nr)
+        s->counter[d.interrupt ? COUNTER_irq : COUNTER_exception]++;
+    path_vector(d.vector);
+    if (b->class == CLASS_HYPERVISOR && class_of(d.rip) != CLASS_HYPERVISOR) {
         s->counter[COUNTER_hv_entry]++;
-        entries_add(b->vaddr, vector, s->class[CLASS_HYPERVISOR]);
+        entries_add(b->vaddr, d.vector, s->class[CLASS_HYPERVISOR]);
     }
     s->cur = cur_of(b); /* an entry by gate is not an entry by instruction too */
 }
@@ -286,6 +300,7 @@ static void on_mark(unsigned vcpu, void *data)
     enum interval_kind kind;
     uint32_t seq;
 
+    guest_started = true;
     now.class[site->block->class] += site->index;
     switch (site->kind) {
     case MARK_KIND_BEGIN:
@@ -335,6 +350,8 @@ static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool si
 {
     bool hypervisor = b->class == CLASS_HYPERVISOR;
 
+    if (hypervisor && !guest_started)
+        early_class = CLASS_HYPERVISOR;
     if (b->vaddr >= SUPERVISOR) {
         idt_refresh();
         if (idt_vector(b->vaddr) >= 0)
@@ -482,10 +499,6 @@ static int take_argument(const char *arg, uint64_t *path_seq, uint64_t *path_max
 {
     if (strncmp(arg, "out=", 4) == 0)
         out_file = arg + 4;
-    else if (strcmp(arg, "hv=pv") == 0)
-        hypervisor_present = true;
-    else if (strcmp(arg, "hv=none") == 0)
-        hypervisor_present = false;
     else if (strncmp(arg, "entries=", 8) == 0)
         entries_setup(arg + 8);
     else if (strncmp(arg, "trace=", 6) == 0)

@@ -20,6 +20,7 @@
 #define IDT_NR_FAULTS  32 /* vectors below are exceptions, but for 2 (NMI); SDM vol. 3, table 6-1 */
 #define IDT_VECTOR_NMI 2
 #define IDT_VECTOR_DB  1
+#define IDT_VECTOR_PF  14
 
 /** Watch an LIDT instruction: its memory operand tells limit and base. Call while its block is being translated. */
 void idt_watch(struct qemu_plugin_insn *lidt);
