@@ -100,18 +100,32 @@ void console_flush(struct domain *d)
     spin_unlock(&d->console_lock);
 }
 
-int console_attach(struct domain *d, void *ring)
+int console_attach(struct domain *d, gfn_t gfn)
 {
-    int rc = evtchn_bind_hypervisor(d, console_drain, &d->console_port);
+    void *ring;
+    int rc = arch_get_guest_frame(d, gfn, &ring);
 
-    if (!rc)
-        d->console_page = ring;
-    return rc;
+    if (rc)
+        return rc;
+    rc = evtchn_bind_hypervisor(d, console_drain, &d->console_port);
+    if (rc) {
+        arch_put_guest_frame(d, ring);
+        return rc;
+    }
+    spin_lock(&d->console_lock);
+    d->console_page = ring;
+    spin_unlock(&d->console_lock);
+    return 0;
 }
 
 void console_detach(struct domain *d)
 {
+    void *ring;
+
     spin_lock(&d->console_lock);
+    ring = d->console_page;
     d->console_page = NULL;
     spin_unlock(&d->console_lock);
+    if (ring)
+        arch_put_guest_frame(d, ring);
 }

@@ -11,15 +11,16 @@
 extern bool console_raw;
 
 /**
- * Give a new domain its console: ring is the hypervisor's address of a zeroed page of the guest's. The port for start_info is
- * d->console_port afterwards. @return 0 or an error of evtchn_bind_hypervisor().
+ * Give a new domain its console: a zeroed frame of the domain's becomes the ring, and is kept so until the domain has ended. The port
+ * for start_info is d->console_port afterwards.
+ * @return 0, or an error of arch_get_guest_frame() or evtchn_bind_hypervisor().
  */
-int console_attach(struct domain *d, void *ring);
+int console_attach(struct domain *d, gfn_t gfn);
 /** Read what the guest has written, log whole lines. */
 void console_drain(struct domain *d);
 /** Drain, and log an unfinished line too: the domain has ended. */
 void console_flush(struct domain *d);
-/** Forget the ring. */
+/** Give the ring back. */
 void console_detach(struct domain *d);
 
 #endif
