@@ -122,6 +122,22 @@ trap_leave:
     mov %rdi, %rsp
     jmp trap_return
 
+/* void iret_raw(const struct iret_context *): the iret hypercall on a context as it stands. */
+    .globl iret_raw
+iret_raw:
+    mov %rdi, %rsp
+    mov $23, %eax
+    syscall
+
+/* long raw_hypercall(nr, a1, a2) */
+    .globl raw_hypercall
+raw_hypercall:
+    mov %rdi, %rax
+    mov %rsi, %rdi
+    mov %rdx, %rsi
+    syscall
+    ret
+
 /* int ctx_save(struct ctx *): 0 now; what ctx_jump or a patched frame puts into rax later. */
     .globl ctx_save, ctx_jump
 ctx_save:

@@ -43,6 +43,8 @@ void events_reset_log(void)
 
 void events_mask(void)
 {
+    if (platform != PLATFORM_PV)
+        return;
     vcpu_info->evtchn_upcall_mask = 1;
     barrier();
 }

@@ -14,6 +14,7 @@
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <xen/physdev.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
@@ -146,6 +147,13 @@ static inline long hc_set_timer_op(uint64_t ns)
 static inline long hc_sched_op(unsigned cmd, void *arg)
 {
     return hypercall(__HYPERVISOR_sched_op, cmd, PTR(arg), 0, 0, 0);
+}
+
+/** The level from which ports may be used: 0 nobody, 1 the kernel, 3 user mode too. */
+static inline long hc_set_iopl(unsigned level)
+{
+    struct physdev_set_iopl p = {.iopl = level};
+    return hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, PTR(&p), 0, 0, 0);
 }
 
 static inline long hc_evtchn(unsigned cmd, void *arg)

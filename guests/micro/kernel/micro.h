@@ -95,6 +95,8 @@ void test_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Add to the detail that is printed behind the result. */
 void test_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool test_failed(void);
+/** A crash test may also end here: the hypervisor refused what would have led to the crash. */
+void test_refused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Note a failure and go on, so that the test still cleans up. */
 #define EXPECT(cond, ...)                                                                          \
@@ -197,6 +199,7 @@ enum {
 struct trap_caught {
     struct trap_frame frame;
     uint64_t cr2;
+    bool masked; /* PV: were upcalls masked on entry to the handler */
 };
 
 /**
@@ -224,10 +227,15 @@ int user_run(const struct user_regs *regs, struct trap_caught *out);
 uint64_t user_addr(const void *label);
 /** The page of data that user and kernel share, at its user address (mapped in both tables). */
 extern volatile uint64_t *user_data;
+struct iret_context;
+/** user_run() with the iret hypercall's own argument, to be set up as a test likes; PV only. */
+int user_run_iret(const struct iret_context *iret, struct trap_caught *out);
 /** Let the next n system calls of user_run() return at once to user mode (for counting their cost). */
 void user_absorb_syscalls(unsigned n);
 void user_init(void);
 
+/** SYSCALL with any number in all of rax, past the hypercall page if there is one. */
+long raw_hypercall(uint64_t nr, uint64_t a1, uint64_t a2);
 void trap_init_pv(void);
 void trap_init_native(void);
 /** Frames of the hypervisor's trap table are reset to the kernel's own (after a test changed it). */

@@ -16,6 +16,7 @@ struct ctx {
 int ctx_save(struct ctx *c) __attribute__((returns_twice));
 void ctx_jump(struct ctx *c, int value) __attribute__((noreturn));
 void trap_leave(const struct trap_frame *f) __attribute__((noreturn));
+void iret_raw(const struct iret_context *c) __attribute__((noreturn));
 void trap_dispatch(struct trap_frame *f);
 
 extern char pv_stubs[], native_stubs[], pv_syscall[], pv_event[], pv_failsafe[], native_syscall[];
@@ -49,6 +50,13 @@ static uint64_t fault_address(void)
     return cr2;
 }
 
+static void caught(struct trap_caught *out, const struct trap_frame *f)
+{
+    out->frame = *f;
+    out->cr2 = fault_address();
+    out->masked = platform == PLATFORM_PV && vcpu_info->evtchn_upcall_mask;
+}
+
 static void trap_unexpected(const struct trap_frame *f) __attribute__((noreturn));
 static void trap_unexpected(const struct trap_frame *f)
 {
@@ -58,6 +66,12 @@ static void trap_unexpected(const struct trap_frame *f)
     platform_poweroff();
 }
 
+/* A kernel-mode address where this kernel has no code: a test sent it there. */
+static bool lost(uint64_t rip)
+{
+    return platform == PLATFORM_PV && rip >= HV_START && rip < HV_END;
+}
+
 /** C end of every entry: an event is handled, anything else goes to whoever waits for it. */
 void trap_dispatch(struct trap_frame *f)
 {
@@ -65,27 +79,22 @@ void trap_dispatch(struct trap_frame *f)
         event_upcall();
         return;
     }
-    if ((f->cs & 3) == 3 && in_user.active) {
+    if (in_user.active && ((f->cs & 3) == 3 || f->vector == VEC_FAILSAFE || lost(f->rip))) {
         if (f->vector == VEC_SYSCALL && syscalls_to_absorb) {
             syscalls_to_absorb--;
             return;
         }
         in_user.active = false;
-        in_user.out->frame = *f;
-        in_user.out->cr2 = fault_address();
-        ctx_jump(&in_user.ctx, 1);
-    }
-    if (f->vector == VEC_FAILSAFE && in_user.active) {
-        in_user.active = false;
-        in_user.out->frame = *f;
+        caught(in_user.out, f);
+        /* As if interrupts were off: the context that is resumed had events masked. */
+        events_mask();
         ctx_jump(&in_user.ctx, 1);
     }
     if (trying.active) {
         struct ctx *c = &trying.ctx;
 
         trying.active = false;
-        trying.out->frame = *f;
-        trying.out->cr2 = fault_address();
+        caught(trying.out, f);
         f->rbx = c->rbx;
         f->rbp = c->rbp;
         f->r12 = c->r12;
@@ -168,6 +177,19 @@ int user_run(const struct user_regs *r, struct trap_caught *out)
         in_user.active = true;
         *on_stack = f;
         trap_leave(on_stack);
+    }
+    return (int)out->frame.vector;
+}
+
+int user_run_iret(const struct iret_context *iret, struct trap_caught *out)
+{
+    in_user.out = out;
+    if (ctx_save(&in_user.ctx) == 0) {
+        struct iret_context *on_stack = (struct iret_context *)(trap_stack_top() - sizeof(*iret) - 64);
+
+        in_user.active = true;
+        *on_stack = *iret;
+        iret_raw(on_stack);
     }
     return (int)out->frame.vector;
 }

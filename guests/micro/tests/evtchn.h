@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the event-channel tests share. The test functions run once by each ABI.
+ */
+#ifndef MICRO_EVTCHN_H
+#define MICRO_EVTCHN_H
+
+#include <stdint.h>
+
+/** A new IPI port of vCPU 0, unmasked. */
+uint32_t port_ipi(void);
+long port_close(uint32_t port);
+long port_send(uint32_t port);
+
+void evtchn_delivery(void);
+void evtchn_port_mask(void);
+void evtchn_interdomain(void);
+
+#endif
