@@ -161,7 +161,10 @@ int cmd_bench(int argc, char **argv)
         measure_print(&m, stdout);
     else if (!status)
         status = measure_run(&m, &plan, &o.measure, &run);
-    if (run) {
+    if (run && !run->nr_samples) {
+        fprintf(stderr, "parangon: no sample at all: nothing kept\n");
+        status = STATUS_INCOMPLETE;
+    } else if (run) {
         kept = keep(run, o.out ? o.out : paths_get()->out);
         if (o.json) {
             json_t *json = report_json(run);
@@ -175,8 +178,9 @@ int cmd_bench(int argc, char **argv)
         status = kept ? kept : run->complete ? STATUS_DONE : STATUS_INCOMPLETE;
         if (!run->complete)
             fprintf(stderr, "parangon: incomplete: %zu errors (above); the rows that are there are whole\n", run->nr_errors);
-        run_free(run);
     }
+    if (run)
+        run_free(run);
     measure_free(&m);
     plan_free(&plan);
     words_free(&o.platforms);

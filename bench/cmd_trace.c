@@ -124,10 +124,8 @@ static int record_into(const struct options *o, const struct machine *machine, c
     }
     platform_pv.command(machine, &boot.argv);
     status = run_boots(&boot, 1, &limits);
-    if (!status && boot.failure) {
-        fprintf(stderr, "parangon: %s\n", boot.failure);
+    if (!status && run_say_failures(&boot, 1))
         status = STATUS_INCOMPLETE;
-    }
     /* Also of a machine that failed: there it is wanted most. */
     if (status != STATUS_INTERRUPTED && status >= 0) {
         if (trace_relay(machine->trace_file, output, &(struct trace_relay_options){0}) < 0)

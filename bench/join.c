@@ -26,7 +26,8 @@ static void join_error(struct join *j, const char *workload, const char *message
 {
     j->errors++;
     run_add_error(j->run, j->request->platform, j->request->class, workload, message);
-    fprintf(stderr, "parangon: %s%s%s: %s\n", j->boot->name, *workload ? ", " : "", workload, message);
+    if (message != j->boot->failure) /* that is said once for all machines that failed alike */
+        fprintf(stderr, "parangon: %s%s%s: %s\n", j->boot->name, *workload ? ", " : "", workload, message);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -224,7 +225,7 @@ int join_boot(struct run *run, const struct boot *boot, const struct join_reques
         free(console);
     }
     if (boot->failure)
-        join_error(&j, "", boot->failure + strlen(boot->name) + 2);
+        join_error(&j, "", boot->failure);
     if ((boot->intervals || !boot->failure) && open_intervals(&j) == 0) {
         each_line(&j, count_sample, &lines);
         for (size_t i = 0; i < j.nr_intervals; i++)

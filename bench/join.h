@@ -27,7 +27,8 @@ struct join_request {
  * Add everything of one ended machine to a run: samples, workloads seen first here, facts, console, errors.
  *
  * A workload that failed, or lacks a planned sample, becomes an error of the run; so do a machine that failed and one
- * whose console and interval file do not fit. Each is also one line on stderr.
+ * whose console and interval file do not fit. Each but a
+ * machine's failure, which run_say_failures() prints, is also one line on stderr.
  *
  * @return the number of errors added
  */

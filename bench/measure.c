@@ -260,6 +260,7 @@ int measure_run(struct measurement *m, const struct plan *plan, const struct mea
     run_add_workload(run, "boot-before", RUN_MICRO, false, "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
     run_add_workload(run, "boot", RUN_MICRO, false, "{\"unit\":\"from the guest kernel to its first process\"}");
     suite_identity(run);
+    run_say_failures(m->boots, m->nr);
     run->complete = errors == 0;
     *result = run;
     return 0;

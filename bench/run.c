@@ -375,6 +375,28 @@ static void kill_all(struct boot *boots, size_t nr)
     }
 }
 
+/* A machine that ended badly without a word, where none has said one yet: QEMU itself does not work here. */
+static bool hopeless(const struct boot *boots, size_t nr)
+{
+    bool failed = false;
+
+    for (size_t i = 0; i < nr; i++) {
+        if (boots[i].said || boots[i].console_size)
+            return false;
+        failed |= boots[i].failure && boots[i].state == BOOT_ENDED && !boots[i].killed;
+    }
+    return failed;
+}
+
+/* Give machines that never ran their reason. */
+static void give_up(struct boot *boots, size_t nr)
+{
+    kill_all(boots, nr);
+    for (size_t i = 0; i < nr; i++)
+        if (!boots[i].failure)
+            boots[i].failure = format("%s: not run: no machine works here", boots[i].name);
+}
+
 static struct boot *longest_waiting(struct boot *boots, size_t nr)
 {
     struct boot *best = NULL;
@@ -383,6 +405,36 @@ static struct boot *longest_waiting(struct boot *boots, size_t nr)
         if (boots[i].state == BOOT_WAITS && (!best || boots[i].estimate > best->estimate))
             best = &boots[i];
     return best;
+}
+
+/* A failure without the name of its machine. */
+static const char *reason(const struct boot *boot)
+{
+    return boot->failure + strlen(boot->name) + 2;
+}
+
+size_t run_say_failures(const struct boot *boots, size_t nr)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < nr; i++) {
+        size_t alike = 0;
+        bool said = false;
+
+        if (!boots[i].failure)
+            continue;
+        failed++;
+        for (size_t k = 0; k < nr; k++)
+            if (boots[k].failure && strcmp(reason(&boots[k]), reason(&boots[i])) == 0) {
+                said |= k < i;
+                alike += k > i;
+            }
+        if (!said && alike)
+            fprintf(stderr, "parangon: %s and %zu more: %s\n", boots[i].name, alike, reason(&boots[i]));
+        else if (!said)
+            fprintf(stderr, "parangon: %s\n", boots[i].failure);
+    }
+    return failed;
 }
 
 void boot_link(struct boot *boot, const char *name, const char *target)
@@ -476,6 +528,10 @@ int run_boots(struct boot *boots, size_t nr, const struct run_limits *limits)
                 running--;
                 left--;
             }
+        }
+        if (hopeless(boots, nr)) {
+            give_up(boots, nr);
+            break;
         }
         board_line(&board);
     }

@@ -80,6 +80,9 @@ int run_boots(struct boot *boots, size_t nr, const struct run_limits *limits);
 /** Wall-clock estimate for machines on so many cores, longest first, seconds. */
 double run_estimate(const struct boot *boots, size_t nr, unsigned cores);
 
+/** Print the failures on stderr, each reason once with the machines that share it. @return how many machines failed */
+size_t run_say_failures(const struct boot *boots, size_t nr);
+
 /** Give a machine a file under a name of ours (copied). */
 void boot_link(struct boot *boot, const char *name, const char *target);
 
