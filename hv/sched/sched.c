@@ -156,6 +156,9 @@ int sched_init(const char *policy)
         printk("scheduler: there is no policy \"%s\"\n", policy);
         return -XEN_ENOENT;
     }
+    arch_free(first_pool.priv);
+    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
+        arch_free(pcpus[cpu].rq.priv);
     memset(&first_pool, 0, sizeof(first_pool));
     memset(pcpus, 0, sizeof(pcpus));
     first_pool.ops = ops;

@@ -123,7 +123,7 @@ const struct sched_ops *sched_find_policy(const char *name);
 const struct sched_ops *sched_policy_at(unsigned int n);
 
 /**
- * Choose the policy of the first pool, to which every pcpu belongs, before the first vCPU is made.
+ * Choose the policy of the first pool, to which every pcpu belongs, before the first vCPU is made. (Again, when all are gone.)
  * @return 0; -XEN_ENOENT: no such policy; -XEN_ENOMEM.
  */
 int sched_init(const char *policy);

@@ -15,6 +15,7 @@ struct arch_vcpu {
     u64 events;                      /* arch_event_pending() calls */
     u64 continued[7];                /* last arch_hypercall_continue(): op, then arguments */
     bool has_continued;
+    u64 cr3;                         /* frame number of its L4; 0: none (pv_host.c) */
 };
 
 struct arch_domain {

@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The simulated machine: see machine.h. Everything here stands for hv/x86; nothing of hv/core or hv/sched is repeated.
+ */
+#include "machine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "core/timer.h"
+#include "sched/sched.h"
+#include "x86/pv/typing.h"
+
+struct vcpu *host_current;
+unsigned int host_cpu;
+ns_t host_now;
+
+struct frame *frame_table;
+u8 *host_memory;
+u64 *m2p;
+u64 max_mfn;
+
+u8 host_guest[HOST_GUEST_SIZE] __aligned_(4096);
+size_t host_guest_fault_after = ~(size_t)0;
+unsigned int host_fail_alloc, host_preempt_after;
+u64 host_timer_interrupts, host_timer_programmed;
+jmp_buf host_machine_end;
+bool host_catch_end;
+
+static struct {
+    struct vcpu *idle, *running;
+    ns_t deadline;
+    bool raised;
+    u32 flush_clock;
+    u32 *writable_since, *table_since; /* per frame: flush clock at the last touch, plus 1; 0: never */
+} cpus[NR_PCPUS];
+static unsigned int nr_cpus;
+static u64 nr_frames, next_frame;
+static bool *allocation_held;          /* per frame: the reference of its allocation is still there */
+static size_t guest_used;
+static char console[1 << 16];
+static size_t console_len;
+static const char *typed = "";
+
+/* ---- start and stop ---- */
+
+static void *map_anonymous(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        abort();
+    return p;
+}
+
+void host_machine_start(u64 frames, unsigned int n, const char *policy)
+{
+    nr_frames = max_mfn = frames;
+    nr_cpus = n;
+    next_frame = 1;
+    host_memory = map_anonymous(frames << PAGE_SHIFT);
+    frame_table = calloc(frames, sizeof(*frame_table));
+    m2p = calloc(frames, sizeof(*m2p));
+    allocation_held = calloc(frames, sizeof(*allocation_held));
+    for (u64 i = 0; i < frames; i++) {
+        frame_table[i].owner = DOMID_INVALID;
+        m2p[i] = M2P_INVALID;
+    }
+    host_now = SECONDS(1);
+    host_timer_interrupts = host_timer_programmed = 0;
+    host_fail_alloc = host_preempt_after = 0;
+    host_guest_fault_after = ~(size_t)0;
+    host_guest_reset();
+    host_console_clear();
+    list_init(&domain_list);
+    hardware_domain = NULL;
+    if (sched_init(policy))
+        abort();
+    for (unsigned int cpu = 0; cpu < n; cpu++) {
+        timer_init_cpu(cpu);
+        cpus[cpu].deadline = NS_NEVER;
+        cpus[cpu].raised = false;
+        cpus[cpu].flush_clock = 1;
+        cpus[cpu].writable_since = calloc(frames, sizeof(u32));
+        cpus[cpu].table_since = calloc(frames, sizeof(u32));
+        cpus[cpu].idle = cpus[cpu].running = idle_vcpu_create(cpu);
+        if (!cpus[cpu].idle)
+            abort();
+    }
+    host_on_cpu(0);
+}
+
+void host_machine_stop(void)
+{
+    host_on_cpu(0);
+    host_set_current(cpus[0].idle);
+    while (!list_empty(&domain_list))
+        host_domain_end(list_first(&domain_list, struct domain, node));
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        free(cpus[cpu].writable_since);
+        free(cpus[cpu].table_since);
+        arch_free(cpus[cpu].idle);
+    }
+    munmap(host_memory, nr_frames << PAGE_SHIFT);
+    free(frame_table);
+    free(m2p);
+    free(allocation_held);
+}
+
+/* ---- memory ---- */
+
+static bool alloc_fails(void)
+{
+    return host_fail_alloc && --host_fail_alloc == 0;
+}
+
+/* First of 2^order free frames in a row, aligned; 0: none. The search goes on where the last one ended. */
+static u64 find_frames(unsigned int order)
+{
+    u64 n = 1ull << order, at = round_up(next_frame, n);
+
+    for (int round = 0; round < 2; round++, at = n) {
+        for (; at + n <= nr_frames; at += n) {
+            u64 i = 0;
+
+            while (i < n && frame_table[at + i].owner == DOMID_INVALID)
+                i++;
+            if (i == n) {
+                next_frame = at + n;
+                return at;
+            }
+        }
+    }
+    return 0;
+}
+
+static u64 take_frames(domid_t owner, unsigned int order)
+{
+    u64 first = find_frames(order);
+
+    for (u64 i = 0; first && i < 1ull << order; i++) {
+        frame_table[first + i] = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
+        allocation_held[first + i] = true;
+    }
+    return first;
+}
+
+static void free_frame(u64 mfn)
+{
+    frame_table[mfn] = (struct frame){.owner = DOMID_INVALID};
+    allocation_held[mfn] = false;
+    m2p[mfn] = M2P_INVALID;
+}
+
+void *arch_alloc_pages(unsigned int order)
+{
+    u64 first = alloc_fails() ? 0 : take_frames(DOMID_XEN, order);
+
+    return first ? memset(map_mfn(MFN(first)), 0, PAGE_SIZE << order) : NULL;
+}
+
+void arch_free_pages(void *p, unsigned int order)
+{
+    for (u64 i = 0; i < 1ull << order; i++)
+        free_frame(virt_to_mfn(p).n + i);
+}
+
+void *arch_alloc(size_t size)
+{
+    return alloc_fails() ? NULL : calloc(1, size);
+}
+
+void arch_free(void *p)
+{
+    free(p);
+}
+
+void *arch_map_mfn(mfn_t mfn)
+{
+    return map_mfn(mfn);
+}
+
+mfn_t arch_virt_to_mfn(const void *p)
+{
+    return virt_to_mfn(p);
+}
+
+mfn_t host_frame(struct domain *d)
+{
+    u64 mfn = take_frames(d->id, 0);
+
+    if (!mfn)
+        return MFN_INVALID;
+    memset(map_mfn(MFN(mfn)), 0, PAGE_SIZE);
+    d->tot_pages++;
+    return MFN(mfn);
+}
+
+static struct domain *domain_of_id(domid_t id)
+{
+    list_for_each(pos, &domain_list) {
+        struct domain *d = list_entry(pos, struct domain, node);
+
+        if (d->id == id)
+            return d;
+    }
+    return NULL;
+}
+
+void frame_release(struct frame *f)
+{
+    struct domain *d = domain_of_id(f->owner);
+
+    if (d && d->tot_pages)
+        d->tot_pages--;
+    free_frame(frame_mfn(f).n);
+}
+
+int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va)
+{
+    int err;
+
+    if (gfn.n >= nr_frames)
+        return -XEN_EINVAL;
+    if (frame_table[gfn.n].owner != d->id)
+        return frame_table[gfn.n].owner == DOMID_INVALID ? -XEN_EINVAL : -XEN_EPERM;
+    err = frame_get_type(MFN(gfn.n), FT_WRITABLE, d);
+    if (err)
+        return -XEN_EINVAL;
+    d->arch.nr_guest_frames_taken++;
+    *va = map_mfn(MFN(gfn.n));
+    return 0;
+}
+
+void arch_put_guest_frame(struct domain *d, void *va)
+{
+    d->arch.nr_guest_frames_taken--;
+    (void)frame_put_type(virt_to_mfn(va), false);
+}
+
+/* The page stays the hypervisor's memory (no part of d's), but d may map it: it is in d's name, with one reference of ours. */
+mfn_t arch_share_page(struct domain *d, void *page, bool writable)
+{
+    mfn_t mfn = virt_to_mfn(page);
+
+    frame_of(mfn)->owner = d->id;
+    frame_of(mfn)->word = FRAME_ALLOCATED | (FRAME_REF + FRAME_TC) | FRAME_TYPE(writable ? FT_WRITABLE : FT_SHARED) | FRAME_VALIDATED;
+    allocation_held[mfn.n] = false;
+    d->tot_pages++;
+    d->arch.nr_shared_pages++;
+    return mfn;
+}
+
+void arch_unshare_page(struct domain *d, void *page)
+{
+    d->arch.nr_shared_pages--;
+    (void)frame_put_type(virt_to_mfn(page), false);
+}
+
+/* ---- guest memory ---- */
+
+void *host_guest_alloc(size_t n, gva_t *gva)
+{
+    size_t at = guest_used;
+
+    if (at + n > HOST_GUEST_SIZE)
+        abort();
+    guest_used = round_up(at + n, 16);
+    *gva = HOST_GUEST_BASE + at;
+    return memset(host_guest + at, 0, n);
+}
+
+void host_guest_reset(void)
+{
+    guest_used = 0;
+}
+
+/* How many of n bytes at gva can be reached before the guest memory ends or the test lets it fault. */
+static size_t reachable(gva_t gva, size_t n)
+{
+    u64 off = gva - HOST_GUEST_BASE;
+
+    if (gva + n < gva || (gva + n > HV_START && gva < HV_END) || gva < HOST_GUEST_BASE || off >= HOST_GUEST_SIZE)
+        return 0;
+    n = min_of(n, HOST_GUEST_SIZE - off);
+    if (host_guest_fault_after != ~(size_t)0) {
+        n = min_of(n, host_guest_fault_after);
+        host_guest_fault_after -= n;
+    }
+    return n;
+}
+
+size_t guest_copy_from(void *dst, gva_t src, size_t n)
+{
+    size_t ok = reachable(src, n);
+
+    memcpy(dst, host_guest + (src - HOST_GUEST_BASE) % HOST_GUEST_SIZE, ok);
+    memset((char *)dst + ok, 0, n - ok);
+    return n - ok;
+}
+
+size_t guest_copy_to(gva_t dst, const void *src, size_t n)
+{
+    size_t ok = reachable(dst, n);
+
+    memcpy(host_guest + (dst - HOST_GUEST_BASE) % HOST_GUEST_SIZE, src, ok);
+    return n - ok;
+}
+
+size_t guest_clear(gva_t dst, size_t n)
+{
+    size_t ok = reachable(dst, n);
+
+    memset(host_guest + (dst - HOST_GUEST_BASE) % HOST_GUEST_SIZE, 0, ok);
+    return n - ok;
+}
+
+size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
+{
+    return guest_copy_to(dst, src, n);
+}
+
+/* ---- processors and time ---- */
+
+void host_on_cpu(unsigned int cpu)
+{
+    host_cpu = cpu;
+    host_current = cpus[cpu].running;
+}
+
+void host_set_current(struct vcpu *v)
+{
+    host_current = cpus[host_cpu].running = v;
+}
+
+struct vcpu *host_running(unsigned int cpu)
+{
+    return cpus[cpu].running;
+}
+
+bool host_schedule_raised(unsigned int cpu)
+{
+    return cpus[cpu].raised;
+}
+
+void arch_raise_schedule(unsigned int cpu)
+{
+    cpus[cpu].raised = true;
+}
+
+void arch_context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    BUG_ON(prev != host_current);
+    if (!prev->is_idle)
+        prev->arch.switches_out++;
+    if (!next->is_idle)
+        next->arch.switches_in++;
+    host_set_current(next);
+}
+
+void host_schedule(void)
+{
+    unsigned int here = host_cpu;
+
+    for (bool any = true; any;) {
+        any = false;
+        for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+            if (!cpus[cpu].raised)
+                continue;
+            any = true;
+            cpus[cpu].raised = false;
+            host_on_cpu(cpu);
+            sched_run();
+        }
+    }
+    host_on_cpu(here);
+}
+
+void arch_set_timer(ns_t deadline)
+{
+    cpus[host_cpu].deadline = deadline;
+    host_timer_programmed++;
+}
+
+void arch_kick_cpu(unsigned int cpu)
+{
+    if (cpu != host_cpu)
+        cpus[cpu].deadline = host_now; /* it will look at its work: run its timers, which programs them */
+}
+
+ns_t host_next_interrupt(void)
+{
+    ns_t next = NS_NEVER;
+
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+        next = min_of(next, cpus[cpu].deadline);
+    return next;
+}
+
+void host_advance(ns_t ns)
+{
+    unsigned int here = host_cpu;
+    ns_t until = host_now + ns;
+
+    host_schedule();
+    while (host_next_interrupt() <= until) {
+        host_now = max_of(host_now, host_next_interrupt());
+        for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+            if (cpus[cpu].deadline > host_now)
+                continue;
+            cpus[cpu].deadline = NS_NEVER;
+            host_timer_interrupts++;
+            host_on_cpu(cpu);
+            timer_run();
+        }
+        host_on_cpu(here);
+        host_schedule();
+    }
+    host_now = until;
+}
+
+void arch_event_pending(struct vcpu *v)
+{
+    v->arch.events++;
+}
+
+bool arch_preempt_needed(void)
+{
+    return host_preempt_after && --host_preempt_after == 0;
+}
+
+long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args)
+{
+    struct arch_vcpu *a = &current_vcpu()->arch;
+
+    a->has_continued = true;
+    memset(a->continued, 0, sizeof(a->continued));
+    a->continued[0] = op;
+    memcpy(a->continued + 1, args, nr_args * sizeof(*args));
+    return -XEN_ERESTART;
+}
+
+/* ---- domains ---- */
+
+int arch_vcpu_create(struct vcpu *v)
+{
+    return alloc_fails() ? -XEN_ENOMEM : 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+}
+
+int arch_domain_create(struct domain *d)
+{
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+}
+
+/* Unpin the tables, then drop the references of allocation; in steps where the test wants preemption. */
+int arch_domain_relinquish(struct domain *d)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (u64 mfn = 1; mfn < nr_frames; mfn++) {
+            struct frame *f = &frame_table[mfn];
+
+            if (f->owner != d->id || !(f->word & FRAME_ALLOCATED))
+                continue;
+            if (arch_preempt_needed())
+                return -XEN_ERESTART;
+            if (pass == 0 && (f->word & FRAME_PINNED)) {
+                int err = frame_unpin(MFN(mfn), d);
+
+                if (err)
+                    return err;
+            } else if (pass == 1 && allocation_held[mfn]) {
+                allocation_held[mfn] = false;
+                frame_put(f);
+            }
+        }
+    }
+    return 0;
+}
+
+struct domain *host_domain(domid_t id, unsigned int vcpus, u64 frames)
+{
+    struct domain *d;
+
+    if (domain_create(id, DOMAIN_PV, false, vcpus, frames + 64, &d))
+        abort();
+    for (u64 i = 0; i < frames; i++) {
+        if (host_frame(d).n == MFN_INVALID.n)
+            abort();
+    }
+    for (unsigned int i = 0; i < vcpus; i++) {
+        d->vcpu[i]->initialised = true;
+        vcpu_unpause(d->vcpu[i], VPF_DOWN);
+    }
+    return d;
+}
+
+void host_domain_end(struct domain *d)
+{
+    int err;
+
+    domain_shutdown(d, SHUTDOWN_poweroff);
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++)
+        cpus[cpu].raised = true;
+    host_schedule();
+    host_on_cpu(host_cpu);
+    do
+        err = domain_kill(d);
+    while (err == -XEN_ERESTART);
+    BUG_ON(err);
+}
+
+/* ---- the rest of the processor ---- */
+
+u32 arch_features(const struct domain *d, unsigned int submap)
+{
+    return submap == 0 ? 1u << XENFEAT_mmu_pt_update_preserve_ad : 0;
+}
+
+const void *arch_build_id(size_t *len)
+{
+    *len = 20;
+    return "host build, no image";
+}
+
+const char *arch_command_line(void)
+{
+    return "host";
+}
+
+void arch_get_physinfo(struct arch_physinfo *p)
+{
+    *p = (struct arch_physinfo){.nr_cpus = nr_cpus, .cpu_khz = 1000000, .total_pages = nr_frames, .max_mfn = nr_frames - 1};
+    for (u64 i = 0; i < nr_frames; i++)
+        p->free_pages += frame_table[i].owner == DOMID_INVALID;
+}
+
+unsigned int arch_nr_cpus(void)
+{
+    return nr_cpus;
+}
+
+u32 arch_cpu_apic_id(unsigned int cpu)
+{
+    return cpu;
+}
+
+void arch_dump_guest(const struct vcpu *v)
+{
+    printk("(registers of d%dv%d)\n", v->domain->id, v->id);
+}
+
+int arch_vcpu_initialise(struct vcpu *v, gva_t context)
+{
+    u64 first_word;
+
+    return guest_read(&first_word, context) ? 0 : -XEN_EFAULT;
+}
+
+void arch_set_iopl(struct vcpu *v, unsigned int iopl)
+{
+}
+
+void arch_machine_end(enum machine_end how)
+{
+    if (host_catch_end)
+        longjmp(host_machine_end, 1 + how);
+    fprintf(stderr, "the machine ended (%d)\n", how);
+    abort();
+}
+
+void panic(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    abort();
+}
+
+/* ---- the console ---- */
+
+size_t arch_console_read(char *buf, size_t n)
+{
+    size_t len = strnlen(typed, n);
+
+    memcpy(buf, typed, len);
+    typed += len;
+    return len;
+}
+
+void arch_console_write(const char *s, size_t n)
+{
+    if (console_len + n >= sizeof(console))
+        console_len = 0;
+    n = min_of(n, sizeof(console) - 1);
+    memcpy(console + console_len, s, n);
+    console_len += n;
+    console[console_len] = 0;
+    if (getenv("HOST_CONSOLE"))
+        fwrite(s, 1, n, stderr);
+}
+
+const char *host_console(void)
+{
+    return console;
+}
+
+void host_console_clear(void)
+{
+    console_len = 0;
+    console[0] = 0;
+}
+
+bool host_console_has(const char *text)
+{
+    return strstr(console, text) != NULL;
+}
+
+void host_console_type(const char *s)
+{
+    typed = s;
+}
+
+/* ---- the TLB model, and what frame typing needs of its environment ---- */
+
+u32 tlb_clock_now(void)
+{
+    return cpus[host_cpu].flush_clock;
+}
+
+void host_tlb_flush(void)
+{
+    cpus[host_cpu].flush_clock++;
+}
+
+void tlb_filter(u32 stamp)
+{
+    if ((s32)(stamp - cpus[host_cpu].flush_clock) >= 0)
+        host_tlb_flush();
+}
+
+void host_tlb_touch_writable(mfn_t mfn)
+{
+    cpus[host_cpu].writable_since[mfn.n] = cpus[host_cpu].flush_clock;
+}
+
+void host_tlb_touch_table(mfn_t mfn)
+{
+    cpus[host_cpu].table_since[mfn.n] = cpus[host_cpu].flush_clock;
+}
+
+bool host_tlb_writable(mfn_t mfn)
+{
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        if (cpus[cpu].writable_since[mfn.n] == cpus[cpu].flush_clock)
+            return true;
+    }
+    return false;
+}
+
+bool host_tlb_table(mfn_t mfn)
+{
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        if (cpus[cpu].table_since[mfn.n] == cpus[cpu].flush_clock)
+            return true;
+    }
+    return false;
+}
+
+void l4_init_slots(u64 *l4)
+{
+    for (unsigned int i = HV_FIRST_SLOT; i <= HV_LAST_SLOT; i++)
+        l4[i] = 0xdead000000000000ull | i;
+}
+
+bool io_mem_allowed(const struct domain *d, mfn_t mfn)
+{
+    return d->privileged && mfn.n < (1ull << 28);
+}
