@@ -12,7 +12,7 @@ static uint64_t round_up(uint64_t value, uint64_t to)
     return (value + to - 1) / to * to;
 }
 
-static void copy(uint8_t *to, const void *from, uint64_t size)
+__attribute__((target("general-regs-only"))) static void copy(uint8_t *to, const void *from, uint64_t size)
 {
     const uint8_t *bytes = from;
 
@@ -87,7 +87,7 @@ int trace_region_init(void *region, uint64_t size, const struct trace_config *co
 }
 
 /* Start the sub-buffer at ring->pos, which is where one begins. */
-static void open_sub_buffer(struct trace_ring *ring)
+__attribute__((target("general-regs-only"))) static void open_sub_buffer(struct trace_ring *ring)
 {
     struct trace_sub_head *sub = (struct trace_sub_head *)(ring->base + ring->pos);
 
@@ -125,23 +125,20 @@ void trace_region_finish(void *region)
     ((struct trace_region_head *)region)->state = TRACE_STATE_FINISHED;
 }
 
-__attribute__((cold, noinline)) int trace_ring_next(struct trace_ring *ring, uint64_t size)
+/*
+ * Go to the next sub-buffer of a ring.
+ *
+ * @return 1 where there is one, 0 where the ring is full
+ */
+__attribute__((target("general-regs-only"))) static int next_sub_buffer(struct trace_ring *ring)
 {
     uint64_t start = (ring->pos - 1) / ring->sub_size * ring->sub_size;
-    struct trace_sub_head *sub;
 
-    if (ring->full || size > ring->sub_size - sizeof(*sub)) {
-        ring->shared->lost = ++ring->lost;
-        return 0;
-    }
-    sub = (struct trace_sub_head *)(ring->base + start);
-    sub->used = ring->pos - start;
+    ((struct trace_sub_head *)(ring->base + start))->used = ring->pos - start;
     start += ring->sub_size;
     if (start % ring->size == 0) {
         if (ring->mode == TRACE_RECORD) {
-            ring->full = 1;
-            ring->limit = 0;
-            ring->shared->lost = ++ring->lost;
+            ring->limit = 0; /* so that a smaller record does not follow a gap */
             return 0;
         }
         ring->base -= ring->size;
@@ -150,3 +147,53 @@ __attribute__((cold, noinline)) int trace_ring_next(struct trace_ring *ring, uin
     open_sub_buffer(ring);
     return 1;
 }
+
+__attribute__((target("general-regs-only"))) void trace_ring_slow(struct trace_ring *ring, const struct trace_record_head *record)
+{
+    const uint64_t size = record->size;
+
+    if (!ring->limit || size > ring->sub_size - sizeof(struct trace_sub_head) ||
+        !next_sub_buffer(ring)) {
+        ring->shared->lost = ++ring->lost;
+        return;
+    }
+    copy(ring->base + ring->pos, record, size);
+    ring->pos += size;
+    __asm__ volatile("" ::: "memory");
+    ring->shared->head = ring->pos;
+}
+
+/* trace_ring_slow(), all registers kept; the stack may be aligned to 8 only. Vector registers are not
+ * saved: the function is compiled without them, in the hypervisor and here. */
+__asm__(".pushsection .text.unlikely, \"ax\", @progbits\n"
+        ".globl trace_ring_slow_saving\n"
+        ".type trace_ring_slow_saving, @function\n"
+        "trace_ring_slow_saving:\n"
+        "push %rbp\n"
+        "mov %rsp, %rbp\n"
+        "push %rax\n"
+        "push %rcx\n"
+        "push %rdx\n"
+        "push %rsi\n"
+        "push %rdi\n"
+        "push %r8\n"
+        "push %r9\n"
+        "push %r10\n"
+        "push %r11\n"
+        "sub $8, %rsp\n"
+        "and $-16, %rsp\n"
+        "call trace_ring_slow\n"
+        "lea -72(%rbp), %rsp\n"
+        "pop %r11\n"
+        "pop %r10\n"
+        "pop %r9\n"
+        "pop %r8\n"
+        "pop %rdi\n"
+        "pop %rsi\n"
+        "pop %rdx\n"
+        "pop %rcx\n"
+        "pop %rax\n"
+        "pop %rbp\n"
+        "ret\n"
+        ".size trace_ring_slow_saving, . - trace_ring_slow_saving\n"
+        ".popsection");

@@ -125,7 +125,7 @@ _Static_assert(sizeof(struct trace_record_head) == 12, "layout");
  */
 struct trace_ring {
     uint32_t mask;    /* classes enabled at run time; may be changed at any time by the owning processor */
-    uint32_t full;    /* TRACE_RECORD: no further sub-buffer */
+    uint32_t reserved;
     uint64_t pos;     /* free-running: where the next record starts */
     uint64_t limit;   /* free-running: end of the current sub-buffer; 0 when full */
     uint8_t *base;    /* base + pos is the address of the next record (moved at each wrap) */
@@ -176,11 +176,13 @@ int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint3
 void trace_region_finish(void *region);
 
 /**
- * Make room for a record of `size` bytes: go to the next sub-buffer, or count a loss. The slow path of trace.h.
+ * Write a record that does not fit into the current sub-buffer: to the next one, or count it as lost. The slow path of trace.h.
  *
- * @return 1 where ring->pos now has room, 0 where the record is lost
+ * @param record  whole, head included
+ *
+ * Called through trace_ring_slow_saving (ring.c), which keeps every register, so that the fast path need not save any.
  */
-int trace_ring_next(struct trace_ring *ring, uint64_t size);
+void trace_ring_slow(struct trace_ring *ring, const struct trace_record_head *record);
 
 /** The descriptor table of this build: text, zero-terminated (format: descriptor.c). */
 extern const char trace_descriptor[];

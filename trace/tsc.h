@@ -7,10 +7,10 @@
 
 static inline uint64_t trace_tsc(void)
 {
-    uint32_t low, high;
+    uint64_t low, high; /* RDTSC clears the upper halves */
 
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
+    return high << 32 | low;
 }
 
 #endif

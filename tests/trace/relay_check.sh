@@ -16,7 +16,7 @@ run() {
     truncate -s 2M $name.mem
     "$synthetic" $name.mem 2048 2 20000 9 record 300 > $name.written &
     machine=$!
-    sleep 0.05
+    sleep 0.02
     [ $# = 0 ] || "$trace" relay --pid $machine "$@" -o $name.trace $name.mem
     wait $machine
     [ $# != 0 ] || "$trace" relay -o $name.trace $name.mem

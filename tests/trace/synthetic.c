@@ -187,7 +187,7 @@ static void emit_inner(void)
 
 static void *map_region(const char *path, size_t size)
 {
-    const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0666);
+    const int fd = open(path, O_RDWR | O_CREAT, 0666);
     void *region;
 
     if (fd < 0 || ftruncate(fd, size) < 0)
