@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands `report` (tables and figure of a result file) and `export` (data for other tools).
+ * The commands `report` (tables and figure of a result file) and `export` (data for other
+ * tools).
  *
  * Results go to stdout, messages to stderr; exit statuses as enum exit_status. compare.c has
  * `compare` and `gate`.

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands `compare` (what changed between two runs, row by row) and `gate` (may this change go
- * in?).
+ * The commands `compare` (what changed between two runs, row by row) and `gate` (may this change
+ * go in?).
  *
  * The overhead of a row is its ratio to native of its own run. Two runs are paired seed by seed;
- * the overhead grew (or fell) where all paired differences have one sign and their median exceeds
- * the larger null spread of the two runs. The same rule is asked of the hypervisor's share alone.
- * Only our own platforms can fail a check: native and the peers are shown, not judged. The number
- * of seeds is not bounded from below here: counts of the same seed are exact, and a gate that
- * misses growth is worse than one that asks for another look. With K seeds chance gives one sign
- * with probability 2^(1-K). Does not: run anything; change a baseline.
+ * the overhead grew (or fell) where all paired differences have one sign and their median
+ * exceeds the larger null spread of the two runs. The same rule is asked of the hypervisor's
+ * share alone. Only our own platforms can fail a check: native and the peers are shown, not
+ * judged. The number of seeds is not bounded from below here: counts of the same seed are exact,
+ * and a gate that misses growth is worse than one that asks for another look. With K seeds
+ * chance gives one sign with probability 2^(1-K).
+ * Does not: run anything; change a baseline.
  */
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/results.h"
 #include "analysis/stats.h"
@@ -299,17 +302,41 @@ int cmd_compare(int argc, char **argv)
     return compare_files(options.files[0], options.files[1], false);
 }
 
-/* The tracked baseline of an experiment: results/baseline-<experiment>.h5. */
+/* Look for `name` in a folder and in those above it; `path` receives where it is. */
+static bool find_above(const char *folder, const char *name, char *path, size_t size)
+{
+    char above[PATH_MAX];
+
+    snprintf(above, sizeof(above), "%s", folder);
+    while (*above) {
+        snprintf(path, size, "%s/%s", above, name);
+        if (!access(path, R_OK))
+            return true;
+        *strrchr(above, '/') = 0;
+    }
+    return false;
+}
+
+/* The tracked baseline of A's experiment: results/baseline-<experiment>.h5 above here or above the
+ * program. */
 static enum exit_status gate_baseline(const char *path, char *baseline, size_t size)
 {
     enum exit_status status;
     struct run *run = run_read(path, &status);
+    char name[256], folder[PATH_MAX] = "", program[PATH_MAX] = "";
 
     if (!run)
         return status;
-    snprintf(baseline, size, "results/baseline-%s.h5", run->experiment);
+    snprintf(name, sizeof(name), "results/baseline-%s.h5", run->experiment);
     run_free(run);
-    return STATUS_DONE;
+    if ((getcwd(folder, sizeof(folder)) && find_above(folder, name, baseline, size)) ||
+        (readlink("/proc/self/exe", program, sizeof(program) - 1) > 0 &&
+         find_above(program, name, baseline, size)))
+        return STATUS_DONE;
+    fprintf(stderr,
+            "parangon: there is no %s in %s nor in a folder above it; name one with --baseline\n",
+            name, folder);
+    return STATUS_USAGE;
 }
 
 int cmd_gate(int argc, char **argv)
@@ -323,7 +350,7 @@ int cmd_gate(int argc, char **argv)
                                      "Check a run against the baseline: fails where the overhead "
                                      "grew beyond the null spread.\v" STATUS_HELP};
     struct options options = {.wanted = 1};
-    char baseline[512];
+    char baseline[PATH_MAX + 256];
 
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);

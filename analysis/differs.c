@@ -3,9 +3,10 @@
  * "What still differs": the table, made by machine, of the facts in which the platforms of a run
  * are not alike.
  *
- * Every guest reports the same keys; a key whose value is the same everywhere is left out. Values
- * are shown once, with the platforms that have them. Of long lists (processor flags, command lines)
- * only the members that some platform lacks. Does not: judge whether a difference matters.
+ * Every guest reports the same keys; a key whose value is the same everywhere is left out.
+ * Values are shown once, with the platforms that have them. Of long lists (processor flags,
+ * command lines) only the members that some platform lacks.
+ * Does not: judge whether a difference matters.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The figure of a run: what each workload executes more than native, ours beside the peer, drawn by
- * gnuplot.
+ * The figure of a run: what each workload executes more than native, ours beside the peer, drawn
+ * by gnuplot.
  *
- * Two panels above each other (the suite with its mean; single operations), a column per class of
- * mitigations. One horizontal bar per platform, guest and hypervisor stacked, whiskers from the
- * smallest to the largest seed, the total as a number at its end. The axes are linear: stacked bars
- * on a logarithmic axis would lie. Does not: use time; hide rows (what was not measured has no bar
- * and says so).
+ * Two panels above each other (the suite with its mean; single operations), a column per class
+ * of mitigations. One horizontal bar per platform, guest and hypervisor stacked, whiskers from
+ * the smallest to the largest seed, the total as a number at its end. The axes are linear:
+ * stacked bars on a logarithmic axis would lie.
+ * Does not: use time; hide rows (what was not measured has no bar and says so).
  */
 #define _GNU_SOURCE /* asprintf */
 #include <errno.h>

@@ -2,9 +2,10 @@
 /*
  * Reads a run back from its HDF5 file (results/SCHEMA.md).
  *
- * Columns are asked for by name: what an older minor lacks counts as not measured or empty, what a
- * newer one adds is skipped. A file is believed only when the fingerprint of the samples read
- * equals the one that it carries. Does not: write files (store.c).
+ * Columns are asked for by name: what an older minor lacks counts as not measured or empty, what
+ * a newer one adds is skipped. A file is believed only when the fingerprint of the samples read
+ * equals the one that it carries.
+ * Does not: write files (store.c).
  */
 #include <errno.h>
 #include <math.h>

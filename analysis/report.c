@@ -3,10 +3,10 @@
  * The tables that a person reads on a terminal: at most 140 columns, the same bytes for the same
  * run.
  *
- * One block per class of mitigations, since classes are never crossed: native, what native-matched
- * makes of it, ours, the peer; then the mean and the worst of the suite. A second block has what
- * instruction counts do not see. Does not: compute (stats.c), write JSON (report_json.c), draw
- * (figure.c).
+ * One block per class of mitigations, since classes are never crossed: native, what
+ * native-matched makes of it, ours, the peer; then the mean and the worst of the suite. A second
+ * block has what instruction counts do not see.
+ * Does not: compute (stats.c), write JSON (report_json.c), draw (figure.c).
  */
 #include <math.h>
 #include <stdio.h>
@@ -104,31 +104,32 @@ static void rule(FILE *out, int width)
     fputc('\n', out);
 }
 
+/* The number of seeds that the rows of a kind have at most. */
+static size_t seeds_of(const struct stats *stats, enum run_kind kind)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < stats->nr_rows; i++)
+        if (stats->rows[i].kind == kind && stats->rows[i].nr_seeds > most)
+            most = stats->rows[i].nr_seeds;
+    return most;
+}
+
 static void print_head(FILE *out, const struct stats *stats)
 {
     const struct run *run = stats->run;
     char fingerprint[65];
-    size_t least = 0, most = 0;
 
-    for (size_t i = 0; i < stats->nr_rows; i++) {
-        size_t seeds = stats->rows[i].nr_seeds;
-
-        least = !least || seeds < least ? seeds : least;
-        most = seeds > most ? seeds : most;
-    }
     run_fingerprint(run, fingerprint);
-    fprintf(out, "%s %s: mode %s, %s%s per operation, REP folded, median of ", run->experiment,
-            run->run_id, run->mode, run->unit,
-            strcmp(run->mode, "count") ? "" : " (synthetic clock)");
-    if (least == most)
-        fprintf(out, "%zu seed%s\n", most, most == 1 ? "" : "s");
-    else
-        fprintf(out, "%zu to %zu seeds\n", least, most);
-    fprintf(out, "CPU %s, suite %s %.12s, hypervisor %.12s, fingerprint %.12s%s%s\n",
+    fprintf(out, "%s %s: mode %s, %s%s per operation, REP folded\n", run->experiment, run->run_id,
+            run->mode, run->unit, strcmp(run->mode, "count") ? "" : " (synthetic clock)");
+    fprintf(out, "median over the seeds, %zu a program, %zu a single operation%s%s\n",
+            seeds_of(stats, RUN_MACRO), seeds_of(stats, RUN_MICRO),
+            run->quick ? "; QUICK: one seed, no claim of difference" : "",
+            run->complete ? "" : "; INCOMPLETE");
+    fprintf(out, "CPU %s, suite %s %.12s, hypervisor %.12s, fingerprint %.12s\n",
             *run->cpu_model ? run->cpu_model : "unknown", *run->suite_id ? run->suite_id : "none",
-            run->suite_sha256, run->hv_build_id, fingerprint,
-            run->quick ? ", QUICK: one seed, no claim of difference" : "",
-            run->complete ? "" : ", INCOMPLETE");
+            run->suite_sha256, run->hv_build_id, fingerprint);
 }
 
 /* The flags of a row that need a word beside the marks; `cell` grows by them. */
@@ -145,17 +146,21 @@ static void add_flags(char *cell, size_t size, const struct stats_row *row)
     }
 }
 
-static void print_platform_cells(FILE *out, const struct stats_row *row)
+/* The mark behind a ratio: whether it can be told from 1. In a quick run the head says it for all.
+ */
+static const char *ratio_mark(const struct stats *stats, const struct stats_row *row)
+{
+    if (!row || isnan(row->ratio.median) || stats->run->quick)
+        return " ";
+    return row->flags & (ROW_QUICK | ROW_NO_NULL) ? "?" : row->flags & ROW_INDISTINCT ? "~" : " ";
+}
+
+static void print_platform_cells(FILE *out, const struct stats *stats, const struct stats_row *row)
 {
     char count[CELL_MAX], ratio[CELL_MAX], guest[CELL_MAX], hypervisor[CELL_MAX];
-    const char *mark = " ";
 
-    if (row && !isnan(row->ratio.median))
-        mark = row->flags & (ROW_QUICK | ROW_NO_NULL) ? "?"
-               : row->flags & ROW_INDISTINCT          ? "~"
-                                                      : " ";
     fprintf(out, " | %9s %7s%s%9s %8s", cell_count(count, row ? row->count.median : NAN),
-            cell_ratio(ratio, row ? row->ratio.median : NAN), mark,
+            cell_ratio(ratio, row ? row->ratio.median : NAN), ratio_mark(stats, row),
             cell_percent(guest, row ? row->guest_share : NAN),
             cell_percent(hypervisor, row ? row->hypervisor_share : NAN));
 }
@@ -172,8 +177,8 @@ static void print_row(FILE *out, const struct stats *stats, const char *workload
     fprintf(out, "%-22.22s %9s %7s", workload,
             cell_count(count, native ? native->count.median : NAN),
             cell_ratio(ratio, matched ? matched->ratio.median : NAN));
-    print_platform_cells(out, ours);
-    print_platform_cells(out, peer);
+    print_platform_cells(out, stats, ours);
+    print_platform_cells(out, stats, peer);
     bool both = ours && peer && peer->hypervisor > 0;
 
     if (ours && peer && stats_differ(ours, peer) > 0)

@@ -4,8 +4,8 @@
  *
  * Why it exists: one place copies and checks what the harness collects, so that the writer, the
  * statistics and the tables need not doubt it. Memory that runs out ends the program with one
- * message: a half-collected run is of no use. Does not: touch HDF5 (store.c, load.c) or compute
- * (stats.c).
+ * message: a half-collected run is of no use.
+ * Does not: touch HDF5 (store.c, load.c) or compute (stats.c).
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -248,7 +248,7 @@ static void add_facts(struct run *run, const char *platform, enum run_class clas
     {
         char full[256];
 
-        if (!*prefix && !strcmp(key, "ev"))
+        if (!strcmp(key, "ev"))
             continue;
         snprintf(full, sizeof(full), "%s%s%s", prefix, *prefix ? "." : "", key);
         if (json_is_object(value)) {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results of one run: what is in it, how it is built up in memory, written to and read from HDF5.
+ * Results of one run: what is in it, how it is built up in memory, written to and read from
+ * HDF5.
  *
- * Why it exists: the harness collects (bench), this room keeps and computes (analysis). Both see a
- * run through this header; results/SCHEMA.md says how the same things lie in the file. Rules: a run
- * is built by one thread. Text is copied on every call. What was not measured is marked as such (a
- * bit of `measured` that is clear), never zero. Nothing here records a time, a host name or a path
- * by itself: callers pass paths as $SRC, $CACHE. Does not: run machines, parse console lines, or
- * compute statistics (stats.h) or print (report.h).
+ * Why it exists: the harness collects (bench), this room keeps and computes (analysis). Both see
+ * a run through this header; results/SCHEMA.md says how the same things lie in the file.
+ * Rules: a run is built by one thread. Text is copied on every call. What was not measured is
+ * marked as such (a bit of `measured` that is clear), never zero. Nothing here records a time, a
+ * host name or a path by itself: callers pass paths as $SRC, $CACHE.
+ * Does not: run machines, parse console lines, or compute statistics (stats.h) or print
+ * (report.h).
  */
 #ifndef PARANGON_RESULTS_H
 #define PARANGON_RESULTS_H

@@ -2,8 +2,9 @@
 /*
  * Statistics of one run: see stats.h for what each value means and for its error bounds.
  *
- * How: samples are sorted into groups (workload, platform, class, set); a group becomes a list of
- * seeds, a list of seeds a row; ratios then join each row with native of its class, seed by seed.
+ * How: samples are sorted into groups (workload, platform, class, set); a group becomes a list
+ * of seeds, a list of seeds a row; ratios then join each row with native of its class, seed by
+ * seed.
  */
 #define _GNU_SOURCE /* qsort_r */
 #include <math.h>
@@ -341,6 +342,8 @@ static struct stats_row row_of(const struct run *run, const struct group *groups
     row.hypervisor = typical.hypervisor;
     row.null_spread = fmax(null_spread_of(groups, count, row.workload, "native", row.class),
                            null_spread_of(groups, count, row.workload, row.platform, row.class));
+    if (isnan(row.null_spread))
+        row.null_spread = null_spread_of(groups, count, row.workload, "native", RUN_DEFAULT);
     for (size_t i = 0; i < run->nr_errors; i++) {
         const struct run_error *error = &run->errors[i];
 

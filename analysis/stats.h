@@ -5,16 +5,27 @@
  * One row per (workload, platform, class). The classes of mitigations are never crossed: native of
  * the same class is the only reference of a row. Unknown values are NAN.
  *
- *   per operation   counts / ops of an interval; warm-up samples are left out
- *   seed's value    median over its iterations; its parts (user, kernel, hypervisor, events) are
- * those of the middle iteration (of an even number: the mean of the two in the middle), so parts
- * add up to totals row             median, minimum, maximum over the seeds; the split is that of
- * the middle seed ratio           per seed, platform / native with the same seed; then median,
- * minimum, maximum h               hypervisor instructions / native's total, per seed; median g
- * ratio - 1 - h, so that ratio = 1 + g + h holds exactly. It differs from the median over the seeds
- * of (guest user + kernel - native) / native by at most the range of the seeds' h null spread the
- * largest |second / first - 1| when native (or the platform itself, where it was run twice) is run
- *                   again with other seeds, runs paired by rank
+ *   per operation  counts / ops of an interval; warm-up samples are left out
+ *
+ *   seed's value   median over its iterations; its parts (user, kernel, hypervisor, events)
+ *                  are those of the middle iteration (of an even number: the mean of the two
+ *                  in the middle), so that parts add up to totals
+ *
+ *   row            median, minimum, maximum over the seeds; the split is the middle seed's
+ *
+ *   ratio          per seed, platform / native with the same seed; then median, min, max
+ *
+ *   h              hypervisor instructions / native's total, per seed; median
+ *
+ *   g              ratio - 1 - h, so that ratio = 1 + g + h holds exactly. It differs from the
+ *                  median over the seeds of (guest user + kernel - native) / native by at most
+ *                  the range of the seeds' h
+ *
+ *   null spread    the largest |second / first - 1| when native (or the platform itself, where
+ *                  it was run twice) is run again with other seeds, runs paired by rank. A
+ *                  tuned row without a null experiment of its class takes that of native as
+ *                  shipped: it says how far seeds move a workload, and compares no class with
+ *                  another
  *
  * Error bounds. Minimum and maximum over K seeds enclose the median of the perturbations with
  * probability 1 - 2^(1-K) (order statistics, no assumption on their distribution): 94 % at K = 5,

@@ -2,10 +2,11 @@
 /*
  * Writes a run to one HDF5 file, whole or not at all (results/SCHEMA.md says what lies where).
  *
- * Why this way: HDF5 1.10 leaves an unreadable file when its writer is killed. So the file is built
- * in memory (the core driver), then its bytes go to a nameless file that gets its name only when
- * all of them are on the disk. The same run gives the same bytes: no time stamps, fixed order.
- * Metadata and data carry check sums. Does not: read files (load.c).
+ * Why this way: HDF5 1.10 leaves an unreadable file when its writer is killed. So the file is
+ * built in memory (the core driver), then its bytes go to a nameless file that gets its name
+ * only when all of them are on the disk. The same run gives the same bytes: no time stamps,
+ * fixed order. Metadata and data carry check sums.
+ * Does not: read files (load.c).
  */
 #define _GNU_SOURCE /* O_TMPFILE */
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables in HDF5: see table.h. Columns are collected one by one, then packed into rows and written
- * at once.
+ * Tables in HDF5: see table.h. Columns are collected one by one, then packed into rows and
+ * written at once.
  *
- * Datasets are chunked, deflated and carry Fletcher-32 sums, and no time stamps: a damaged file is
- * noticed and the same run gives the same bytes.
+ * Datasets are chunked, deflated and carry Fletcher-32 sums, and no time stamps: a damaged file
+ * is noticed and the same run gives the same bytes.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * Why it exists: h5py gives such a dataset as a structured array and pandas as a frame, without
  * help. The writer hands over columns and the reader asks for columns by name, so that a newer
  * minor may add some and an older file may lack some. Text columns are fixed-length, NUL-padded
- * UTF-8 as wide as the longest cell; numbers are u32, u64 or double. Does not: know what the
- * columns mean (store.c, load.c).
+ * UTF-8 as wide as the longest cell; numbers are u32, u64 or double.
+ * Does not: know what the columns mean (store.c, load.c).
  */
 #ifndef PARANGON_TABLE_H
 #define PARANGON_TABLE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program for the shell tests: the commands of the results room without the rest of the command
- * line, and two of its own, `make OUT.h5 SEEDS GROWTH` (a synthetic run) and `rewrite IN.h5 OUT.h5
- * KEY VALUE` (the same run with another head).
+ * A program for the shell tests: the commands of the results room without the rest of the
+ * command line, and two of its own, `make OUT.h5 SEEDS GROWTH` (a synthetic run) and `rewrite
+ * IN.h5 OUT.h5 KEY VALUE` (the same run with another head).
  */
 #include <stdlib.h>
 #include <string.h>

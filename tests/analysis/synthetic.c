@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Synthetic runs. The counts are of the size that real ones have, so that the tables and the figure
- * made of them show what a reader will see; they claim nothing.
+ * Synthetic runs. The counts are of the size that real ones have, so that the tables and the
+ * figure made of them show what a reader will see; they claim nothing.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Synthetic runs: samples with known answers, so that the results room is tested without machines.
+ * Synthetic runs: samples with known answers, so that the results room is tested without
+ * machines.
  */
 #ifndef PARANGON_SYNTHETIC_H
 #define PARANGON_SYNTHETIC_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Result files: what goes in comes out, what is damaged is refused with one message and never
- * crashes the reader, and a writer that fails or is killed leaves nothing. Also the tables and the
- * JSON object made of a run.
+ * crashes the reader, and a writer that fails or is killed leaves nothing. Also the tables and
+ * the JSON object made of a run.
  *
  * The folder of the sources (for the reference file) comes in PARANGON_SOURCE.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Statistics against values computed by hand: medians, ratios, shares, the paired sign rule, the
- * null experiment, the mean and the worst of the suite. Every expected number below is worked out
- * in the comment beside it.
+ * null experiment, the mean and the worst of the suite. Every expected number below is worked
+ * out in the comment beside it.
  */
 #include <criterion/criterion.h>
 #include <math.h>
@@ -319,6 +319,27 @@ Test(stats, an_empty_run_has_no_rows)
 
     cr_assert_eq(stats->nr_rows, 0);
     cr_assert_eq(stats->nr_aggregates, 0);
+    stats_free(stats);
+    run_free(run);
+}
+
+Test(stats, the_null_experiment_of_native_as_shipped_serves_the_tuned_class)
+{
+    struct run *run = small_run();
+
+    for (uint32_t seed = 1; seed <= 3; seed++) {
+        synthetic_add(run, "w", RUN_MICRO, "native", RUN_TUNED, RUN_MAIN, seed, 1000, 0, 0);
+        synthetic_add(run, "w", RUN_MICRO, "pv", RUN_TUNED, RUN_MAIN, seed, 1000, 0, 15);
+        synthetic_add(run, "w", RUN_MICRO, "xen-pv-tuned", RUN_TUNED, RUN_MAIN, seed, 1000, 0, 50);
+    }
+    struct stats *stats = stats_new(run);
+    const struct stats_row *pv = stats_find(stats, "w", "pv", RUN_TUNED);
+    const struct stats_row *xen = stats_find(stats, "w", "xen-pv-tuned", RUN_TUNED);
+
+    NEAR(pv->null_spread, 1 - 118.0 / 120); /* 1.67 percent: 1.5 is within it, 5 is not */
+    cr_assert_eq(pv->flags, ROW_INDISTINCT);
+    cr_assert_eq(xen->flags, 0);
+    cr_assert_eq(stats_differ(pv, xen), -1);
     stats_free(stats);
     run_free(run);
 }
