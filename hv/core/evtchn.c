@@ -50,7 +50,7 @@ static int add_bucket(struct domain *d)
 /** Reserve the lowest free port; the caller binds it or calls release_port(). Returns it, or a negative error. */
 static int reserve_port(struct domain *d)
 {
-    u32 port;
+    u32 port, passed = 0; /* the first free one that could not be given out yet */
     int rc = 0;
 
     spin_lock(&d->evtchn_lock);
@@ -65,9 +65,11 @@ static int reserve_port(struct domain *d)
             break;
         if (port_available(d, evtchn_record(d, port), port)) {
             evtchn_record(d, port)->state = ECS_RESERVED;
-            d->evtchn_hint = port + 1;
+            d->evtchn_hint = passed ? passed : port + 1;
             break;
         }
+        if (!passed && evtchn_record(d, port)->state == ECS_FREE)
+            passed = port;
     }
     spin_unlock(&d->evtchn_lock);
     return rc ? rc : (int)port;

@@ -74,7 +74,8 @@ static bool append(struct vcpu *v, struct evtchn_fifo_queue *q, unsigned int pri
     evtchn_port_t tail = q->tail[priority];
 
     q->tail[priority] = port;
-    if (tail && link_behind(v->domain, tail, port))
+    /* A tail that is the port itself was taken out before: it has only just become LINKED again. */
+    if (tail && tail != port && link_behind(v->domain, tail, port))
         return false;
     WRITE_ONCE(q->control->head[priority], port);
     return true;
