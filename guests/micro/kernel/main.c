@@ -141,7 +141,10 @@ static void run_test(const struct micro_test *t)
     print("MICRO test %s %s%s%s\n", t->name, word, result.used ? " " : "", result.detail);
 }
 
-/* Once unmeasured to settle caches of all kinds, then one interval between marks. */
+/*
+ * Once unmeasured to settle what settles, then one interval between marks; both lines name it, in the order of
+ * the intervals, the second for the harness (its console protocol: one sample for each pair of marks).
+ */
 static void run_cost(const struct micro_cost *c)
 {
     memset(&result, 0, sizeof(result));
@@ -155,7 +158,9 @@ static void run_cost(const struct micro_cost *c)
     MARK_BEGIN();
     c->run(c->ops);
     MARK_END();
-    print("MICRO cost %s %u\n", c->name, c->ops);
+    print("MICRO cost %s ops %u\n", c->name, c->ops);
+    print("@PGN {\"ev\":\"sample\",\"workload\":\"micro-%s\",\"kind\":\"micro\",\"seed\":0,\"iter\":0,"
+          "\"ops\":%u}\n", c->name, c->ops);
     if (c->teardown)
         c->teardown();
 }
@@ -178,6 +183,8 @@ void micro_main(const char *cmdline)
         if (selected(costs, c->name, false))
             run_cost(c);
     }
+    if (!str_starts(costs, "0"))
+        print("@PGN {\"ev\":\"done\"}\n");
     print("MICRO done pass=%u fail=%u skip=%u\n", passed, failed, skipped);
     platform_poweroff();
 }

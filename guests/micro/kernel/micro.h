@@ -230,8 +230,11 @@ extern volatile uint64_t *user_data;
 struct iret_context;
 /** user_run() with the iret hypercall's own argument, to be set up as a test likes; PV only. */
 int user_run_iret(const struct iret_context *iret, struct trap_caught *out);
-/** Let the next n system calls of user_run() return at once to user mode (for counting their cost). */
-void user_absorb_syscalls(unsigned n);
+/**
+ * Let the next n entries from user mode by this vector return at once, `skip` bytes further on (for counting the
+ * cost of a bounce).
+ */
+void user_absorb(int vector, unsigned n, unsigned skip);
 void user_init(void);
 
 /** SYSCALL with any number in all of rax, past the hypercall page if there is one. */

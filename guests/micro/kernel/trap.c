@@ -35,8 +35,11 @@ static struct {
     struct trap_caught *out;
 } trying, in_user;
 
-/* While it is not 0, system calls from user mode return at once (cost runs). */
-static unsigned syscalls_to_absorb;
+/* See user_absorb(). */
+static struct {
+    uint64_t vector;
+    unsigned left, skip;
+} absorb;
 
 uint16_t user_cs, user_ss, kernel_cs, kernel_ss;
 
@@ -80,8 +83,9 @@ void trap_dispatch(struct trap_frame *f)
         return;
     }
     if (in_user.active && ((f->cs & 3) == 3 || f->vector == VEC_FAILSAFE || lost(f->rip))) {
-        if (f->vector == VEC_SYSCALL && syscalls_to_absorb) {
-            syscalls_to_absorb--;
+        if (absorb.left && f->vector == absorb.vector) {
+            absorb.left--;
+            f->rip += absorb.skip;
             return;
         }
         in_user.active = false;
@@ -194,9 +198,11 @@ int user_run_iret(const struct iret_context *iret, struct trap_caught *out)
     return (int)out->frame.vector;
 }
 
-void user_absorb_syscalls(unsigned n)
+void user_absorb(int vector, unsigned n, unsigned skip)
 {
-    syscalls_to_absorb = n;
+    absorb.vector = (uint64_t)vector;
+    absorb.left = n;
+    absorb.skip = skip;
 }
 
 /* ---- PV ------------------------------------------------------------------------------------------------- */
@@ -284,6 +290,8 @@ void trap_init_native(void)
         native_idt[v].offset2 = (uint32_t)(stub >> 32);
     }
     __asm__ volatile("lgdt %0; lidt %1; ltr %w2" ::"m"(gdtr), "m"(idtr), "r"(0x28));
+    outb(0x21, 0xff); /* both interrupt controllers masked: user mode runs with IF set */
+    outb(0xa1, 0xff);
     wrmsr(0xc0000082, PTR(native_syscall));         /* LSTAR */
     wrmsr(0xc0000081, (uint64_t)kernel_cs << 32);   /* STAR */
     wrmsr(0xc0000084, X86_TF | X86_IF | X86_NT);    /* SFMASK */
