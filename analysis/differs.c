@@ -16,6 +16,7 @@
 #define LIST_MEMBERS 6 /* a value of so many words is shown as a difference of sets */
 #define VALUE_MAX    4096
 #define PLATFORM_MAX 32
+#define KEY_MAX      136
 
 /* The platforms of a run that reported facts, in table order. */
 struct platform {
@@ -124,6 +125,22 @@ static bool says_class(const struct platform *platform)
     return platform->class == RUN_DEFAULT || strstr(platform->name, "tuned");
 }
 
+/* The key in front of its values, runs of blanks as one; a long one gets a line of its own. */
+static void print_title(FILE *out, const char *key)
+{
+    char title[KEY_MAX];
+    size_t used = 0;
+
+    for (; *key && used < sizeof(title) - 1; key++)
+        if (*key != ' ' || (used && title[used - 1] != ' '))
+            title[used++] = *key;
+    title[used] = 0;
+    if (used > 26)
+        fprintf(out, "%s\n%27s", title, "");
+    else
+        fprintf(out, "%-26s ", title);
+}
+
 /* One key: each value that occurs, with the platforms that have it in front. */
 static void print_key(FILE *out, const char *key, const struct platform *platforms,
                       const char *const *values, size_t count)
@@ -152,7 +169,7 @@ static void print_key(FILE *out, const char *key, const struct platform *platfor
             rare_words(values[i], values, count, shown);
         else
             snprintf(shown, sizeof(shown), "%s", *values[i] ? values[i] : "(empty)");
-        fprintf(out, "%-26.26s ", title);
+        print_title(out, title);
         if (strlen(who) > 44)
             fprintf(out, "%s\n%*s", who, 27 + 45, "");
         else

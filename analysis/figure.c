@@ -27,6 +27,7 @@ extern char **environ;
 /* Sizes in pixels of the PNG; the SVG has the same shape. */
 #define ROW_HEIGHT   27
 #define LABEL_WIDTH  190
+#define SINGLE_WIDTH 880 /* of the column, where there is but one class */
 #define COLUMN_WIDTH 520
 #define COLUMN_GAP   26
 #define MARGIN_RIGHT 26
@@ -66,7 +67,7 @@ struct figure {
     size_t nr_panels;
     enum run_class classes[2];
     size_t nr_classes;
-    int width, height;
+    int width, height, column_width;
 };
 
 static size_t panel_rows(const struct panel *panel)
@@ -77,7 +78,8 @@ static size_t panel_rows(const struct panel *panel)
 /* What one bar shows, in percent of native's instructions; false when it was not measured. */
 struct bar {
     double guest, hypervisor, low, high;
-    bool claimed; /* distinguishable from native */
+    bool claimed; /* distinguishable from native (in a quick run, which claims nothing: always) */
+    const char *note; /* what stands behind the number */
 };
 
 static bool bar_of(const struct figure *figure, const struct panel *panel, size_t row,
@@ -90,16 +92,25 @@ static bool bar_of(const struct figure *figure, const struct panel *panel, size_
 
         if (!mean)
             return false;
-        *bar = (struct bar){mean->guest * 100, mean->hypervisor * 100, NAN, NAN, true};
+        *bar = (struct bar){mean->guest * 100,
+                            mean->hypervisor * 100,
+                            NAN,
+                            NAN,
+                            true,
+                            mean->whole ? "" : " of a part of the suite"};
         return true;
     }
     const struct stats_row *found = stats_find(figure->stats, panel->names[row], platform, class);
 
     if (!found || isnan(found->ratio.median))
         return false;
-    *bar = (struct bar){found->guest_share * 100, found->hypervisor_share * 100,
-                        (found->ratio.min - 1) * 100, (found->ratio.max - 1) * 100,
-                        !(found->flags & (ROW_QUICK | ROW_NO_NULL | ROW_INDISTINCT))};
+    *bar = (struct bar){found->guest_share * 100,
+                        found->hypervisor_share * 100,
+                        (found->ratio.min - 1) * 100,
+                        (found->ratio.max - 1) * 100,
+                        figure->stats->run->quick ||
+                            !(found->flags & (ROW_QUICK | ROW_NO_NULL | ROW_INDISTINCT)),
+                        ""};
     return true;
 }
 
@@ -176,7 +187,8 @@ static void layout(struct figure *figure)
         return;
     add_panel(figure, RUN_MACRO, "whole programs");
     add_panel(figure, RUN_MICRO, "single operations");
-    figure->width = LABEL_WIDTH + MARGIN_RIGHT + figure->nr_classes * COLUMN_WIDTH +
+    figure->column_width = figure->nr_classes > 1 ? COLUMN_WIDTH : SINGLE_WIDTH;
+    figure->width = LABEL_WIDTH + MARGIN_RIGHT + figure->nr_classes * figure->column_width +
                     (figure->nr_classes - 1) * COLUMN_GAP;
     figure->height = HEAD_HEIGHT + FOOT_HEIGHT + (figure->nr_panels - 1) * PANEL_GAP;
     for (size_t i = 0; i < figure->nr_panels; i++)
@@ -214,12 +226,10 @@ static void put_data(FILE *out, const struct figure *figure, const struct panel 
             fputs("NaN NaN ", out);
         else
             fprintf(out, "%.5f %.5f ", bar.low, bar.high);
-        fprintf(out, "%.5f \"%s%.*f %%\"\n", fmax(fmax(end, total), bar.high),
-                bar.claimed ? total < 0 ? "" : "+" : "~ ",
-                fabs(total) < 9.995   ? 2
-                : fabs(total) < 99.95 ? 1
-                                      : 0,
-                total);
+        int decimals = fabs(total) < 9.995 ? 2 : fabs(total) < 99.95 ? 1 : 0;
+
+        fprintf(out, "%.5f \"%s%.*f %%%s\"\n", fmax(fmax(end, total), bar.high),
+                bar.claimed ? total < 0 ? "" : "+" : "~ ", decimals, total, bar.note);
     }
     fputs("END\n", out);
 }
@@ -255,10 +265,10 @@ static void put_plot(FILE *out, const struct figure *figure, const struct panel 
                      size_t column, int top, int bottom)
 {
     enum run_class class = figure->classes[column];
-    double left = LABEL_WIDTH + column * (COLUMN_WIDTH + COLUMN_GAP);
+    double left = LABEL_WIDTH + column * (figure->column_width + COLUMN_GAP);
 
     fprintf(out, "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", left / figure->width,
-            (left + COLUMN_WIDTH) / figure->width);
+            (left + figure->column_width) / figure->width);
     fprintf(out, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n",
             1 - (double)top / figure->height, 1 - (double)bottom / figure->height);
     put_axes(out, figure, panel, column == 0);
@@ -315,19 +325,21 @@ static void put_texts(FILE *out, const struct figure *figure)
             "font ',15'\n",
             24.0 / figure->width, 1 - 26.0 / figure->height);
     put_legend(out, figure);
-    const char *const lines[] = {"Guest: what the guest itself executes more than native. "
-                                 "Hypervisor: instructions of the hypervisor. "
-                                 "Whiskers: smallest and largest seed.",
-                                 "A ~ marks what cannot be told from native (other seeds change as "
-                                 "much), or was not judged.",
-                                 text};
+    const char *const lines[] = {
+        "Guest: what the guest itself executes more than native. Hypervisor: its own instructions. "
+        "Whiskers: smallest and largest seed.",
+        run->quick
+            ? "QUICK: one seed, no claim of difference."
+            : "A ~ marks what cannot be told from native (other seeds change as much), or was "
+              "not judged.",
+        text,
+    };
 
-    snprintf(
-        text, sizeof(text),
-        "Mode %s, REP folded; CPU %s; Debian's kernel, one vCPU; suite %s %.12s; hypervisor %.12s; "
-        "fingerprint %.12s%s%s",
-        run->mode, run->cpu_model, run->suite_id, run->suite_sha256, run->hv_build_id, fingerprint,
-        run->quick ? "; QUICK: one seed" : "", run->complete ? "" : "; INCOMPLETE");
+    snprintf(text, sizeof(text),
+             "Mode %s, REP folded; CPU %s, one vCPU; suite %s %.12s; hypervisor %.12s; "
+             "fingerprint %.12s%s",
+             run->mode, run->cpu_model, run->suite_id, run->suite_sha256, run->hv_build_id,
+             fingerprint, run->complete ? "" : "; INCOMPLETE");
     for (int i = 0; i < 3; i++) {
         fputs("set label ", out);
         put_quoted(out, lines[i]);

@@ -190,11 +190,16 @@ static void print_row(FILE *out, const struct stats *stats, const char *workload
             cell_ratio(against, both ? ours->hypervisor / peer->hypervisor : NAN), flags);
 }
 
-static void print_mean_cells(FILE *out, const struct stats_aggregate *mean)
+/* A mean over a part of the suite says of how many members, so that nobody takes it for the whole.
+ */
+static void print_mean_cells(FILE *out, const struct stats *stats,
+                             const struct stats_aggregate *mean)
 {
-    char ratio[CELL_MAX], guest[CELL_MAX], hypervisor[CELL_MAX];
+    char part[64] = "", ratio[CELL_MAX], guest[CELL_MAX], hypervisor[CELL_MAX];
 
-    fprintf(out, " | %9s %7s %9s %8s", "", cell_ratio(ratio, mean ? mean->value : NAN),
+    if (mean && !mean->whole)
+        snprintf(part, sizeof(part), "%zu of %zu", mean->nr_members, stats_suite_size(stats->run));
+    fprintf(out, " | %9s %7s %9s %8s", part, cell_ratio(ratio, mean ? mean->value : NAN),
             cell_percent(guest, mean ? mean->guest : NAN),
             cell_percent(hypervisor, mean ? mean->hypervisor : NAN));
 }
@@ -219,20 +224,18 @@ static void print_means(FILE *out, const struct stats *stats, enum run_class cla
     const struct stats_aggregate *ours = stats_mean(stats, blocks[class].ours, class);
     const struct stats_aggregate *peer = stats_mean(stats, blocks[class].peer, class);
     const struct stats_aggregate *matched = stats_mean(stats, "native-matched", class);
-    const struct stats_aggregate *any = ours ? ours : peer;
+    bool alike = ours && peer && ours->nr_members == peer->nr_members && peer->hypervisor > 0;
     char title[64], ratio[CELL_MAX], against[CELL_MAX];
 
-    if (!any)
+    if (!ours && !peer)
         return;
-    snprintf(title, sizeof(title),
-             any->whole ? "mean of %zu, equal work" : "mean of only %zu of it", any->nr_members);
-    fprintf(out, "%-32.32s %7s", title, cell_ratio(ratio, matched ? matched->value : NAN));
-    print_mean_cells(out, ours);
-    print_mean_cells(out, peer);
+    snprintf(title, sizeof(title), "mean of %zu, equal work", stats_suite_size(stats->run));
+    fprintf(out, "%-32.32s %7s", title,
+            cell_ratio(ratio, matched && matched->whole ? matched->value : NAN));
+    print_mean_cells(out, stats, ours);
+    print_mean_cells(out, stats, peer);
     fprintf(out, " | %6s\n",
-            cell_ratio(against, ours && peer && peer->hypervisor > 0
-                                    ? ours->hypervisor / peer->hypervisor
-                                    : NAN));
+            cell_ratio(against, alike ? ours->hypervisor / peer->hypervisor : NAN));
     fprintf(out, "%-40s", "worst ratio");
     print_worst_cells(out, ours, false);
     print_worst_cells(out, peer, false);

@@ -393,7 +393,7 @@ const struct stats_aggregate *stats_mean(const struct stats *stats, const char *
     return NULL;
 }
 
-static size_t suite_size(const struct run *run)
+size_t stats_suite_size(const struct run *run)
 {
     size_t size = 0;
 
@@ -427,7 +427,7 @@ static struct stats_aggregate aggregate_of(const struct stats *stats, const stru
     mean.guest /= mean.nr_members;
     mean.hypervisor /= mean.nr_members;
     mean.value = 1 + mean.guest + mean.hypervisor;
-    mean.whole = mean.nr_members == suite_size(stats->run);
+    mean.whole = mean.nr_members == stats_suite_size(stats->run);
     return mean;
 }
 

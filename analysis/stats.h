@@ -116,6 +116,9 @@ const struct stats_row *stats_find(const struct stats *stats, const char *worklo
 const struct stats_aggregate *stats_mean(const struct stats *stats, const char *platform,
                                          enum run_class class);
 
+/** How many workloads of a run belong to its suite. */
+size_t stats_suite_size(const struct run *run);
+
 /** Median of `count` values, which get sorted; NAN for none. */
 double stats_median(double *values, size_t count);
 
