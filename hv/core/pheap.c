@@ -54,11 +54,16 @@ static struct pheap_node *merge_siblings(struct pheap_node *n)
     return root;
 }
 
+void pheap_reinsert(struct pheap *h, struct pheap_node *n)
+{
+    n->child = n->next = n->prev = NULL;
+    h->root = merge(h->root, n);
+}
+
 void pheap_insert(struct pheap *h, struct pheap_node *n)
 {
     n->seq = h->next_seq++;
-    n->child = n->next = n->prev = NULL;
-    h->root = merge(h->root, n);
+    pheap_reinsert(h, n);
 }
 
 void pheap_remove(struct pheap *h, struct pheap_node *n)

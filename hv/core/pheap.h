@@ -25,6 +25,8 @@ struct pheap {
 
 /** Insert n with n->key set by the caller; n is in no heap. */
 void pheap_insert(struct pheap *h, struct pheap_node *n);
+/** Insert n again with another key, in the place among equals that its first insertion gave it. */
+void pheap_reinsert(struct pheap *h, struct pheap_node *n);
 /** Take n, which is in h, out of it. */
 void pheap_remove(struct pheap *h, struct pheap_node *n);
 

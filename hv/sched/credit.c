@@ -16,8 +16,8 @@
  *     the period ends; what it overran (latency of the timer) is taken off the next one. Unused time is not carried over. A parked domain does not compete.
  *
  * Why actual time: with sampling at ticks, a unit that yields just before each tick is never charged. Here it gains nothing.
- * Fairness: between two decisions the virtual times of competing uncapped domains that always want to run differ by at
- * most a slice each over their weights (tests/unit/test_credit.c holds it to that).
+ * Fairness: of n uncapped domains that always want to run, none is more than a slice ahead of the fluid schedule, and none
+ * more than n * (its share) slices behind (the other n - 1 are ahead by a slice at most, and V is their mean, by weight).
  * Weights belong to domains: all vCPUs of a domain share its credit and its cap.
  * Locks: runqueue lock by the framework; the pool's (struct credit_pool) inside it.
  * Does not: steal work from another pcpu's runqueue; know cores.
@@ -249,12 +249,14 @@ static struct sched_unit *take_first(struct credit_queue *q, ns_t now)
             unit_of(u)->in_boost = true;
         } else if ((n = pheap_first(&q->waiting))) {
             u = container_of(n, struct credit_unit, node)->unit;
-            dequeue(q, u);
-            /* Another unit of its domain ran meanwhile: it stands further back now. */
+            /* Another unit of its domain ran meanwhile: it stands further back now, but before that one. */
             if (n->key < key_of(u)) {
-                enqueue(q, u);
+                pheap_remove(&q->waiting, n);
+                n->key = key_of(u);
+                pheap_reinsert(&q->waiting, n);
                 continue;
             }
+            dequeue(q, u);
             unit_of(u)->in_boost = false;
         } else {
             return NULL;

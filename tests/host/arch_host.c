@@ -95,7 +95,6 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
 void host_machine_stop(void)
 {
     host_on_cpu(0);
-    host_set_current(cpus[0].idle);
     while (!list_empty(&domain_list))
         host_domain_end(list_first(&domain_list, struct domain, node));
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
@@ -332,7 +331,7 @@ void host_on_cpu(unsigned int cpu)
 
 void host_set_current(struct vcpu *v)
 {
-    host_current = cpus[host_cpu].running = v;
+    host_current = v;
 }
 
 struct vcpu *host_running(unsigned int cpu)
@@ -352,12 +351,12 @@ void arch_raise_schedule(unsigned int cpu)
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
-    BUG_ON(prev != host_current);
+    BUG_ON(prev != cpus[host_cpu].running);
     if (!prev->is_idle)
         prev->arch.switches_out++;
     if (!next->is_idle)
         next->arch.switches_in++;
-    host_set_current(next);
+    host_current = cpus[host_cpu].running = next;
 }
 
 void host_schedule(void)
@@ -520,6 +519,23 @@ void host_domain_end(struct domain *d)
 }
 
 /* ---- the rest of the processor ---- */
+
+/* The wall clock as it was last set, ns since 1970 at system time 0. */
+static u64 wallclock;
+
+void time_publish_wallclock(struct domain *d)
+{
+    d->shared_info->wc_version += 2;
+    d->shared_info->wc_sec = (u32)(wallclock / SECONDS(1));
+    d->shared_info->wc_sec_hi = wallclock / SECONDS(1) >> 32;
+    d->shared_info->wc_nsec = wallclock % SECONDS(1);
+}
+
+void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time)
+{
+    wallclock = secs * SECONDS(1) + nsecs - system_time;
+    time_publish_wallclock(d);
+}
 
 u32 arch_features(const struct domain *d, unsigned int submap)
 {

@@ -38,7 +38,7 @@ mfn_t host_frame(struct domain *d);
 
 /** Run on this pcpu from now on: current is what it last ran. */
 void host_on_cpu(unsigned int cpu);
-/** Make v current without asking the scheduler. */
+/** Make v current, as for a hypercall of it, until host_on_cpu() or a switch: the scheduler is not asked and does not know. */
 void host_set_current(struct vcpu *v);
 /** Run the scheduler of each pcpu for which it was raised, until none is. */
 void host_schedule(void);

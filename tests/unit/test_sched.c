@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduling framework with every registered policy: nothing runs that may not, no wake-up is lost, runstates add up, a
+ * lone vCPU is left alone.
+ */
+#include <criterion/criterion.h>
+
+#include "actors.h"
+#include "sched/sched.h"
+
+static struct domain *domains[8];
+
+static void start(const char *policy, unsigned int nr, unsigned int cpus)
+{
+    actors_reset();
+    host_machine_start(1024, cpus, policy);
+    for (unsigned int i = 0; i < nr; i++)
+        domains[i] = host_domain(i + 1, 1, 0);
+    host_schedule();
+}
+
+static struct vcpu *vcpu(unsigned int i)
+{
+    return domains[i]->vcpu[0];
+}
+
+/* Policies that let each of several vCPUs run sooner or later. */
+static bool shares(const char *policy)
+{
+    return strcmp(policy, "null");
+}
+
+#define FOR_EACH_POLICY(p)                                                                         \
+    for (unsigned int policy_nr = 0; sched_policy_at(policy_nr); policy_nr++)                      \
+        for (const char *p = sched_policy_at(policy_nr)->name; p; p = NULL)
+
+Test(sched, all_policies_are_registered)
+{
+    static const char *const names[] = {"credit", "null", "rr", "skeleton"};
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+        cr_assert_not_null(sched_find_policy(names[i]), "%s", names[i]);
+        cr_assert_not_null(sched_find_policy(names[i])->doc);
+    }
+    cr_assert_null(sched_find_policy("nope"));
+    cr_assert_null(sched_policy_at(1000));
+}
+
+Test(sched, unknown_policy_is_refused)
+{
+    host_console_clear();
+    cr_assert_eq(sched_init("nope"), -XEN_ENOENT);
+    cr_assert(host_console_has("there is no policy \"nope\""));
+}
+
+Test(sched, lone_vcpu_sets_no_timer)
+{
+    FOR_EACH_POLICY(policy) {
+        start(policy, 1, 1);
+        actor_add(vcpu(0), HOG, 0, 0);
+        actors_run(SECONDS(10));
+        cr_assert_eq(host_running(0), vcpu(0), "%s", policy);
+        cr_assert_eq(host_timer_interrupts, 0, "%s: %d interrupts", policy, (int)host_timer_interrupts);
+        host_machine_stop();
+    }
+}
+
+Test(sched, lone_sleeper_sets_no_timer)
+{
+    FOR_EACH_POLICY(policy) {
+        struct actor *a;
+        ns_t idle;
+
+        start(policy, 1, 1);
+        a = actor_add(vcpu(0), SLEEPER, MILLISECS(3), MILLISECS(7));
+        idle = actors_run(SECONDS(1));
+        cr_assert_eq(a->used, MILLISECS(300), "%s", policy);
+        cr_assert_eq(idle, MILLISECS(700), "%s", policy);
+        cr_assert_eq(a->worst_wait, 0, "%s", policy);
+        cr_assert_eq(host_timer_interrupts, 0, "%s", policy);
+        host_machine_stop();
+    }
+}
+
+Test(sched, every_hog_gets_its_turn)
+{
+    FOR_EACH_POLICY(policy) {
+        struct actor *a[8];
+
+        if (!shares(policy))
+            continue;
+        start(policy, 8, 1);
+        for (int i = 0; i < 8; i++)
+            a[i] = actor_add(vcpu(i), HOG, 0, 0);
+        cr_assert_eq(actors_run(SECONDS(4)), 0, "%s: never idle", policy);
+        for (int i = 0; i < 8; i++)
+            cr_assert_gt(a[i]->used, MILLISECS(400), "%s: %d ms", policy, (int)(a[i]->used / 1000000));
+        host_machine_stop();
+    }
+}
+
+Test(sched, runstate_times_add_up)
+{
+    FOR_EACH_POLICY(policy) {
+        struct actor *a[3];
+        ns_t created;
+
+        start(policy, 3, 1);
+        created = host_now;
+        a[0] = actor_add(vcpu(0), HOG, 0, 0);
+        a[1] = actor_add(vcpu(1), SLEEPER, MILLISECS(1), MILLISECS(5));
+        a[2] = actor_add(vcpu(2), YIELDER, MILLISECS(2), 0);
+        actors_run(SECONDS(1) + 12345);
+        for (int i = 0; i < 3; i++) {
+            struct vcpu_runstate_info r;
+            u64 sum = 0;
+
+            sched_get_runstate(vcpu(i), &r);
+            for (int s = 0; s < 4; s++)
+                sum += r.time[s];
+            cr_assert_eq(sum, host_now - created, "%s", policy);
+            cr_assert_eq(r.time[RUNSTATE_running], a[i]->used, "%s", policy);
+        }
+        host_machine_stop();
+    }
+}
+
+/* Whatever happens in whatever order: what is runnable runs sooner or later, what is not does not, the states say so. */
+Test(sched, no_wakeup_is_lost_in_random_orders)
+{
+    FOR_EACH_POLICY(policy) {
+        u64 random = 1234567;
+        bool asleep[8] = {false};
+
+        start(policy, 8, 1);
+        for (int step = 0; step < 20000; step++) {
+            int i, runnable = 0;
+
+            random = random * 6364136223846793005ull + 1442695040888963407ull;
+            i = (random >> 33) % 8;
+            switch ((random >> 40) % 6) {
+            case 0:
+                vcpu_pause(vcpu(i), VPF_PAUSED);
+                asleep[i] = true;
+                break;
+            case 1:
+            case 2:
+                vcpu_unpause(vcpu(i), VPF_PAUSED);
+                vcpu_unpause(vcpu(i), VPF_BLOCKED);
+                asleep[i] = false;
+                break;
+            case 3:
+                if (!host_running(0)->is_idle) {
+                    asleep[host_running(0)->domain->id - 1] = true;
+                    sched_block_current();
+                    if ((random >> 50) & 1) { /* an event came in between */
+                        asleep[host_running(0)->domain->id - 1] = false;
+                        vcpu_unpause(host_running(0), VPF_BLOCKED);
+                    }
+                }
+                break;
+            case 4:
+                if (!host_running(0)->is_idle)
+                    sched_yield_current();
+                break;
+            default:
+                host_advance((random >> 45) % MILLISECS(20));
+            }
+            /* Several things may happen before the way out to the guest. */
+            if ((random >> 48) % 3 == 0)
+                continue;
+            host_schedule();
+            for (int k = 0; k < 8; k++) {
+                asleep[k] = !vcpu_runnable(vcpu(k));
+                runnable += !asleep[k];
+                cr_assert_eq(vcpu(k)->runstate.state == RUNSTATE_running, host_running(0) == vcpu(k), "%s", policy);
+                cr_assert_eq(asleep[k], vcpu(k)->runstate.state == RUNSTATE_blocked || vcpu(k)->runstate.state == RUNSTATE_offline,
+                             "%s: vCPU %d at step %d", policy, k, step);
+            }
+            cr_assert(host_running(0)->is_idle || vcpu_runnable(host_running(0)), "%s", policy);
+            if (shares(policy))
+                cr_assert_eq(host_running(0)->is_idle, runnable == 0, "%s at step %d: %d runnable", policy, step, runnable);
+        }
+        /* And in the end each of them gets to run. */
+        for (int i = 0; i < 8; i++) {
+            vcpu_unpause(vcpu(i), VPF_PAUSED);
+            vcpu_unpause(vcpu(i), VPF_BLOCKED);
+        }
+        for (int i = 0; i < 8 && shares(policy); i++) {
+            u64 before = vcpu(i)->arch.switches_in;
+
+            if (host_running(0) != vcpu(i)) {
+                host_advance(SECONDS(3));
+                cr_assert_gt(vcpu(i)->arch.switches_in, before, "%s", policy);
+            }
+        }
+        host_machine_stop();
+    }
+}
+
+Test(sched, pause_of_a_running_vcpu_takes_effect)
+{
+    FOR_EACH_POLICY(policy) {
+        start(policy, 1, 1);
+        cr_assert_eq(host_running(0), vcpu(0));
+        vcpu_pause(vcpu(0), VPF_PAUSED);
+        cr_assert(host_schedule_raised(0));
+        host_schedule();
+        cr_assert(host_running(0)->is_idle, "%s", policy);
+        cr_assert_eq(vcpu(0)->runstate.state, RUNSTATE_offline);
+        vcpu_unpause(vcpu(0), VPF_PAUSED);
+        host_schedule();
+        cr_assert_eq(host_running(0), vcpu(0), "%s", policy);
+        host_machine_stop();
+    }
+}
+
+Test(sched, wakeup_undoes_a_block_that_has_not_happened)
+{
+    FOR_EACH_POLICY(policy) {
+        u64 switches;
+
+        start(policy, 1, 1);
+        switches = vcpu(0)->arch.switches_out;
+        sched_block_current();
+        vcpu_unpause(vcpu(0), VPF_BLOCKED);
+        host_schedule();
+        cr_assert_eq(host_running(0), vcpu(0), "%s", policy);
+        cr_assert_eq(vcpu(0)->arch.switches_out, switches);
+        host_machine_stop();
+    }
+}
+
+/* A sleeper that wakes 0.3 ms after the hog came back waits until the hog has had its 1 ms, no more and no less. */
+Test(sched, rate_limit_delays_a_preemption)
+{
+    struct actor *sleeper;
+
+    start("credit", 2, 1);
+    vcpu_pause(vcpu(1), VPF_BLOCKED);
+    host_schedule();
+    actor_add(vcpu(0), HOG, 0, 0);
+    actors_run(MILLISECS(100));
+    sleeper = actor_add(vcpu(1), SLEEPER, MICROSECS(200), MICROSECS(300));
+    vcpu_unpause(vcpu(1), VPF_BLOCKED);
+    actors_run(MICROSECS(200));
+    cr_assert_eq(sleeper->worst_wait, 0, "the hog had run for long");
+    cr_assert_eq(sleeper->used, MICROSECS(200));
+    actors_run(MICROSECS(999));
+    cr_assert_eq(sleeper->used, MICROSECS(200), "the hog has had 0.999 ms");
+    actors_run(MILLISECS(100));
+    cr_assert_eq(sleeper->worst_wait, MICROSECS(700));
+    host_machine_stop();
+}
+
+Test(sched, destroyed_while_queued)
+{
+    FOR_EACH_POLICY(policy) {
+        start(policy, 4, 1);
+        host_advance(MILLISECS(7));
+        host_domain_end(domains[2]);
+        host_domain_end(domains[0]);
+        host_advance(MILLISECS(200));
+        if (shares(policy))
+            cr_assert(host_running(0) == vcpu(1) || host_running(0) == vcpu(3), "%s", policy);
+        host_domain_end(domains[1]);
+        host_domain_end(domains[3]);
+        cr_assert(host_running(0)->is_idle, "%s", policy);
+        host_machine_stop();
+    }
+}
+
+Test(sched, null_gives_the_processor_to_the_next_after_the_owner)
+{
+    start("null", 2, 1);
+    host_advance(SECONDS(1));
+    cr_assert_eq(host_running(0), vcpu(0));
+    vcpu_pause(vcpu(0), VPF_BLOCKED);
+    host_schedule();
+    cr_assert(host_running(0)->is_idle, "an owner keeps its processor while it sleeps");
+    host_domain_end(domains[0]);
+    vcpu_pause(vcpu(1), VPF_PAUSED);
+    vcpu_unpause(vcpu(1), VPF_PAUSED);
+    host_schedule();
+    cr_assert_eq(host_running(0), vcpu(1));
+    host_machine_stop();
+}
+
+Test(sched, rr_slices_are_ten_milliseconds)
+{
+    start("rr", 2, 1);
+    actor_add(vcpu(0), HOG, 0, 0);
+    actor_add(vcpu(1), HOG, 0, 0);
+    actors_run(SECONDS(1));
+    cr_assert(vcpu(0)->arch.switches_in >= 49 && vcpu(0)->arch.switches_in <= 51, "%d", (int)vcpu(0)->arch.switches_in);
+    host_machine_stop();
+}
+
+Test(sched, two_processors_run_two_vcpus)
+{
+    FOR_EACH_POLICY(policy) {
+        start(policy, 2, 2);
+        cr_assert_neq(vcpu(0)->processor, vcpu(1)->processor, "%s", policy);
+        cr_assert_eq(host_running(vcpu(0)->processor), vcpu(0), "%s", policy);
+        cr_assert_eq(host_running(vcpu(1)->processor), vcpu(1), "%s", policy);
+        host_advance(SECONDS(1));
+        cr_assert_eq(vcpu(0)->arch.switches_in, 1, "%s", policy);
+        host_machine_stop();
+    }
+}
+
+Test(sched, affinity_moves_a_sleeping_vcpu)
+{
+    start("credit", 2, 2);
+    cr_assert_eq(sched_set_affinity(vcpu(0), 1ull << 5), -XEN_EINVAL, "no such processor");
+    vcpu_pause(vcpu(0), VPF_BLOCKED);
+    host_schedule();
+    cr_assert_eq(sched_set_affinity(vcpu(0), 1ull << vcpu(1)->processor), 0);
+    cr_assert_eq(vcpu(0)->processor, vcpu(1)->processor);
+    vcpu_unpause(vcpu(0), VPF_BLOCKED);
+    host_advance(MILLISECS(100));
+    cr_assert_gt(vcpu(0)->arch.switches_in, 1);
+    host_machine_stop();
+}
+
+Test(sched, affinity_of_a_running_vcpu_holds_from_its_next_sleep)
+{
+    unsigned int here, there;
+
+    start("credit", 1, 2);
+    here = vcpu(0)->processor;
+    there = 1 - here;
+    cr_assert_eq(sched_set_affinity(vcpu(0), 1ull << there), 0);
+    cr_assert_eq(host_running(here), vcpu(0));
+    vcpu_pause(vcpu(0), VPF_BLOCKED);
+    host_schedule();
+    vcpu_unpause(vcpu(0), VPF_BLOCKED);
+    host_schedule();
+    cr_assert_eq(host_running(there), vcpu(0));
+    cr_assert(host_running(here)->is_idle);
+    host_machine_stop();
+}
+
+Test(sched, parameters_out_of_range_are_refused)
+{
+    start("credit", 1, 1);
+    cr_assert_eq(sched_set_params(domains[0], 0, 0), -XEN_EINVAL);
+    cr_assert_eq(sched_set_params(domains[0], 256, 101), -XEN_EINVAL);
+    cr_assert_eq(sched_set_params(domains[0], 65535, 100), 0);
+    cr_assert_eq(domains[0]->weight, 65535);
+    cr_assert_eq(domains[0]->cap, 100);
+    host_machine_stop();
+}
+
+Test(sched, no_memory_is_reported)
+{
+    struct domain *d;
+
+    start("credit", 0, 1);
+    for (unsigned int n = 1; n < 12; n++) {
+        host_fail_alloc = n;
+        if (domain_create(7, DOMAIN_PV, false, 1, 16, &d) == 0)
+            host_domain_end(d);
+    }
+    host_fail_alloc = 0;
+    cr_assert_eq(domain_create(7, DOMAIN_PV, false, 1, 16, &d), 0);
+    host_machine_stop();
+}
