@@ -6,6 +6,7 @@
  *   tests=all|none|P+P...   tests whose names start with one of the prefixes (default all); a comma separates
  *                           as well, but must be doubled in QEMU's -initrd
  *   costs=0|1|P+P...        cost runs, all or by prefix (default 0)
+ *   after=NAME              leave out all tests up to and with this one (to go on behind one that ended the boot)
  *   end=poweroff|reboot     how to leave (default poweroff; Xen halts the machine on that, so its runs reboot)
  * A test that ends the domain runs only when one of P is its whole name.
  */
@@ -121,6 +122,7 @@ static void run_test(const struct micro_test *t)
     const char *word = "pass";
 
     memset(&result, 0, sizeof(result));
+    print("MICRO run %s\n", t->name);
     if (!(t->platforms & (int)platform))
         test_skip("not for this platform");
     else if (t->crash)
@@ -167,17 +169,21 @@ static void run_cost(const struct micro_cost *c)
 
 void micro_main(const char *cmdline)
 {
-    static char tests[512] = "all", costs[256] = "0", end[16] = "";
+    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "";
+    bool started;
 
     argument(cmdline, "tests=", tests, sizeof(tests));
     argument(cmdline, "costs=", costs, sizeof(costs));
     argument(cmdline, "end=", end, sizeof(end));
+    started = !argument(cmdline, "after=", after, sizeof(after));
     end_by_reboot = str_starts(end, "reboot");
     print("MICRO boot %s tests=%s costs=%s\n", platform == PLATFORM_PV ? "pv" : "native", tests, costs);
     MARK_INIT();
     for (const struct micro_test *t = micro_tests_start; t < micro_tests_end; t++) {
-        if (selected(tests, t->name, t->crash))
+        if (started && selected(tests, t->name, t->crash))
             run_test(t);
+        if (str_equal(t->name, after))
+            started = true;
     }
     for (const struct micro_cost *c = micro_costs_start; c < micro_costs_end; c++) {
         if (selected(costs, c->name, false))

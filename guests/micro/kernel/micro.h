@@ -52,6 +52,7 @@ void *memcpy(void *d, const void *s, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 bool str_starts(const char *s, const char *prefix);
+bool str_equal(const char *a, const char *b);
 /** %s %c %d %u %x %p, with l for 64 bits. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** The same into buf, cut to size; returns the length. */

@@ -45,6 +45,11 @@ bool str_starts(const char *s, const char *prefix)
     return memcmp(s, prefix, strlen(prefix)) == 0;
 }
 
+bool str_equal(const char *a, const char *b)
+{
+    return strlen(a) == strlen(b) && memcmp(a, b, strlen(a)) == 0;
+}
+
 struct sink {
     char *buf;
     size_t size, used;
