@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <gsl/gsl_sort.h>
+
 #include "analysis/report.h"
 #include "analysis/stats.h"
 #include "analysis/tables.h"
@@ -25,16 +27,18 @@
 extern char **environ;
 
 /* Sizes in pixels of the PNG; the SVG has the same shape. */
-#define ROW_HEIGHT   27
-#define LABEL_WIDTH  190
-#define SINGLE_WIDTH 880 /* of the column, where there is but one class */
-#define COLUMN_WIDTH 520
-#define COLUMN_GAP   26
-#define MARGIN_RIGHT 26
-#define HEAD_HEIGHT  104
-#define PANEL_GAP    86
-#define FOOT_HEIGHT  112
-#define BAR_HALF     0.19
+#define ROW_HEIGHT     27
+#define LABEL_WIDTH    190
+#define SINGLE_WIDTH   880 /* of the column, where there is but one class */
+#define COLUMN_WIDTH   520
+#define COLUMN_GAP     26
+#define MARGIN_RIGHT   26
+#define HEAD_HEIGHT    104
+#define PANEL_GAP      86
+#define FOOT_HEIGHT    112
+#define PANEL_ROWS_MAX 256
+#define OUTLIER        3.0 /* a row so many times longer than the next does not set the axis */
+#define BAR_HALF       0.19
 
 static const struct {
     const char *platform, *title, *guest_color, *hypervisor_color;
@@ -55,10 +59,11 @@ static const char *const class_titles[] = {
 struct panel {
     enum run_kind kind;
     const char *title;
-    const char *names[256];
+    const char *names[PANEL_ROWS_MAX];
     size_t nr_names;
-    bool mean;        /* one more row: the mean of the suite */
-    double low, high; /* of the axis, in percent */
+    bool mean;                  /* one more row: the mean of the suite */
+    double low, high;           /* of the bars, in percent; those beyond are cut */
+    double axis_low, axis_high; /* with room for the numbers */
 };
 
 struct figure {
@@ -97,7 +102,7 @@ static bool bar_of(const struct figure *figure, const struct panel *panel, size_
                             NAN,
                             NAN,
                             true,
-                            mean->whole ? "" : " of a part of the suite"};
+                            mean->whole ? "" : " (part of the suite)"};
         return true;
     }
     const struct stats_row *found = stats_find(figure->stats, panel->names[row], platform, class);
@@ -123,29 +128,48 @@ static double round_up(double value)
     return power * (digits <= 1 ? 1 : digits <= 2 ? 2 : digits <= 5 ? 5 : 10);
 }
 
-/* One axis for both classes, with room for the numbers at the ends of the bars. */
-static void panel_range(const struct figure *figure, struct panel *panel)
+/* The ends of the bars of one row, whiskers included, over both platforms and all classes. */
+static void row_range(const struct figure *figure, const struct panel *panel, size_t row,
+                      double *low, double *high)
 {
-    panel->low = 0;
-    panel->high = 1;
+    *low = *high = 0;
     for (size_t i = 0; i < figure->nr_classes; i++) {
-        for (size_t row = 0; row < panel_rows(panel); row++) {
-            for (int which = 0; which < 2; which++) {
-                struct bar bar;
+        for (int which = 0; which < 2; which++) {
+            struct bar bar;
 
-                if (!bar_of(figure, panel, row, figure->classes[i], which, &bar))
-                    continue;
-                double end = bar.guest + bar.hypervisor;
-
-                panel->high = fmax(panel->high, fmax(fmax(end, bar.hypervisor), bar.high));
-                panel->low = fmin(panel->low, fmin(bar.guest, bar.low));
-            }
+            if (!bar_of(figure, panel, row, figure->classes[i], which, &bar))
+                continue;
+            *high = fmax(*high, fmax(fmax(bar.guest, 0) + bar.hypervisor, bar.high));
+            *low = fmin(*low, fmin(bar.guest, bar.low));
         }
     }
-    double range = panel->high - panel->low;
+}
 
-    panel->low -= panel->low < 0 ? range * 0.01 : 0;
-    panel->high += range * 0.17;
+/*
+ * One axis for both classes, with room for the numbers at the ends of the bars. A row that would
+ * press all others together (more than OUTLIER times the next) does not set the axis: its bars are
+ * cut, and their numbers say so.
+ */
+static void panel_range(const struct figure *figure, struct panel *panel)
+{
+    size_t rows = panel_rows(panel);
+    double highs[PANEL_ROWS_MAX + 1], low, high;
+
+    for (size_t row = 0; row < rows; row++)
+        row_range(figure, panel, row, &low, &highs[row]);
+    gsl_sort(highs, 1, rows);
+    while (rows > 1 && highs[rows - 1] > OUTLIER * highs[rows - 2])
+        rows--;
+    panel->low = 0;
+    panel->high = fmax(highs[rows - 1], 1);
+    for (size_t row = 0; row < panel_rows(panel); row++) {
+        row_range(figure, panel, row, &low, &high);
+        if (high <= panel->high)
+            panel->low = fmin(panel->low, low);
+    }
+    panel->low = fmax(panel->low, -panel->high);
+    panel->axis_low = panel->low - (panel->low < 0 ? (panel->high - panel->low) * 0.01 : 0);
+    panel->axis_high = panel->high + (panel->high - panel->low) * 0.17;
 }
 
 static void add_panel(struct figure *figure, enum run_kind kind, const char *title)
@@ -158,7 +182,7 @@ static void add_panel(struct figure *figure, enum run_kind kind, const char *tit
         const char *last = panel->nr_names ? panel->names[panel->nr_names - 1] : "";
 
         if (row->kind == kind && strcmp(row->platform, "native") && strcmp(row->workload, last) &&
-            !isnan(row->ratio.median) && panel->nr_names < 256)
+            !isnan(row->ratio.median) && panel->nr_names < PANEL_ROWS_MAX)
             panel->names[panel->nr_names++] = row->workload;
     }
     panel->mean = kind == RUN_MACRO && figure->stats->nr_aggregates;
@@ -204,42 +228,64 @@ static void put_quoted(FILE *out, const char *text)
     fputc('"', out);
 }
 
+/* Whether a platform was measured at all in a class: if not, its bars are left out without a word.
+ */
+static bool has_platform(const struct figure *figure, enum run_class class, int which)
+{
+    for (size_t i = 0; i < figure->stats->nr_rows; i++)
+        if (figure->stats->rows[i].class == class &&
+            !strcmp(figure->stats->rows[i].platform, bars[class][which].platform))
+            return true;
+    return false;
+}
+
+static double cut(const struct panel *panel, double value)
+{
+    return fmin(fmax(value, panel->low), panel->high);
+}
+
 /* The bars of one panel, class and platform: y, guest from, to, hypervisor from, to, whisker, place
  * of the number, number. */
 static void put_data(FILE *out, const struct figure *figure, const struct panel *panel,
                      enum run_class class, int which)
 {
+    const char *missing = has_platform(figure, class, which) ? "not measured" : "";
+
     fprintf(out, "$data%d << END\n", which);
     for (size_t row = 0; row < panel_rows(panel); row++) {
         struct bar bar;
         double y = -(double)row + bars[class][which].offset;
 
         if (!bar_of(figure, panel, row, class, which, &bar)) {
-            fprintf(out, "%.2f 0 0 0 0 NaN NaN 0 \"not measured\"\n", y);
+            fprintf(out, "%.2f 0 0 0 0 NaN NaN 0 \"%s\"\n", y, missing);
             continue;
         }
         double start = fmax(bar.guest, 0), end = start + bar.hypervisor;
         double total = bar.guest + bar.hypervisor;
 
-        fprintf(out, "%.2f %.5f %.5f %.5f %.5f ", y, fmin(bar.guest, 0), start, start, end);
+        double place = fmax(fmax(end, total), bar.high);
+
+        fprintf(out, "%.2f %.5f %.5f %.5f %.5f ", y, cut(panel, fmin(bar.guest, 0)),
+                cut(panel, start), cut(panel, start), cut(panel, end));
         if (isnan(bar.low))
             fputs("NaN NaN ", out);
         else
-            fprintf(out, "%.5f %.5f ", bar.low, bar.high);
+            fprintf(out, "%.5f %.5f ", cut(panel, bar.low), cut(panel, bar.high));
         int decimals = fabs(total) < 9.995 ? 2 : fabs(total) < 99.95 ? 1 : 0;
 
-        fprintf(out, "%.5f \"%s%.*f %%%s\"\n", fmax(fmax(end, total), bar.high),
-                bar.claimed ? total < 0 ? "" : "+" : "~ ", decimals, total, bar.note);
+        fprintf(out, "%.5f \"%s%s%.*f %%%s\"\n", cut(panel, place),
+                place > panel->high ? "bar cut: " : "", bar.claimed ? total < 0 ? "" : "+" : "~ ",
+                decimals, total, bar.note);
     }
     fputs("END\n", out);
 }
 
 static void put_axes(FILE *out, const struct figure *figure, const struct panel *panel, bool first)
 {
-    double step = round_up((panel->high - panel->low) / 8);
+    double step = round_up((panel->axis_high - panel->axis_low) / 8);
 
     fprintf(out, "set xrange [%g:%g]\nset yrange [%g:0.6]\nset xtics %g format '%%g %%%%'\n",
-            panel->low, panel->high, -(double)panel_rows(panel) + 0.4, step);
+            panel->axis_low, panel->axis_high, -(double)panel_rows(panel) + 0.4, step);
     fputs("set ytics (", out);
     for (size_t row = 0; row < panel_rows(panel); row++) {
         fputs(row ? ", " : "", out);
@@ -336,9 +382,9 @@ static void put_texts(FILE *out, const struct figure *figure)
     };
 
     snprintf(text, sizeof(text),
-             "Mode %s, REP folded; CPU %s, one vCPU; suite %s %.12s; hypervisor %.12s; "
-             "fingerprint %.12s%s",
-             run->mode, run->cpu_model, run->suite_id, run->suite_sha256, run->hv_build_id,
+             "Mode %s, REP folded; CPU %s, one vCPU%s%s %.12s%s%.12s; fingerprint %.12s%s",
+             run->mode, run->cpu_model, *run->suite_id ? "; suite " : "", run->suite_id,
+             run->suite_sha256, *run->hv_build_id ? "; hypervisor " : "", run->hv_build_id,
              fingerprint, run->complete ? "" : "; INCOMPLETE");
     for (int i = 0; i < 3; i++) {
         fputs("set label ", out);
@@ -437,7 +483,7 @@ int report_figure(const struct run *run, const char *result_path)
     for (int i = 0; !error && i < 2; i++) {
         error = asprintf(&path, "%.*s.%s", (int)stem, result_path, i ? "png" : "svg") < 0
                     ? -ENOMEM
-                    : draw(&figure, i ? "pngcairo" : "svg", path);
+                    : draw(&figure, i ? "pngcairo" : "svg fontscale 1.25", path);
         free(path);
     }
     if (error)

@@ -46,7 +46,7 @@ const char *cell_ratio(char cell[CELL_MAX], double value)
 {
     if (isnan(value))
         return strcpy(cell, "-");
-    snprintf(cell, CELL_MAX, "%.3f", value);
+    snprintf(cell, CELL_MAX, "%.*f", fabs(value) < 999.9 ? 3 : 0, value);
     return cell;
 }
 
@@ -54,7 +54,8 @@ const char *cell_percent(char cell[CELL_MAX], double value)
 {
     if (isnan(value))
         return strcpy(cell, "-");
-    snprintf(cell, CELL_MAX, "%+.2f%%", fabs(value) < 5e-5 ? 0 : value * 100);
+    snprintf(cell, CELL_MAX, "%+.*f%%", fabs(value) < 9.999 ? 2 : 0,
+             fabs(value) < 5e-5 ? 0 : value * 100);
     return cell;
 }
 
@@ -127,9 +128,12 @@ static void print_head(FILE *out, const struct stats *stats)
             seeds_of(stats, RUN_MACRO), seeds_of(stats, RUN_MICRO),
             run->quick ? "; QUICK: one seed, no claim of difference" : "",
             run->complete ? "" : "; INCOMPLETE");
-    fprintf(out, "CPU %s, suite %s %.12s, hypervisor %.12s, fingerprint %.12s\n",
-            *run->cpu_model ? run->cpu_model : "unknown", *run->suite_id ? run->suite_id : "none",
-            run->suite_sha256, run->hv_build_id, fingerprint);
+    fprintf(out, "CPU %s", *run->cpu_model ? run->cpu_model : "unknown");
+    if (*run->suite_id)
+        fprintf(out, ", suite %s %.12s", run->suite_id, run->suite_sha256);
+    if (*run->hv_build_id)
+        fprintf(out, ", hypervisor %.12s", run->hv_build_id);
+    fprintf(out, ", fingerprint %.12s\n", fingerprint);
 }
 
 /* The flags of a row that need a word beside the marks; `cell` grows by them. */
