@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A trace call as it must not be: its argument has a side effect, which stays when the call is off. The test must notice. */
+/* What must not be: a tracer that evaluates its arguments although its class is off. The test must notice. */
 #include "trace/trace.h"
 
+#undef TRACE_sched_yield
+#define TRACE_sched_yield leaky_yield
+
 unsigned bad_count(unsigned *counter);
+
+static inline void leaky_yield(uint16_t domid, uint8_t vcpu_id)
+{
+}
 
 unsigned bad_count(unsigned *counter)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Trace calls as they should be: plain values, conditions and look-ups that nothing else needs. Off, none leaves a byte. */
+/* Trace calls as they come: conditions, look-ups and calls in their arguments that nothing else needs. Off, none leaves a byte. */
 #include "trace/trace.h"
 
 struct thing {

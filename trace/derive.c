@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes the page EVENTS.md to standard output, from the descriptor table of this build. */
+/*
+ * Writes what is kept in the tree but made from events.def to standard output: `page`, EVENTS.md; `off`, off.h, the macros of trace calls
+ * whose class is left out (C macros cannot be made by other macros).
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,14 +57,10 @@ static void print_enumeration(const struct trace_enumeration *enumeration)
     }
 }
 
-int main(void)
+static void print_page(const struct trace_schema *schema)
 {
-    struct trace_schema *schema = trace_schema_read(trace_descriptor, trace_descriptor_size);
-
-    if (!schema)
-        return 1;
     fputs("# Trace events\n\n"
-          "Made from `trace/events.def` by `ninja trace_events_page`; do not edit. Each record begins with its event number (u16), its "
+          "Made from `trace/events.def` by `ninja trace_derived`; do not edit. Each record begins with its event number (u16), its "
           "size (u16) and its time stamp (u64, ticks of the trace clock); the fields follow, packed, little-endian; records are multiples "
           "of 8 bytes.\n",
           stdout);
@@ -76,6 +75,41 @@ int main(void)
     fputs("\n## Enumerations\n", stdout);
     for (size_t i = 0; i < schema->nr_enumerations; i++)
         print_enumeration(&schema->enumerations[i]);
+}
+
+static void print_off(const struct trace_schema *schema)
+{
+    fputs("/* SPDX-License-Identifier: MIT */\n"
+          "/* Trace calls of classes that are left out (trace.h). Made from events.def by `ninja trace_derived`; do not edit. */\n",
+          stdout);
+    for (size_t c = 0; c < schema->nr_classes; c++) {
+        printf("\n#if !((TRACE_CLASSES) & TRACE_CLASS_%s)\n", schema->classes[c].name);
+        for (size_t e = 0; e < schema->nr_events; e++) {
+            const char *name = schema->events[e].name;
+
+            if (schema->events[e].class == &schema->classes[c])
+                printf("#define TRACE_%s(...) TRACE_OFF(trace_off_%s(__VA_ARGS__))\n"
+                       "#define TRACE_ON_%s(ring, ...) TRACE_ON_OFF(ring, trace_off_%s(__VA_ARGS__))\n",
+                       name, name, name, name);
+        }
+        fputs("#endif\n", stdout);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct trace_schema *schema = trace_schema_read(trace_descriptor, trace_descriptor_size);
+
+    if (!schema)
+        return 1;
+    if (argc == 2 && strcmp(argv[1], "page") == 0) {
+        print_page(schema);
+    } else if (argc == 2 && strcmp(argv[1], "off") == 0) {
+        print_off(schema);
+    } else {
+        fputs("usage: trace_derive page|off\n", stderr);
+        return 2;
+    }
     trace_schema_free(schema);
     return fflush(stdout) == 0 ? 0 : 1;
 }
