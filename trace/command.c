@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The command `parangon trace`: see command.h. Parses arguments, opens the trace, calls ctf.c, summary.c, relay.c or lttng.c. */
+/*
+ * The command `parangon trace`: see command.h. Parses arguments, opens the trace, calls ctf.c,
+ * summary.c, relay.c or lttng.c.
+ */
 #include "trace/command.h"
 
 #include <argp.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writer of CTF 1.8: see ctf.h. Source: the Common Trace Format v1.8.3 specification (diamon.org/ctf).
+ * Writer of CTF 1.8: see ctf.h. Source: the Common Trace Format v1.8.3 specification
+ * (diamon.org/ctf).
  *
- * Every integer is 8-bit aligned, so that a record's packed fields go out as they are, behind an event head of number and time.
- * Metadata come from the trace's own descriptor table. A stream is a ring; its packets hold up to PACKET_BYTES of events in the order of
- * time. Lost records stand in the last packet of their stream (a ring that is full stays full), cumulative as CTF wants them.
+ * Every integer is 8-bit aligned, so that a record's packed fields go out as they are, behind an
+ * event head of number and time. Metadata come from the trace's own descriptor table. A stream is a
+ * ring; its packets hold up to PACKET_BYTES of events in the order of time. Lost records stand in
+ * the last packet of their stream (a ring that is full stays full), cumulative as CTF wants them.
  */
 #include "trace/ctf.h"
 
@@ -38,7 +40,10 @@ struct event_head {
     uint64_t timestamp;
 } __attribute__((packed));
 
-/* 128 bits of FNV-1a (two 64-bit lanes with different seeds), shaped as a version 8 (vendor) UUID: an identity, not a secret. */
+/*
+ * 128 bits of FNV-1a (two 64-bit lanes with different seeds), shaped as a version 8 (vendor) UUID:
+ * an identity, not a secret.
+ */
 struct digest {
     uint64_t lane[2];
 };
@@ -275,7 +280,9 @@ static void write_stream(FILE *out, const struct trace_log *log, const struct tr
         const size_t after = stream->nr_items - i - 1;
 
         bytes += stream->items[i].event->end;
-        /* A loss is the difference between two packets: the last record goes into one of its own. */
+        /*
+         * A loss is the difference between two packets: the last record goes into one of its own.
+         */
         if (bytes >= PACKET_BYTES || after == 0 || (after == 1 && stream->lost)) {
             write_packet(out, log, stream, uuid, first, i + 1, seq++);
             first = i + 1;

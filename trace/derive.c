@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes what is kept in the tree but made from events.def to standard output: `page`, EVENTS.md; `off`, off.h, the macros of trace calls
- * whose class is left out (C macros cannot be made by other macros).
+ * Writes what is kept in the tree but made from events.def to standard output: `page`, EVENTS.md;
+ * `off`, off.h, the macros of trace calls whose class is left out (C macros cannot be made by other
+ * macros).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,7 +81,10 @@ static void print_page(const struct trace_schema *schema)
 static void print_off(const struct trace_schema *schema)
 {
     fputs("/* SPDX-License-Identifier: MIT */\n"
-          "/* Trace calls of classes that are left out (trace.h). Made from events.def by `ninja trace_derived`; do not edit. */\n",
+          "/*\n"
+          " * Trace calls of classes that are left out (trace.h).\n"
+          " * Made from events.def by `ninja trace_derived`; do not edit.\n"
+          " */\n",
           stdout);
     for (size_t c = 0; c < schema->nr_classes; c++) {
         printf("\n#if !((TRACE_CLASSES) & TRACE_CLASS_%s)\n", schema->classes[c].name);

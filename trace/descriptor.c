@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptor table: events.def as text, carried at the head of every trace so that a reader needs nothing else. One item
- * a line, words separated by one blank, the documentation to the end of the line:
+ * The descriptor table: events.def as text, carried at the head of every trace so that a reader
+ * needs nothing else. One item a line, words separated by one blank, the documentation to the end
+ * of the line:
  *
  *   parangon-trace-descriptor 1
  *   class NAME BIT doc
@@ -10,7 +11,8 @@
  *   event NAME CLASS doc                        or `span`; numbered 0, 1, 2... in this order
  *   field NAME TYPE UNIT doc                    of the event above, packed after struct trace_record_head in this order
  *
- * A span has a first field `duration` like any other. UNIT is as in events.def: NONE HEX NS TICKS BYTES PAGES EVENTS ENUM(name) CAUSE(name).
+ * A span has a first field `duration` like any other. UNIT is as in events.def: NONE HEX NS TICKS
+ * BYTES PAGES EVENTS ENUM(name) CAUSE(name).
  */
 #include "trace/record.h"
 

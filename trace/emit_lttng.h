@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emitters of trace.h as LTTng-UST tracepoints: host programs (simulator, tests) built with -DTRACE_LTTNG and linked with lttng_provider.c.
+ * The emitters of trace.h as LTTng-UST tracepoints: host programs (simulator, tests) built with
+ * -DTRACE_LTTNG and linked with lttng_provider.c.
  *
- * The record is made on the stack and handed over. TRACE_ON_<event>() takes a ring like its twin and has no use for it.
+ * The record is made on the stack and handed over. TRACE_ON_<event>() takes a ring like its twin
+ * and has no use for it.
  */
 #ifndef PARANGON_TRACE_EMIT_LTTNG_H
 #define PARANGON_TRACE_EMIT_LTTNG_H

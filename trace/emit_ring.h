@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The emitters of trace.h that write packed records to a ring: the hypervisor, and host programs that stand in for it. */
+/*
+ * The emitters of trace.h that write packed records to a ring: the hypervisor, and host programs
+ * that stand in for it.
+ */
 #ifndef PARANGON_TRACE_EMIT_RING_H
 #define PARANGON_TRACE_EMIT_RING_H
 
@@ -13,7 +16,8 @@
 #define FIELD(t, n, u, d) (t, n, u, d)
 
 /*
- * The slow path, as a call that changes no register. The 128 bytes are the red zone of host programs.
+ * The slow path, as a call that changes no register. The 128 bytes are the red zone of host
+ * programs.
  */
 TRACE_ALWAYS_INLINE void trace_call_slow(struct trace_ring *ring, const void *record)
 {
@@ -26,8 +30,9 @@ TRACE_ALWAYS_INLINE void trace_call_slow(struct trace_ring *ring, const void *re
 }
 
 /*
- * TRACE_ON_<event>(): the whole path. The head is one 32-bit constant and the time; `head` of the shared ring is stored after the record (the
- * compiler is told by the barrier, the processor keeps the order of stores). A record that does not fit is made on the stack instead.
+ * TRACE_ON_<event>(): the whole path. The head is one 32-bit constant and the time; `head` of the
+ * shared ring is stored after the record (the compiler is told by the barrier, the processor keeps
+ * the order of stores). A record that does not fit is made on the stack instead.
  */
 #define TRACE_FILL(name, when, lasted, stores)                                                     \
     trace_rec->head.event = TRACE_ID_##name;                                                       \

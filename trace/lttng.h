@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The LTTng-UST provider "parangon", made from events.def: one tracepoint for each event, one enumeration for each of its own.
+ * The LTTng-UST provider "parangon", made from events.def: one tracepoint for each event, one
+ * enumeration for each of its own.
  *
- * A tracepoint takes a pointer to the packed record that the ring would hold, so the fields of both worlds come from one structure.
- * The field `time` is the record's time stamp on the trace clock (the start, of a span): LTTng stamps an event when it is recorded.
- * LTTng reads this file several times (its multiple inclusion), hence the odd guard.
+ * A tracepoint takes a pointer to the packed record that the ring would hold, so the fields of both
+ * worlds come from one structure. The field `time` is the record's time stamp on the trace clock
+ * (the start, of a span): LTTng stamps an event when it is recorded. LTTng reads this file several
+ * times (its multiple inclusion), hence the odd guard.
  */
 #undef LTTNG_UST_TRACEPOINT_PROVIDER
 #define LTTNG_UST_TRACEPOINT_PROVIDER parangon
@@ -25,7 +27,10 @@
 #define TRACE_UST_A_END
 #define TRACE_UST_B_END
 
-/* By unit. TRACE_UST_ENUM(e) and TRACE_UST_CAUSE(e) leave a word that pastes to the macro for an enumeration, and its name. */
+/*
+ * By unit. TRACE_UST_ENUM(e) and TRACE_UST_CAUSE(e) leave a word that pastes to the macro for an
+ * enumeration, and its name.
+ */
 #define TRACE_UST_FIELD(t, n, u)         TRACE_UST_PICK(TRACE_UST_##u, t, n)
 #define TRACE_UST_PICK(...)              TRACE_UST_PICK2(__VA_ARGS__)
 #define TRACE_UST_PICK2(how, e, t, n)    TRACE_UST_##how(e, TRACE_TYPE_##t, n)

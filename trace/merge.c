@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The records of all processors in the order of time: a binary heap of streams, keyed by the time of each one's next record. */
+/*
+ * The records of all processors in the order of time: a binary heap of streams, keyed by the time
+ * of each one's next record.
+ */
 #include "trace/reader.h"
 
 #include <err.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Trace calls of classes that are left out (trace.h). Made from events.def by `ninja trace_derived`; do not edit. */
+/*
+ * Trace calls of classes that are left out (trace.h).
+ * Made from events.def by `ninja trace_derived`; do not edit.
+ */
 
 #if !((TRACE_CLASSES) & TRACE_CLASS_HYPERCALL)
 #define TRACE_hypercall(...) TRACE_OFF(trace_off_hypercall(__VA_ARGS__))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reader of a trace region: see reader.h. Maps the file read-only, walks the sub-buffers, checks each record once, keeps pointers. */
+/*
+ * Reader of a trace region: see reader.h. Maps the file read-only, walks the sub-buffers, checks
+ * each record once, keeps pointers.
+ */
 #include "trace/reader.h"
 
 #include <err.h>
@@ -57,7 +60,10 @@ static bool read_records(const struct trace_log *log, struct trace_stream *strea
     return true;
 }
 
-/* Put the items in the order of time: merge sort, since records are nearly sorted and equal stamps must keep their order. */
+/*
+ * Put the items in the order of time: merge sort, since records are nearly sorted and equal stamps
+ * must keep their order.
+ */
 static void sort_items(struct trace_stream *stream)
 {
     const size_t nr = stream->nr_items;
@@ -84,7 +90,8 @@ static void sort_items(struct trace_stream *stream)
 }
 
 /*
- * Read one ring. `head` is read once, first: what lies below it is whole, even while the machine runs (TRACE_RECORD).
+ * Read one ring. `head` is read once, first: what lies below it is whole, even while the machine
+ * runs (TRACE_RECORD).
  */
 static bool read_ring(struct trace_log *log, struct trace_stream *stream,
                       const struct trace_ring_head *ring)

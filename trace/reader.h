@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reader of a trace region (ring.h): a file that backs the ivshmem memory, live or after the machine's end, or a compact copy of one.
+ * Reader of a trace region (ring.h): a file that backs the ivshmem memory, live or after the
+ * machine's end, or a compact copy of one.
  *
- * A record is written when it ends, but stamped with its start where it is a span; so the records of one ring are sorted by time
- * here (a stable sort: equal stamps keep the order of the ring), and trace_merge_next() gives those of all rings in the order of time.
- * Host only. Trusts nothing in the file: every offset and size is checked against the file's length.
+ * A record is written when it ends, but stamped with its start where it is a span; so the records
+ * of one ring are sorted by time here (a stable sort: equal stamps keep the order of the ring), and
+ * trace_merge_next() gives those of all rings in the order of time. Host only. Trusts nothing in
+ * the file: every offset and size is checked against the file's length.
  */
 #ifndef PARANGON_TRACE_READER_H
 #define PARANGON_TRACE_READER_H

@@ -2,8 +2,9 @@
 /*
  * What events.def means to the compiler: class bits, enumerations, event numbers, packed records.
  *
- * A list of FIELDs is turned into a preprocessor sequence (t,n,u,d)(t,n,u,d)... that TRACE_EACH(X, ...) walks by mutual recursion of
- * X_A and X_B; so one expansion of an EVENT can use its fields more than once.
+ * A list of FIELDs is turned into a preprocessor sequence (t,n,u,d)(t,n,u,d)... that TRACE_EACH(X,
+ * ...) walks by mutual recursion of X_A and X_B; so one expansion of an EVENT can use its fields
+ * more than once.
  */
 #ifndef PARANGON_TRACE_RECORD_H
 #define PARANGON_TRACE_RECORD_H
@@ -58,7 +59,10 @@ enum trace_class_bit {
 #undef ENUM_DEF
     TRACE_CLASS_BITS
 };
-/* As macros, because the preprocessor tests TRACE_CLASSES; trace/descriptor.c asserts that they agree with events.def. */
+/*
+ * As macros, because the preprocessor tests TRACE_CLASSES; trace/descriptor.c asserts that they
+ * agree with events.def.
+ */
 #define TRACE_CLASS_HYPERCALL (1u << 0)
 #define TRACE_CLASS_EXIT      (1u << 1)
 #define TRACE_CLASS_SCHED     (1u << 2)

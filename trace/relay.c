@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay: see relay.h. While the machine runs, bytes go to the same place in a sparse copy of the region, up to each ring's `head`; at the end
- * the copy is compacted in place, ring after ring, always towards the start of the file.
+ * The relay: see relay.h. While the machine runs, bytes go to the same place in a sparse copy of
+ * the region, up to each ring's `head`; at the end the copy is compacted in place, ring after ring,
+ * always towards the start of the file.
  */
 #include "trace/relay.h"
 
@@ -132,8 +133,8 @@ static bool check_layout(const struct relay *relay)
 }
 
 /*
- * Copy what is new in a ring, sub-buffer by sub-buffer. Of a closed sub-buffer only the used part counts, and its head is taken
- * again, since `used` was written when it was closed.
+ * Copy what is new in a ring, sub-buffer by sub-buffer. Of a closed sub-buffer only the used part
+ * counts, and its head is taken again, since `used` was written when it was closed.
  */
 static bool copy_ring(struct relay *relay, size_t i, size_t limit)
 {

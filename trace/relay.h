@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay: copies a trace out of the shared memory while the machine runs, or after it, to a compact file of the same format (ring.h).
+ * The relay: copies a trace out of the shared memory while the machine runs, or after it, to a
+ * compact file of the same format (ring.h).
  *
- * It maps the memory read-only, so it cannot touch what the hypervisor does; it may be slow, late or absent.
+ * It maps the memory read-only, so it cannot touch what the hypervisor does; it may be slow, late
+ * or absent.
  */
 #ifndef PARANGON_TRACE_RELAY_H
 #define PARANGON_TRACE_RELAY_H
@@ -18,10 +20,12 @@ struct trace_relay_options {
 };
 
 /**
- * Copy the trace in the memory file `region` to the new file `out`, until the region is finished or the machine has ended.
+ * Copy the trace in the memory file `region` to the new file `out`, until the region is finished or
+ * the machine has ended.
  *
- * `out` holds the used sub-buffers only, and depends on nothing but the records: not on the speed of the relay nor on what the memory held before.
- * A flight recorder is copied after the end. `out` is written under another name and renamed when whole.
+ * `out` holds the used sub-buffers only, and depends on nothing but the records: not on the speed
+ * of the relay nor on what the memory held before. A flight recorder is copied after the end. `out`
+ * is written under another name and renamed when whole.
  *
  * @return 0; -1 on error (no trace was started, damaged ring, full disk), with the reason on stderr and no file left
  */

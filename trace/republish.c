@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Republishes a trace into LTTng sessions: see republish.h. One table, made from events.def, from event number to tracepoint. */
+/*
+ * Republishes a trace into LTTng sessions: see republish.h. One table, made from events.def, from
+ * event number to tracepoint.
+ */
 #include "trace/republish.h"
 
 #include <err.h>

@@ -8,7 +8,8 @@
 /**
  * Fire one LTTng-UST event of provider "parangon" for every record, in the order of time.
  *
- * LTTng's own time stamp is that of the publication; the hypervisor's stands in the field `time` (lttng.h).
+ * LTTng's own time stamp is that of the publication; the hypervisor's stands in the field `time`
+ * (lttng.h).
  *
  * @return 0; -1 with the reason on stderr where the trace was made with other events than this build's
  */

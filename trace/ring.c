@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The producer's side of the trace region off the fast path: laying it out, attaching rings, going from one sub-buffer to the next.
+ * The producer's side of the trace region off the fast path: laying it out, attaching rings, going
+ * from one sub-buffer to the next.
  *
- * Freestanding (linked into the hypervisor and into host programs). Takes no lock: init runs once before the rest, each ring
- * belongs to one processor. Reads nothing from the region but what trace_region_init() wrote there during boot.
+ * Freestanding (linked into the hypervisor and into host programs). Takes no lock: init runs once
+ * before the rest, each ring belongs to one processor. Reads nothing from the region but what
+ * trace_region_init() wrote there during boot.
  */
 #include "trace/ring.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace region: the memory (an ivshmem BAR, or RAM) through which the hypervisor's records reach the host.
+ * The trace region: the memory (an ivshmem BAR, or RAM) through which the hypervisor's records
+ * reach the host.
  *
  * Layout, all little-endian, offsets from the start of the region:
  *   0                 struct trace_region_head
@@ -8,16 +9,18 @@
  *   desc_offset       descriptor table: text that describes classes, enumerations, events and fields (descriptor.c)
  *   ring[i].offset    the records of ring i: sub-buffers of sub_size bytes, each a struct trace_sub_head and then records
  *
- * A record is contiguous, never crosses a sub-buffer and is a multiple of 8 bytes: struct trace_record_head, then the packed
- * fields. What is left at the end of a sub-buffer is not used; `used` in its head says where the records end.
+ * A record is contiguous, never crosses a sub-buffer and is a multiple of 8 bytes: struct
+ * trace_record_head, then the packed fields. What is left at the end of a sub-buffer is not used;
+ * `used` in its head says where the records end.
  *
- * Producer: the processor that owns the ring, interrupts off; NMI and machine check write to a ring of their own. It keeps its
- * position in struct trace_ring, in private memory, and only *writes* to the region: nothing that a reader does or fails to do
- * can change what the hypervisor executes.
- * Modes: TRACE_RECORD keeps the oldest records; when the ring is full, every later record is counted in `lost`. TRACE_FLIGHT keeps
- * the newest; it overwrites the oldest sub-buffer as a whole.
- * Reader: `head` is stored after the record that it covers (x86 keeps the order of stores), so all below it is whole. In
- * TRACE_RECORD a reader may follow `head` while the machine runs; in TRACE_FLIGHT it reads after the end.
+ * Producer: the processor that owns the ring, interrupts off; NMI and machine check write to a ring
+ * of their own. It keeps its position in struct trace_ring, in private memory, and only *writes* to
+ * the region: nothing that a reader does or fails to do can change what the hypervisor executes.
+ * Modes: TRACE_RECORD keeps the oldest records; when the ring is full, every later record is
+ * counted in `lost`. TRACE_FLIGHT keeps the newest; it overwrites the oldest sub-buffer as a whole.
+ * Reader: `head` is stored after the record that it covers (x86 keeps the order of stores), so all
+ * below it is whole. In TRACE_RECORD a reader may follow `head` while the machine runs; in
+ * TRACE_FLIGHT it reads after the end.
  *
  * Does not: know what an event is (trace.h), allocate or map memory (the environment does).
  */
@@ -120,8 +123,9 @@ _Static_assert(sizeof(struct trace_sub_head) == 32, "layout");
 _Static_assert(sizeof(struct trace_record_head) == 12, "layout");
 
 /**
- * The producer's side of one ring. Lives in the private memory of the processor (its per-CPU block), zero-initialised: with mask == 0
- * nothing is recorded, so emitters are safe from the first instruction on.
+ * The producer's side of one ring. Lives in the private memory of the processor (its per-CPU
+ * block), zero-initialised: with mask == 0 nothing is recorded, so emitters are safe from the first
+ * instruction on.
  */
 struct trace_ring {
     uint32_t mask;    /* classes enabled at run time; may be changed at any time by the owning processor */
@@ -151,7 +155,8 @@ struct trace_config {
 };
 
 /**
- * Lay out a trace region: head, descriptor table, and for every processor a ring and a small one for its NMI.
+ * Lay out a trace region: head, descriptor table, and for every processor a ring and a small one
+ * for its NMI.
  *
  * @param region  mapped memory, page aligned, writable; its old contents are of no matter
  * @param size    bytes
@@ -176,11 +181,13 @@ int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint3
 void trace_region_finish(void *region);
 
 /**
- * Write a record that does not fit into the current sub-buffer: to the next one, or count it as lost. The slow path of trace.h.
+ * Write a record that does not fit into the current sub-buffer: to the next one, or count it as
+ * lost. The slow path of trace.h.
  *
  * @param record  whole, head included
  *
- * Called through trace_ring_slow_saving (ring.c), which keeps every register, so that the fast path need not save any.
+ * Called through trace_ring_slow_saving (ring.c), which keeps every register, so that the fast path
+ * need not save any.
  */
 void trace_ring_slow(struct trace_ring *ring, const struct trace_record_head *record);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parser of the descriptor table (format: descriptor.c). One pass over a private copy of the text, cut into words in place; all
- * strings of the schema point into that copy. Classes, enumerations and events have room for one a line, so pointers to them stay good. What it does not understand it refuses: guessing would misread every record.
+ * Parser of the descriptor table (format: descriptor.c). One pass over a private copy of the text,
+ * cut into words in place; all strings of the schema point into that copy. Classes, enumerations
+ * and events have room for one a line, so pointers to them stay good. What it does not understand
+ * it refuses: guessing would misread every record.
  */
 #include "trace/schema.h"
 

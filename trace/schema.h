@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The descriptor table of a trace, read back: what its classes, enumerations, events and fields are.
+ * The descriptor table of a trace, read back: what its classes, enumerations, events and fields
+ * are.
  *
- * Host only. Built from the text in the trace itself (descriptor.c gives the format), never from this build's events.def, so that an old
- * trace decodes as it was written.
+ * Host only. Built from the text in the trace itself (descriptor.c gives the format), never from
+ * this build's events.def, so that an old trace decodes as it was written.
  */
 #ifndef PARANGON_TRACE_SCHEMA_H
 #define PARANGON_TRACE_SCHEMA_H

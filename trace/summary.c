@@ -2,9 +2,10 @@
 /*
  * Summary of a trace: see summary.h.
  *
- * Spans nest: an interrupt within a hypercall, the entries within a multicall. Shares are of *self* time (a span without what nests in it), so
- * that they add up to 100 % and nothing counts twice. Nesting is found per stream from the times alone: spans are in the order of their
- * starts, and a span that starts before an open one has ended lies within it.
+ * Spans nest: an interrupt within a hypercall, the entries within a multicall. Shares are of *self*
+ * time (a span without what nests in it), so that they add up to 100 % and nothing counts twice.
+ * Nesting is found per stream from the times alone: spans are in the order of their starts, and a
+ * span that starts before an open one has ended lies within it.
  */
 #include "trace/summary.h"
 
@@ -21,7 +22,10 @@ struct open_span {
     uint64_t end;
 };
 
-/* Rows in the making, with a shortcut from event and cause to row for the causes that are small numbers. */
+/*
+ * Rows in the making, with a shortcut from event and cause to row for the causes that are small
+ * numbers.
+ */
 #define SHORT_CAUSES 64
 
 struct maker {

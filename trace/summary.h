@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Summary of a trace: entries into the hypervisor by cause, with count, least, median and total time, and share. */
+/*
+ * Summary of a trace: entries into the hypervisor by cause, with count, least, median and total
+ * time, and share.
+ */
 #ifndef PARANGON_TRACE_SUMMARY_H
 #define PARANGON_TRACE_SUMMARY_H
 
@@ -28,7 +31,8 @@ struct trace_summary {
 /**
  * Sum a trace up.
  *
- * The median of an even number of durations is the lower one of the middle pair, so it is a duration that happened.
+ * The median of an even number of durations is the lower one of the middle pair, so it is a
+ * duration that happened.
  */
 void trace_summarise(struct trace_summary *summary, const struct trace_log *log);
 

@@ -10,18 +10,22 @@
  *
  *   TRACE_ON_trap(nmi_ring, start, ...);                the same into another ring (NMI and machine check)
  *
- * A record costs at most 40 instructions with its RDTSC (tests/trace/cost.c counts them), 3 to 5 where its class is masked; there is one
- * straight path and an out-of-line one at the end of a sub-buffer (ring.h). The caller has interrupts off (single producer). Durations wrap at 2^32 ticks: one entry into the
- * hypervisor is preempted long before.
+ * A record costs at most 40 instructions with its RDTSC (tests/trace/cost.c counts them), 3 to 5
+ * where its class is masked; there is one straight path and an out-of-line one at the end of a
+ * sub-buffer (ring.h). The caller has interrupts off (single producer). Durations wrap at 2^32
+ * ticks: one entry into the hypervisor is preempted long before.
  *
- * TRACE_CLASSES is the bit mask of classes compiled in (all by default; -DTRACE_CLASSES=0 is none). A class that is left out leaves
- * no instruction, and its arguments are not evaluated (tests/trace/off_is_identical proves it for every object): they must have no side
- * effect. A class compiled in is masked at run time by its bit in ring->mask.
+ * TRACE_CLASSES is the bit mask of classes compiled in (all by default; -DTRACE_CLASSES=0 is none).
+ * A class that is left out leaves no instruction, and its arguments are not evaluated
+ * (tests/trace/off_is_identical proves it for every object): they must have no side effect. A class
+ * compiled in is masked at run time by its bit in ring->mask.
  *
- * The environment provides <trace_env.h> on the include path (needed only when some class is compiled in):
+ * The environment provides <trace_env.h> on the include path (needed only when some class is
+ * compiled in):
  *   static inline struct trace_ring *trace_this_ring(void);   the ring of this processor
  *   static inline uint64_t trace_clock(void);                 the time stamp (trace_tsc() of trace/tsc.h, on real processors)
- * With -DTRACE_LTTNG the same emitters are LTTng-UST tracepoints of provider "parangon" (lttng.h) and need only trace_clock().
+ * With -DTRACE_LTTNG the same emitters are LTTng-UST tracepoints of provider "parangon" (lttng.h)
+ * and need only trace_clock().
  */
 #ifndef PARANGON_TRACE_H
 #define PARANGON_TRACE_H
@@ -48,8 +52,9 @@
 #endif
 
 /*
- * The calls of classes that are left out become macros (off.h, made from events.def) around a function that exists only as a type: the
- * compiler still checks the arguments and sees them used, but evaluates none and so produces what it would without the call.
+ * The calls of classes that are left out become macros (off.h, made from events.def) around a
+ * function that exists only as a type: the compiler still checks the arguments and sees them used,
+ * but evaluates none and so produces what it would without the call.
  */
 #define CLASS(name, bit, doc)
 #define ENUM_DEF(name, doc, values)

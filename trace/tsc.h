@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The trace clock of a real processor: the time stamp counter. Not serialising: a record's time is good to a few dozen cycles. */
+/*
+ * The trace clock of a real processor: the time stamp counter. Not serialising: a record's time is
+ * good to a few dozen cycles.
+ */
 #ifndef PARANGON_TRACE_TSC_H
 #define PARANGON_TRACE_TSC_H
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counts the instructions that a trace record costs, by executing them one at a time (ptrace), and fails above LIMIT.
+ * Counts the instructions that a trace record costs, by executing them one at a time (ptrace), and
+ * fails above LIMIT.
  *
- * The emitters are compiled with the hypervisor's options (cost_calls.c). A record's cost is the difference between a function that loads
- * the arguments and records them, and one that only loads them: the test of the mask, the space check, RDTSC (two, of a span: start and
- * end), all stores, the new head, and what registers the function must save for it. "with loads" counts the loading of arguments too, which
- * real calls have mostly at hand. "masked" is what is left where the class is compiled in but masked at run time.
+ * The emitters are compiled with the hypervisor's options (cost_calls.c). A record's cost is the
+ * difference between a function that loads the arguments and records them, and one that only loads
+ * them: the test of the mask, the space check, RDTSC (two, of a span: start and end), all stores,
+ * the new head, and what registers the function must save for it. "with loads" counts the loading
+ * of arguments too, which real calls have mostly at hand. "masked" is what is left where the class
+ * is compiled in but masked at run time.
  */
 #include <err.h>
 #include <signal.h>
@@ -41,7 +44,10 @@ static __attribute__((noinline)) void measure(void (*call)(const void *), const 
     MARK_END();
 }
 
-/* In the child, on the aligned stack: four intervals for each event (nothing, load, record, record while masked). */
+/*
+ * In the child, on the aligned stack: four intervals for each event (nothing, load, record, record
+ * while masked).
+ */
 enum { NOTHING, LOAD, RECORD, MASKED, INTERVALS };
 
 static void child_body(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For each event a function that records it from arguments in memory, one that only loads the arguments, and one that does nothing; compiled
- * as the hypervisor is.
+ * For each event a function that records it from arguments in memory, one that only loads the
+ * arguments, and one that does nothing; compiled as the hypervisor is.
  */
 #include "cost_calls.h"
 

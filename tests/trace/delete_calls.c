@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Deletes trace calls from C source text: see delete_calls.h. Knows comments, strings, characters and brackets; no more of C. */
+/*
+ * Deletes trace calls from C source text: see delete_calls.h. Knows comments, strings, characters
+ * and brackets; no more of C.
+ */
 #include "delete_calls.h"
 
 #include <ctype.h>
@@ -49,7 +52,9 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
-/* Is this word, `length` long and followed by the bracket at `open`, a call of one of the classes? */
+/*
+ * Is this word, `length` long and followed by the bracket at `open`, a call of one of the classes?
+ */
 static bool is_call(const char *word, size_t length, const char *open,
                     const struct trace_schema *schema, uint64_t classes, bool *is_start)
 {

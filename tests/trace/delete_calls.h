@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Deletes trace calls from C source text: the yardstick for "a class that is off leaves nothing". */
+/*
+ * Deletes trace calls from C source text: the yardstick for "a class that is off leaves nothing".
+ */
 #ifndef PARANGON_TESTS_DELETE_CALLS_H
 #define PARANGON_TESTS_DELETE_CALLS_H
 
@@ -8,8 +10,9 @@
 #include "trace/schema.h"
 
 /**
- * A copy of C source `text` without the TRACE_<event>() and TRACE_ON_<event>() calls of the classes in `classes`, and with 0 for
- * their TRACE_START(). Line breaks stay, so that line numbers do. Calls in comments and strings are left alone.
+ * A copy of C source `text` without the TRACE_<event>() and TRACE_ON_<event>() calls of the classes
+ * in `classes`, and with 0 for their TRACE_START(). Line breaks stay, so that line numbers do.
+ * Calls in comments and strings are left alone.
  *
  * @param deleted  counts the calls that went
  * @return         to be freed; NULL where a call has no end

@@ -4,10 +4,13 @@
  *
  *   off_is_identical COMPILE_COMMANDS.JSON SOURCE-TREE FOLDER OPTION [CLASS...]
  *
- * Every C file of FOLDER (below SOURCE-TREE) that the build compiles with OPTION (-ffreestanding) is compiled twice, with the build's own command line: from the tree as it
- * is with the classes off, and from a copy out of which delete_trace_calls() has taken their calls. All sections that are loaded (.text, .rodata,
- * .data...) and all relocations must be the same bytes. (A file without calls, where no header has any, is the same source and not compiled.) CLASS: only these are off, the others on; none named: all are.
- * Exit status: 0 identical, 1 not (says which file and section), 2 usage or the build cannot be repeated.
+ * Every C file of FOLDER (below SOURCE-TREE) that the build compiles with OPTION (-ffreestanding)
+ * is compiled twice, with the build's own command line: from the tree as it is with the classes
+ * off, and from a copy out of which delete_trace_calls() has taken their calls. All sections that
+ * are loaded (.text, .rodata, .data...) and all relocations must be the same bytes. (A file without
+ * calls, where no header has any, is the same source and not compiled.) CLASS: only these are off,
+ * the others on; none named: all are. Exit status: 0 identical, 1 not (says which file and
+ * section), 2 usage or the build cannot be repeated.
  */
 #include <dirent.h>
 #include <err.h>
@@ -63,7 +66,10 @@ static bool ends_with(const char *path, const char *end)
     return size >= tail && strcmp(path + size - tail, end) == 0;
 }
 
-/* nftw: copy a source file to work/with and, without its calls, to work/gone. The tracer's own files keep theirs. */
+/*
+ * nftw: copy a source file to work/with and, without its calls, to work/gone. The tracer's own
+ * files keep theirs.
+ */
 static int copy_source(const char *path, const struct stat *stat, int type, struct FTW *ftw)
 {
     const char *relative = path + strlen(tree) + 1;
@@ -146,7 +152,10 @@ static char *retarget(const char *text, const char *side)
         fwrite(text, 1, plain, out);
         text += plain;
         if (hit) {
-            /* A longer name that merely begins alike, such as that of a build folder beside it, stays. */
+            /*
+             * A longer name that merely begins alike, such as that of a build folder beside it,
+             * stays.
+             */
             if (hit[length] == '/' || hit[length] == ' ' || hit[length] == '=' || hit[length] == '\0')
                 fprintf(out, "%s/%s", work, side);
             else
@@ -318,7 +327,10 @@ static enum verdict check(json_t *entry, const char *file)
     return same ? IDENTICAL : DIFFERENT;
 }
 
-/* Did an earlier entry name this file? A build may have it in several variants; the first is the one that is released. */
+/*
+ * Did an earlier entry name this file? A build may have it in several variants; the first is the
+ * one that is released.
+ */
 static bool seen_before(json_t *commands, size_t before, const char *file)
 {
     for (size_t i = 0; i < before; i++) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Units of the trace ring and its reader: layout, contiguous records, sub-buffer ends, full, flight recorder, masks, NMI ring, damage.
+ * Units of the trace ring and its reader: layout, contiguous records, sub-buffer ends, full, flight
+ * recorder, masks, NMI ring, damage.
  *
- * Runs on the host through the same emitters as the hypervisor (env/trace_env.h: a clock that counts its readings).
+ * Runs on the host through the same emitters as the hypervisor (env/trace_env.h: a clock that
+ * counts its readings).
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -54,7 +56,10 @@ static struct trace_ring_head *shared(uint32_t cpu)
     return test_machine.ring[cpu].shared;
 }
 
-/* Every record of a stream is the wake-up of vCPU number 0, 1, 2... from `first` on, in the order of time. */
+/*
+ * Every record of a stream is the wake-up of vCPU number 0, 1, 2... from `first` on, in the order
+ * of time.
+ */
 static void expect_wakes(const struct trace_stream *stream, uint64_t first, uint64_t nr)
 {
     cr_assert_eq(stream->nr_items, nr);
@@ -239,7 +244,10 @@ Test(trace_ring, spans_are_sorted_by_their_start_and_merged)
     trace_log_close(log);
 }
 
-/* Damage anywhere in a trace gives a refusal or a shorter reading, never a crash (run under the sanitizers too). */
+/*
+ * Damage anywhere in a trace gives a refusal or a shorter reading, never a crash (run under the
+ * sanitizers too).
+ */
 Test(trace_ring, damage_is_survived)
 {
     uint64_t random = 88172645463325252ull;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine that is not there: writes a trace of random records through the emitters, and prints what it wrote.
+ * A machine that is not there: writes a trace of random records through the emitters, and prints
+ * what it wrote.
  *
  *   synthetic MEMORY-FILE KIB CPUS RECORDS SEED record|flight [PAUSE_US]
  *
- * Each line it prints is one record, as `parangon trace show --events` must print it, made here from the arguments alone. With PAUSE_US it
- * sleeps so long after every 64 records, so that a relay can follow. Built with -DTRACE_LTTNG the same program fires LTTng events, and
- * ignores the memory file. Values are spread over all widths, enumerations include numbers without a label.
+ * Each line it prints is one record, as `parangon trace show --events` must print it, made here
+ * from the arguments alone. With PAUSE_US it sleeps so long after every 64 records, so that a relay
+ * can follow. Built with -DTRACE_LTTNG the same program fires LTTng events, and ignores the memory
+ * file. Values are spread over all widths, enumerations include numbers without a label.
  */
 #include <err.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace environment of the tests: rings in an array, a clock that moves by what the test says. Stands in for hv/include/trace_env.h.
+ * The trace environment of the tests: rings in an array, a clock that moves by what the test says.
+ * Stands in for hv/include/trace_env.h.
  */
 #ifndef PARANGON_TESTS_TRACE_ENV_H
 #define PARANGON_TESTS_TRACE_ENV_H

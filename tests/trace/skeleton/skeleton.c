@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An example of new events (trace/events.def in this folder) and of an environment that traces: what the hypervisor does at boot, and one call
- * for each event. Writes the memory file that is its argument; `trace show` decodes it, though it was built without these events.
+ * An example of new events (trace/events.def in this folder) and of an environment that traces:
+ * what the hypervisor does at boot, and one call for each event. Writes the memory file that is its
+ * argument; `trace show` decodes it, though it was built without these events.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -15,7 +16,10 @@
 
 struct test_machine test_machine;
 
-/* The code under trace: a call is a statement of its own, with one argument per field and no side effect. */
+/*
+ * The code under trace: a call is a statement of its own, with one argument per field and no side
+ * effect.
+ */
 static void send(uint64_t address, int32_t price)
 {
     const uint64_t start = TRACE_START(EVENT);
