@@ -23,7 +23,7 @@ void *arch_alloc_pages(unsigned int order);
 void arch_free_pages(void *p, unsigned int order);
 /** Small zeroed objects from the hypervisor's heap (any size up to 1 MiB); NULL when there are none. */
 void *arch_alloc(size_t size);
-void arch_free(void *p);
+void arch_free(void *p); /* NULL: does nothing */
 
 /** The hypervisor's address of a frame (permanent mapping of all memory), and back. */
 void *arch_map_mfn(mfn_t mfn);

@@ -599,7 +599,7 @@ int evtchn_init(struct domain *d)
     d->evtchn_bucket = arch_alloc(EVTCHN_BUCKETS * sizeof(*d->evtchn_bucket));
     if (!d->evtchn_bucket)
         return -XEN_ENOMEM;
-    d->max_ports = EVTCHN_FIFO_NR_CHANNELS;
+    d->max_ports = d->privileged ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_MAX_UNPRIVILEGED;
     if (d->privileged) {
         d->pirq_port = arch_alloc(NR_PIRQS * sizeof(*d->pirq_port));
         if (!d->pirq_port)

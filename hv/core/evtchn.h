@@ -16,6 +16,9 @@ enum evtchn_state { ECS_FREE, ECS_RESERVED, ECS_UNBOUND, ECS_INTERDOMAIN, ECS_PI
 /** Physical interrupts that a privileged domain may bind (pirq 0..NR_PIRQS-1). */
 #define NR_PIRQS 256
 
+/** Most ports of an unprivileged domain: their records are the hypervisor's memory (512 KiB then). A privileged one has all of FIFO's. */
+#define EVTCHN_MAX_UNPRIVILEGED 16384
+
 /** Prepare a new domain's ports. 0 or -XEN_ENOMEM (evtchn_free() cleans up). */
 int evtchn_init(struct domain *d);
 /** Close all ports of a dying domain, give its frames back. 0, or -XEN_ERESTART to be called again. */

@@ -263,6 +263,15 @@ Test(evtchn_fifo, more_than_4096_ports)
     cr_expect_eq(take(0), 0);
 }
 
+Test(evtchn_fifo, an_unprivileged_domain_has_16383_ports_and_no_more)
+{
+    struct evtchn_bind_ipi b = {.vcpu = 0};
+
+    for (unsigned int i = 1; i < EVTCHN_MAX_UNPRIVILEGED; i++)
+        cr_assert_eq(ipi(0), i);
+    cr_expect_eq(OP(bind_ipi, &b), -XEN_ENOSPC);
+}
+
 Test(evtchn_fifo, the_array_grows_to_its_end_and_no_further)
 {
     struct evtchn_expand_array e;
