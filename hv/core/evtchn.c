@@ -596,10 +596,10 @@ int evtchn_expand_array(struct domain *d, u64 gfn)
 
 int evtchn_init(struct domain *d)
 {
-    d->evtchn_bucket = arch_alloc(EVTCHN_BUCKETS * sizeof(*d->evtchn_bucket));
+    d->max_ports = d->privileged ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_MAX_UNPRIVILEGED;
+    d->evtchn_bucket = arch_alloc(d->max_ports / EVTCHNS_PER_BUCKET * sizeof(*d->evtchn_bucket));
     if (!d->evtchn_bucket)
         return -XEN_ENOMEM;
-    d->max_ports = d->privileged ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_MAX_UNPRIVILEGED;
     if (d->privileged) {
         d->pirq_port = arch_alloc(NR_PIRQS * sizeof(*d->pirq_port));
         if (!d->pirq_port)

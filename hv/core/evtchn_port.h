@@ -31,7 +31,6 @@ struct evtchn {
 };
 
 #define EVTCHNS_PER_BUCKET (PAGE_SIZE / sizeof(struct evtchn))
-#define EVTCHN_BUCKETS     (EVTCHN_FIFO_NR_CHANNELS / EVTCHNS_PER_BUCKET)
 
 /** The record of a port below d->nr_valid_ports. */
 static inline struct evtchn *evtchn_record(const struct domain *d, evtchn_port_t port)
