@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The processor's part of vCPUs, domains and physical CPUs on x86-64. Included through hv/core/arch.h only.
+ *
+ * struct cpu_info lies at the top of each pcpu's stack (DESIGN §3, decision 6): both guest modes run in ring 3 with
+ * their own GS bases, so the hypervisor finds its per-CPU data from its stack pointer, never from GS.
+ */
+#ifndef PARANGON_ARCH_TYPES_H
+#define PARANGON_ARCH_TYPES_H
+
+#include "layout.h"
+#include "types.h"
+#include <trace/ring.h>
+
+/** Registers of a guest at its entry into the hypervisor, in the order of the ABI's cpu_user_regs; the hardware's frame ends it. */
+struct regs {
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u32 error_code, vector;
+    u64 rip;
+    u16 cs, pad0;
+    u8 saved_upcall_mask, pad1[3];
+    u64 rflags, rsp;
+    u16 ss, pad2[3];
+};
+
+/** What a pcpu has to do before it next enters a guest: bits of cpu_info.work. */
+enum cpu_work { WORK_TIMER = 1u << 0, WORK_SCHED = 1u << 1, WORK_RELOAD = 1u << 2 };
+
+/** Causes of entry that are always counted (DESIGN §5: a count per cause, at most five instructions). */
+enum entry_cause {
+    CAUSE_SYSCALL, CAUSE_IRET, CAUSE_HYPERCALL, CAUSE_PF_BOUNCE, CAUSE_PTWR, CAUSE_GP_EMULATE, CAUSE_CPUID,
+    CAUSE_EXCEPTION, CAUSE_INTN, CAUSE_IRQ, CAUSE_NMI, CAUSE_NR
+};
+
+struct cpu_info {
+    struct regs regs;          /* RSP0 of the TSS points behind it */
+    struct vcpu *current;
+    u32 work;                  /* enum cpu_work */
+    u32 cpu;
+    u64 scratch;
+    u64 note_addr;             /* what a trap was about, for its trace record: address or value, */
+    u32 note_code, note_pad;   /* and number of the port, MSR, register, leaf or vector */
+    u64 irq_tsc;               /* start of the entry, for the trace */
+    u64 flush_clock;           /* the TLB clock at this pcpu's last full flush */
+    u64 count[CAUSE_NR];
+    u64 hypercall_count[64];
+    struct trace_ring trace;
+};
+/* RSP0 points behind regs and must be 16-byte aligned, or the processor would align it (SDM vol. 3 §6.14.2). */
+_Static_assert((sizeof(struct cpu_info) - sizeof(struct regs)) % 16 == 0, "RSP0");
+
+/** Modes and switches of a vCPU that the entry code compares in one instruction. */
+#define VF_KERNEL        0x01 /* in guest kernel mode */
+#define VF_SYSCALL_MASKS 0x02 /* the syscall callback is entered with events masked */
+#define VF_SLOW          0x04 /* something (tracing) wants every entry to take the general path */
+#define VF_NO_USER       0x08 /* no user page table yet: iret to user mode must not take the fast path */
+#define VF_FAST_USER     (VF_SYSCALL_MASKS)
+#define VF_FAST_KERNEL   (VF_SYSCALL_MASKS | VF_KERNEL)
+
+struct trap_entry {
+    u64 rip;
+    u16 cs;
+    u8 dpl;                    /* lowest privilege that may use it by INT n (0..3) */
+    bool masks;                /* entered with events masked */
+};
+
+struct arch_vcpu {
+    u32 flags;                 /* VF_* */
+    u32 slot;                  /* index of its descriptor-table area */
+    u64 cr3_kernel, cr3_user;  /* physical addresses of the L4 tables; user 0: none given yet */
+    u64 kernel_sp;             /* guest kernel stack for entries from user mode, 16-byte aligned */
+    u64 kernel_ss;
+    u64 syscall_rip, event_rip, failsafe_rip;
+    bool event_masks, failsafe_masks;
+    u64 fs_base, gs_base_kernel, gs_base_user;
+    u16 ds, es, fs, gs;
+    u64 cr0_ts;                /* guest CR0.TS as last set (X86_CR0_TS or 0) */
+    u64 cr4;                   /* guest's view */
+    u64 cr2;
+    u64 dr[8];                 /* debug registers: 0-3, 6, 7 */
+    u32 iopl;                  /* virtual */
+    u64 xcr0;
+    u64 gdt_frame[14];
+    u32 gdt_entries;
+    u64 ldt_base;
+    u32 ldt_entries;
+    u64 ldt_mapped[16];        /* mfn of each LDT page mapped by demand, 0: none */
+    struct trap_entry trap[256];
+    struct regs regs;          /* while it does not run */
+    void *fpu;                 /* XSAVE or FXSAVE area, 64-byte aligned */
+    bool fpu_dirty;
+    bool fpu_used;
+};
+
+struct arch_domain {
+    mfn_t shared_info_mfn;
+    u64 relinquish_pos;        /* next frame to look at while dying */
+    u32 relinquish_stage;
+    u64 pirq_eoi_mfn;
+    u64 hypercall_page_va;
+    struct io_rights *io;      /* ports and memory it may reach (io_rights.h) */
+};
+
+static inline struct cpu_info *get_cpu_info(void)
+{
+    u64 sp;
+
+    __asm__("mov %%rsp, %0" : "=r"(sp));
+    return (struct cpu_info *)((sp | (STACK_SIZE - 1)) + 1) - 1;
+}
+
+static inline struct vcpu *current_vcpu(void)
+{
+    return get_cpu_info()->current;
+}
+
+static inline unsigned int this_cpu(void)
+{
+    return get_cpu_info()->cpu;
+}
+
+ns_t now_ns(void);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One physical CPU: what it can do, its descriptor tables, its interrupt controller and clock.
+ */
+#ifndef PARANGON_CPU_H
+#define PARANGON_CPU_H
+
+#include "x86.h"
+#include "core/domain.h"
+
+/** Features of the processor that the hypervisor uses where present. */
+struct cpu_features {
+    bool smep, smap, umip, fsgsbase, xsave, nx, pge, rdtscp, x2apic, amd, invtsc, pat;
+    u64 xcr0;            /* components enabled in XCR0 */
+    u32 xsave_size;      /* bytes of the area for them; 512 without XSAVE */
+    u32 cpuid_max, cpuid_max_ext, phys_bits;
+    u64 cr4;             /* what the hypervisor runs with */
+};
+extern struct cpu_features cpu_features;
+
+/** Speculation mitigations in force (spec-ctrl=); the default is safe for the processor found. */
+struct spec_ctrl {
+    bool rsb_overwrite;  /* overwrite the return stack buffer at entries from guests */
+};
+extern struct spec_ctrl spec_ctrl;
+
+void cpu_detect(void);
+/** GDT, TSS, IDT, system-call MSRs, control registers of this pcpu. */
+void cpu_init(unsigned int cpu);
+/** The machine page of the hypervisor's part of the GDT, mapped behind each vCPU's own 14. */
+u64 cpu_gdt_page(unsigned int cpu);
+
+/* time.c */
+extern u64 tsc_hz;
+void time_init(void);
+ns_t tsc_to_ns(cycles_t tsc);
+/** Fill v's vcpu_time_info with the current scale. */
+void time_publish(struct vcpu *v);
+void apic_init(void);
+void apic_eoi(void);
+void pic_init(void);
+void pic_unmask(unsigned int irq);
+void pic_eoi(unsigned int irq);
+/** True when an interrupt waits that this pcpu would take if interrupts were on. */
+bool irq_window(void);
+
+/* serial.c */
+void serial_init(void);
+void serial_irq(void);
+
+/* machine.c */
+void acpi_init(u64 rsdp);
+/** Find the trace ring (ivshmem, 1af4:1110) and attach this pcpu's rings to it. False where there is none. */
+bool trace_device_init(u32 mask);
+
+/* panic.c: names of the image's functions, linked in by the second link (tools/symbols) */
+const char *symbol_name(u64 addr, u64 *offset);
+void dump_regs(const struct regs *r, struct vcpu *v);
+void dump_stack(u64 sp);
+
+/* traps.c */
+void irq_dispatch(unsigned int vector);
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory of a domain: accounting in one place, pages shared with the hypervisor, and giving all back at the end.
+ *
+ * A frame is counted in tot_pages from allocation until its last reference goes, so a guest cannot hold more than its maximum by
+ * keeping mappings of what it ballooned out. Frames are cleared before a guest sees them.
+ * Locks: domain->lock for the counts.
+ */
+#include "pv.h"
+#include "typing.h"
+#include "io_rights.h"
+#include "x86/mm.h"
+#include <trace/trace.h>
+
+/**
+ * Take 2^order cleared frames for d, within its maximum.
+ * @return the first mfn; MFN_INVALID: no memory, or it would exceed max_pages
+ */
+mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_bits)
+{
+    mfn_t mfn;
+
+    if (d->tot_pages + (1ull << order) > d->max_pages)
+        return MFN_INVALID;
+    mfn = frame_alloc(d->id, order, max_bits, 0);
+    if (mfn.n == MFN_INVALID.n)
+        return mfn;
+    memset(map_mfn(mfn), 0, PAGE_SIZE << order);
+    spin_lock(&d->lock);
+    d->tot_pages += 1ull << order;
+    spin_unlock(&d->lock);
+    TRACE_page_alloc(mfn.n, d->id, order);
+    return mfn;
+}
+
+void frame_release(struct frame *f)
+{
+    mfn_t mfn = frame_mfn(f);
+    domid_t id = f->owner;
+    bool counted = f->position != FRAME_SHARED_BY_HV;
+    struct domain *d = current_vcpu()->domain;
+
+    if (d->id != id)
+        d = counted ? domain_get(id) : NULL;
+    if (counted && d) {
+        spin_lock(&d->lock);
+        d->tot_pages--;
+        spin_unlock(&d->lock);
+    }
+    if (d && d != current_vcpu()->domain)
+        domain_put(d);
+    TRACE_page_free(mfn.n, id, 0);
+    f->stamp = tlb_clock_now(); /* whoever gets it next flushes what this TLB may hold */
+    frame_free(mfn, 0);
+}
+
+int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va)
+{
+    mfn_t mfn = MFN(gfn.n);
+    int err;
+
+    if (!mfn_is_memory(mfn))
+        return -XEN_EINVAL;
+    if (frame_of(mfn)->owner != d->id)
+        return -XEN_EPERM;
+    err = frame_get_type(mfn, FT_WRITABLE, d);
+    if (err)
+        return -XEN_EINVAL;
+    *va = map_mfn(mfn);
+    return 0;
+}
+
+void arch_put_guest_frame(struct domain *d, void *va)
+{
+    (void)frame_put_type(virt_to_mfn((void *)((u64)va & PAGE_MASK)), false);
+}
+
+mfn_t arch_share_page(struct domain *d, void *page, bool writable)
+{
+    mfn_t mfn = virt_to_mfn(page);
+    struct frame *f = frame_of(mfn);
+
+    /* The hypervisor's own type reference keeps the page from ever becoming a table. */
+    f->owner = d->id;
+    f->position = FRAME_SHARED_BY_HV;
+    f->word = FRAME_ALLOCATED | FRAME_TYPE(writable ? FT_WRITABLE : FT_SHARED) | FRAME_VALIDATED | FRAME_TC | (2 * FRAME_REF);
+    return mfn;
+}
+
+void arch_unshare_page(struct domain *d, void *page)
+{
+    mfn_t mfn = virt_to_mfn(page);
+    struct frame *f = frame_of(mfn);
+
+    __atomic_and_fetch(&f->word, ~FRAME_ALLOCATED, __ATOMIC_SEQ_CST);
+    (void)frame_put_type(mfn, false);
+    frame_put(f);
+}
+
+int arch_domain_create(struct domain *d)
+{
+    return d->privileged ? io_rights_first_domain(d) : 0;
+}
+
+/* Base pointers and descriptor tables of all its vCPUs. */
+static int relinquish_vcpus(struct domain *d)
+{
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+        u64 *cr3[2];
+
+        if (!v)
+            continue;
+        pv_drop_gdt(v);
+        pv_drop_ldt(v);
+        cr3[0] = &v->arch.cr3_user;
+        cr3[1] = &v->arch.cr3_kernel;
+        for (int k = 0; k < 2; k++)
+            if (*cr3[k]) {
+                if (frame_put_type(MFN(*cr3[k] >> PAGE_SHIFT), true) == -XEN_ERESTART)
+                    return -XEN_ERESTART;
+                *cr3[k] = 0;
+            }
+    }
+    return 0;
+}
+
+/* One frame of a dying domain: pins, half-finished validation, the allocation itself. */
+static int relinquish_frame(struct domain *d, struct frame *f)
+{
+    u64 w = f->word;
+
+    if (f->position == FRAME_SHARED_BY_HV && frame_type(w) >= FT_SEG)
+        return 0; /* the core gives it back when it frees the domain */
+    if (w & FRAME_PINNED) {
+        int err = frame_unpin(frame_mfn(f), d);
+
+        if (err == -XEN_ERESTART)
+            return err;
+    } else if ((w & FRAME_PARTIAL) && f->stamp == FRAME_PARTIAL_ORPHAN) {
+        if (frame_put_type(frame_mfn(f), true) == -XEN_ERESTART)
+            return -XEN_ERESTART;
+    }
+    if (f->owner == d->id && (f->word & FRAME_ALLOCATED)) {
+        __atomic_and_fetch(&f->word, ~FRAME_ALLOCATED, __ATOMIC_SEQ_CST);
+        frame_put(f);
+    }
+    return 0;
+}
+
+int arch_domain_relinquish(struct domain *d)
+{
+    if (d->arch.relinquish_stage == 0) {
+        if (relinquish_vcpus(d))
+            return -XEN_ERESTART;
+        d->arch.relinquish_stage = 1;
+        d->arch.relinquish_pos = 0;
+    }
+    for (; d->arch.relinquish_pos < max_mfn; d->arch.relinquish_pos++) {
+        struct frame *f = &frame_table[d->arch.relinquish_pos];
+
+        if (f->owner == d->id && f->word && relinquish_frame(d, f))
+            return -XEN_ERESTART;
+        if (!(d->arch.relinquish_pos & 1023) && arch_preempt_needed()) {
+            d->arch.relinquish_pos++;
+            return -XEN_ERESTART;
+        }
+    }
+    if (d->tot_pages)
+        printk("domain %u: %llu frames are still referenced\n", d->id, (unsigned long long)d->tot_pages);
+    return 0;
+}
+
+void arch_domain_destroy(struct domain *d)
+{
+    arch_free(d->arch.io);
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page-table hypercalls: mmu_update, update_va_mapping, mmuext_op (xen/xen.h). All checks of entries are typing.c's.
+ *
+ * Preemption: each loop looks for waiting work once per request; a partly validated table keeps its position in its frame
+ * record, so the same request is simply issued again (hypercall_continue()).
+ */
+#include "pv.h"
+#include "typing.h"
+#include "x86/mm.h"
+#include "core/hypercall.h"
+#include <trace/trace.h>
+
+/** In a count: the call was continued, and *pdone holds what earlier rounds did. The guest sees it only in its registers. */
+#define MMU_UPDATE_PREEMPTED (1u << 31)
+
+u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level)
+{
+    u64 *t = map_mfn(MFN((guest_kernel_mode(v) || !v->arch.cr3_user ? v->arch.cr3_kernel : v->arch.cr3_user) >> PAGE_SHIFT));
+    u64 e;
+
+    if (level == 4)
+        return &t[(va >> 39) & 511];
+    e = t[(va >> 39) & 511];
+    if (!(e & PTE_P))
+        return NULL;
+    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
+    if (level == 3)
+        return &t[(va >> 30) & 511];
+    e = t[(va >> 30) & 511];
+    if (!(e & PTE_P))
+        return NULL;
+    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
+    if (level == 2)
+        return &t[(va >> 21) & 511];
+    e = t[(va >> 21) & 511];
+    if (!(e & PTE_P))
+        return NULL;
+    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
+    return &t[(va >> 12) & 511];
+}
+
+u32 tlb_clock_now(void)
+{
+    return (u32)get_cpu_info()->flush_clock;
+}
+
+void tlb_filter(u32 stamp)
+{
+    struct cpu_info *c = get_cpu_info();
+
+    if ((s32)(stamp - (u32)c->flush_clock) >= 0) {
+        c->flush_clock++;
+        write_cr3(read_cr3()); /* guests' mappings are never global */
+        TRACE_tlb_flush(0, c->current->domain->id, TRACE_TLB_LOCAL);
+    }
+}
+
+static void flush_all_guest(void)
+{
+    get_cpu_info()->flush_clock++;
+    write_cr3(read_cr3());
+}
+
+void l4_init_slots(u64 *l4)
+{
+    mm_copy_hv_slots(l4);
+}
+
+/* The domain whose frames or tables a call names: the caller's own, or DOMID_SELF; others need privilege (later: toolstack). */
+static int foreign_domain(struct vcpu *v, u64 foreigndom, struct domain **pt, struct domain **pg)
+{
+    domid_t pg_id = foreigndom & 0xffff, pt_id = foreigndom >> 16;
+
+    *pt = *pg = v->domain;
+    if (pt_id && pt_id - 1 != DOMID_SELF && pt_id - 1 != v->domain->id)
+        return -XEN_EPERM;
+    if (pg_id != DOMID_SELF && pg_id != v->domain->id && !(pg_id == DOMID_IO && v->domain->privileged))
+        return pg_id < DOMID_FIRST_RESERVED ? -XEN_ESRCH : -XEN_EPERM;
+    return 0;
+}
+
+/* One request of mmu_update: the common case first. */
+static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr, u64 val)
+{
+    unsigned int cmd = ptr & 3;
+    mfn_t mfn = MFN((ptr & ~3ull) >> PAGE_SHIFT);
+    struct frame *f;
+    u64 *entry, w;
+    int err;
+
+    if (unlikely(!mfn_is_memory(mfn)))
+        return -XEN_EINVAL;
+    f = frame_of(mfn);
+    if (cmd == MMU_NORMAL_PT_UPDATE || cmd == MMU_PT_UPDATE_PRESERVE_AD) {
+        if (unlikely(ptr & 4))
+            return -XEN_EINVAL;
+        w = f->word;
+        if (unlikely(!(w & FRAME_ALLOCATED) || f->owner != d->id))
+            return -XEN_EINVAL;
+        entry = (u64 *)(directmap + (ptr & ~7ull));
+        if (likely(w & FRAME_VALIDATED) && likely(frame_tc(w))) {
+            enum frame_type t = frame_type(w);
+
+            if (likely(t == FT_L1))
+                return pte_change(entry, val, 1, d, cmd == MMU_PT_UPDATE_PRESERVE_AD);
+            if (t <= FT_L4 && t != FT_NONE)
+                return pte_change(entry, val, t, d, cmd == MMU_PT_UPDATE_PRESERVE_AD);
+        }
+        /* not a table now: an ordinary write, where the domain may write */
+        err = frame_get_type(mfn, FT_WRITABLE, d);
+        if (err)
+            return err;
+        WRITE_ONCE(*entry, val);
+        return frame_put_type(mfn, false);
+    }
+    if (cmd == MMU_MACHPHYS_UPDATE) {
+        if (!(f->word & FRAME_ALLOCATED) || f->owner != d->id)
+            return -XEN_EINVAL;
+        WRITE_ONCE(m2p[mfn.n], val);
+        return 0;
+    }
+    return -XEN_ENOSYS;
+}
+
+long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    struct domain *d = v->domain, *pt;
+    u32 done = 0, already = 0;
+    int err = 0;
+    u64 i;
+
+    if (unlikely(foreigndom != DOMID_SELF)) {
+        err = foreign_domain(v, foreigndom, &pt, &d);
+        if (err)
+            return refuse(v->domain, __HYPERVISOR_mmu_update, foreigndom, err);
+    }
+    if (unlikely(count & MMU_UPDATE_PREEMPTED)) {
+        count &= ~(u64)MMU_UPDATE_PREEMPTED;
+        if (pdone && !guest_read(&already, pdone))
+            return -XEN_EFAULT;
+    }
+    count = (u32)count;
+    if (unlikely(!guest_range_ok(reqs, count * sizeof(struct mmu_update))))
+        return -XEN_EFAULT;
+    for (i = 0; i < count; i++, reqs += sizeof(struct mmu_update)) {
+        u64 ptr, val;
+        bool ok;
+
+        if (unlikely(i && arch_preempt_needed())) {
+            err = -XEN_ERESTART;
+            break;
+        }
+        stac();
+        ok = guest_get8(reqs, &ptr) && guest_get8(reqs + 8, &val);
+        clac();
+        if (unlikely(!ok)) {
+            err = -XEN_EFAULT;
+            break;
+        }
+        err = update_one(v, d, ptr, val);
+        if (unlikely(err))
+            break;
+    }
+    done = i + already;
+    if (pdone && guest_copy_to(pdone, &done, sizeof(done)))
+        return -XEN_EFAULT;
+    if (unlikely(err == -XEN_ERESTART))
+        return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, (count - i) | MMU_UPDATE_PREEMPTED, pdone,
+                                  foreigndom);
+    return err;
+}
+
+void pv_flush_va(u64 va)
+{
+    invlpg(va);
+}
+
+long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    struct frame *table;
+    u64 *entry, w;
+    int err;
+
+    if (unlikely(va >= HV_START && va < HV_END))
+        return -XEN_EINVAL;
+    entry = pv_walk(v, va, 1);
+    if (unlikely(!entry))
+        return -XEN_EINVAL;
+    table = frame_of(virt_to_mfn(entry));
+    w = table->word;
+    if (unlikely(frame_type(w) != FT_L1 || !(w & FRAME_VALIDATED)))
+        return -XEN_EINVAL;
+    err = pte_change(entry, val, 1, v->domain, false);
+    if (unlikely(err))
+        return err;
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_NONE:
+        break;
+    case UVMF_INVLPG: /* other vCPUs that the mask names have no processor of their own yet: a switch of CR3 is their flush */
+        invlpg(va);
+        break;
+    case UVMF_TLB_FLUSH:
+        flush_all_guest();
+        break;
+    default:
+        return -XEN_ENOSYS;
+    }
+    return 0;
+}
+
+long do_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (domid == DOMID_SELF || domid == v->domain->id)
+        return do_update_va_mapping(va, val, flags, 0, 0, 0);
+    return refuse(v->domain, __HYPERVISOR_update_va_mapping_otherdomain, domid, -XEN_EPERM);
+}
+
+/* ---- mmuext_op ---- */
+
+/* Install a new kernel L4. The old one's references are dropped after CR3 has left it. */
+static int new_base(struct vcpu *v, mfn_t mfn)
+{
+    u64 old = v->arch.cr3_kernel;
+    int err;
+
+    if (old == mfn.n << PAGE_SHIFT)
+        return 0;
+    err = frame_get_type(mfn, FT_L4, v->domain);
+    if (err)
+        return err;
+    v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
+    get_cpu_info()->flush_clock++;
+    write_cr3(v->arch.cr3_kernel);
+    (void)frame_put_type(MFN(old >> PAGE_SHIFT), false);
+    return 0;
+}
+
+static int new_user_base(struct vcpu *v, mfn_t mfn)
+{
+    u64 old = v->arch.cr3_user;
+    int err;
+
+    if (old == mfn.n << PAGE_SHIFT)
+        return 0;
+    if (mfn.n) {
+        err = frame_get_type(mfn, FT_L4, v->domain);
+        if (err)
+            return err;
+    }
+    v->arch.cr3_user = mfn.n << PAGE_SHIFT;
+    v->arch.flags = (v->arch.flags & ~VF_NO_USER) | (mfn.n ? 0 : VF_NO_USER);
+    if (old)
+        (void)frame_put_type(MFN(old >> PAGE_SHIFT), false);
+    return 0;
+}
+
+static long set_ldt(struct vcpu *v, gva_t base, u64 entries)
+{
+    if (entries > 8192 || (base & ~PAGE_MASK) || (entries && !guest_range_ok(base, entries * 8)))
+        return -XEN_EINVAL;
+    pv_drop_ldt(v);
+    v->arch.ldt_base = base;
+    v->arch.ldt_entries = entries;
+    pv_load_vcpu(v);
+    return 0;
+}
+
+/* CLEAR_PAGE, COPY_PAGE: through a writable type reference, so that no page table is overwritten. */
+static int page_op(struct vcpu *v, mfn_t dst, mfn_t src, bool copy)
+{
+    int err;
+
+    if (copy && !(mfn_is_memory(src) && frame_get(frame_of(src), v->domain)))
+        return -XEN_EINVAL;
+    err = frame_get_type(dst, FT_WRITABLE, v->domain);
+    if (!err) {
+        if (copy)
+            memcpy(map_mfn(dst), map_mfn(src), PAGE_SIZE);
+        else
+            memset(map_mfn(dst), 0, PAGE_SIZE);
+        (void)frame_put_type(dst, false);
+    }
+    if (copy)
+        frame_put(frame_of(src));
+    return err;
+}
+
+static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
+{
+    switch (op->cmd) {
+    case MMUEXT_NEW_BASEPTR:
+        return new_base(v, MFN(op->arg1.mfn));
+    case MMUEXT_NEW_USER_BASEPTR:
+        return new_user_base(v, MFN(op->arg1.mfn));
+    case MMUEXT_INVLPG_LOCAL:
+    case MMUEXT_INVLPG_ALL:
+    case MMUEXT_INVLPG_MULTI:
+        if (guest_range_ok(op->arg1.linear_addr, 1))
+            invlpg(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_TLB_FLUSH_ALL:
+    case MMUEXT_TLB_FLUSH_MULTI:
+        flush_all_guest();
+        return 0;
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return frame_pin(MFN(op->arg1.mfn), FT_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE), d);
+    case MMUEXT_UNPIN_TABLE:
+        return frame_unpin(MFN(op->arg1.mfn), d);
+    case MMUEXT_SET_LDT:
+        return set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+    case MMUEXT_CLEAR_PAGE:
+        return page_op(v, MFN(op->arg1.mfn), MFN_INVALID, false);
+    case MMUEXT_COPY_PAGE:
+        return page_op(v, MFN(op->arg1.mfn), MFN(op->arg2.src_mfn), true);
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        if (!d->privileged)
+            return -XEN_EACCES;
+        __asm__ volatile("wbinvd" ::: "memory");
+        return 0;
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -XEN_EOPNOTSUPP;
+    default:
+        return refuse(v->domain, __HYPERVISOR_mmuext_op, op->cmd, -XEN_ENOSYS);
+    }
+}
+
+long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    struct domain *d = v->domain, *pt;
+    u32 done, already = 0;
+    long err = 0;
+    u64 i;
+
+    if (unlikely(foreigndom != DOMID_SELF)) {
+        err = foreign_domain(v, foreigndom, &pt, &d);
+        if (err)
+            return refuse(v->domain, __HYPERVISOR_mmuext_op, foreigndom, err);
+    }
+    if (unlikely(count & MMU_UPDATE_PREEMPTED)) {
+        count &= ~(u64)MMU_UPDATE_PREEMPTED;
+        if (pdone && !guest_read(&already, pdone))
+            return -XEN_EFAULT;
+    }
+    count = (u32)count;
+    if (unlikely(!guest_range_ok(ops, count * sizeof(struct mmuext_op))))
+        return -XEN_EFAULT;
+    for (i = 0; i < count; i++, ops += sizeof(struct mmuext_op)) {
+        struct mmuext_op op;
+        u64 cmd;
+        bool ok;
+
+        if (unlikely(i && arch_preempt_needed())) {
+            err = -XEN_ERESTART;
+            break;
+        }
+        stac();
+        ok = guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) && guest_get8(ops + 16, (u64 *)&op.arg2);
+        clac();
+        if (unlikely(!ok)) {
+            err = -XEN_EFAULT;
+            break;
+        }
+        op.cmd = (u32)cmd;
+        err = mmuext_one(v, d, &op);
+        if (unlikely(err))
+            break;
+    }
+    done = i + already;
+    if (pdone && guest_copy_to(pdone, &done, sizeof(done)))
+        return -XEN_EFAULT;
+    if (unlikely(err == -XEN_ERESTART))
+        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, (count - i) | MMU_UPDATE_PREEMPTED, pdone, foreigndom);
+    return err;
+}

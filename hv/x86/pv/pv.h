@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Paravirtual domains: what the files of this folder offer to each other and to entry code.
+ *
+ *   build.c    makes the first domains out of boot modules        typing.c   frame types (typing.h)
+ *   bounce.c   exceptions, events and system calls into guests    mmu.c      page-table hypercalls
+ *   emulate.c  privileged instructions (#GP, #UD)                 ptwr.c     writes to page tables by fault
+ *   vcpu.c     descriptor tables, segments, context switch        memory.c   memory accounting of domains, balloon
+ */
+#ifndef PARANGON_PV_H
+#define PARANGON_PV_H
+
+#include "core/domain.h"
+#include "core/guest.h"
+#include "../x86.h"
+#include "../frame.h"
+
+static inline bool guest_kernel_mode(const struct vcpu *v)
+{
+    return v->arch.flags & VF_KERNEL;
+}
+
+/** True for addresses that a guest may name: canonical or not, but none of the range is the hypervisor's, and it does not wrap. */
+static inline bool guest_range_ok(gva_t va, u64 n)
+{
+    return va + n >= va && (va + n <= HV_START || va >= HV_END);
+}
+
+#define GUEST_SITE(op)                                                                             \
+    __asm__ volatile("661: nopl (%%rax)\n\t.pushsection .smap_sites, \"a\"\n\t.quad 661b, " #op \
+                     "\n\t.popsection" ::                                                          \
+                         : "memory")
+#define stac() GUEST_SITE(0xcb)
+#define clac() GUEST_SITE(0xca)
+
+/** One 8-byte access to guest memory between stac() and clac(), on an address already checked; false if it faults. */
+#define guest_put8(va, val)                                                                        \
+    ({                                                                                             \
+        __label__ fault, out;                                                                      \
+        bool ok_ = true;                                                                           \
+        __asm__ goto("1: movq %1, (%0)\n\t.pushsection .fixup_table, \"a\"\n\t.quad 1b, %l[fault]\n\t.popsection" \
+                     :                                                                             \
+                     : "r"(va), "er"((u64)(val))                                                   \
+                     : "memory"                                                                    \
+                     : fault);                                                                     \
+        goto out;                                                                                  \
+    fault:                                                                                         \
+        ok_ = false;                                                                               \
+    out:                                                                                           \
+        ok_;                                                                                       \
+    })
+static inline bool guest_get8(u64 va, u64 *val)
+{
+    u64 v;
+
+    __asm__ goto("1: movq (%1), %0\n\t.pushsection .fixup_table, \"a\"\n\t.quad 1b, %l[fault]\n\t.popsection"
+                 : "=r"(v)
+                 : "r"(va)
+                 : "memory"
+                 : fault);
+    *val = v;
+    return true;
+fault:
+    return false;
+}
+
+/* bounce.c */
+/** Enter the guest kernel's handler of an exception. cr2 counts for #PF only. Crashes the domain where that cannot be. */
+void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u32 error, u64 cr2);
+/** The frame on the guest kernel's stack and the new RIP; false: no room (the domain has been crashed). */
+bool pv_bounce(struct vcpu *v, struct regs *r, u64 rip, bool mask, bool has_error, u32 error);
+void pv_inject_failsafe(struct vcpu *v, struct regs *r);
+/** Change between guest kernel and guest user: page tables and GS base. */
+void pv_toggle_mode(struct vcpu *v);
+
+/* emulate.c */
+/** #GP in a guest: emulate what its kernel may do, else bounce. Returns trap kind and result for the trace. */
+u32 pv_general_protection(struct vcpu *v, struct regs *r);
+u32 pv_invalid_opcode(struct vcpu *v, struct regs *r);
+void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
+/** Bytes of a guest's instruction at RIP; returns how many could be read (up to 15). */
+unsigned int pv_fetch(const struct regs *r, u8 *buf);
+
+/* ptwr.c */
+/** A write fault on a page table of the domain: emulate the write. False: not such a fault. */
+bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2);
+
+/* mmu.c */
+/** The entry of the current address space that maps va at a level (1: L1 entry), or NULL. */
+u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level);
+void pv_flush_va(u64 va);
+
+/* vcpu.c */
+void pv_load_vcpu(struct vcpu *v);
+/** A segment load faulted inside the LDT area: map the page of the guest's LDT. */
+bool pv_ldt_fault(struct vcpu *v, u64 cr2);
+/** Restore what load_* could not load: failsafe callback for the guest. */
+void pv_set_cr0_ts(struct vcpu *v, bool set);
+bool pv_desc_ok(u64 desc);
+void pv_drop_gdt(struct vcpu *v);
+void pv_drop_ldt(struct vcpu *v);
+
+/* memory.c */
+mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_bits);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frame typing: the isolation of paravirtual domains. Everything that decides whether a guest may use a frame in some way is in
+ * typing.c; nothing else writes a page table entry of a guest or changes a frame's type.
+ *
+ * The invariant, true whenever a guest runs:
+ *   1. A present L1 entry of a validated L1 table maps a frame that its domain owns (or a device frame that it has rights to),
+ *      holds one reference to it, and, if the entry is writable, one type reference of type `writable`.
+ *   2. A present entry of a validated L2, L3 or L4 table names a validated table one level below of the same owner and holds a
+ *      reference and a type reference to it. Slots 256 to 271 of an L4 are the hypervisor's.
+ *   3. A frame has one type while it has type references. Hence no frame is a page table (or holds segment descriptors) and
+ *      writable by a guest at once.
+ *   4. No TLB holds a writable mapping of a frame when its type changes away from `writable` (the stamp against the pcpu's clock).
+ *   5. CR3 of a vCPU is a validated L4 of its domain, with a reference and a type reference.
+ * Debug builds assert 3 at every change; tests/fuzz walks all tables after every call and recounts.
+ *
+ * Locks: none on one pcpu; FRAME_BUSY of a table serves as its lock where several vCPUs exist (table_lock() below is the one macro
+ * behind which a single vCPU elides it). Order: upper level before lower.
+ * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
+ */
+#ifndef PARANGON_PV_TYPING_H
+#define PARANGON_PV_TYPING_H
+
+#include "../frame.h"
+#include "core/domain.h"
+
+/** What differs between guest's and hardware's view of an entry is decided here and nowhere else (DESIGN §3, decision 4). */
+u64 pte_in_force(u64 guest, unsigned int level);
+u64 pte_as_seen(u64 hardware, unsigned int level);
+
+/** Take or drop a plain reference. get: false if the frame is not memory of d, is free, or its count is at the limit. */
+bool frame_get(struct frame *f, const struct domain *d);
+void frame_put(struct frame *f);
+
+/**
+ * Take a reference and a type reference of this type; page tables are validated if they are not yet.
+ * @return 0; -XEN_EINVAL: it has another type, an entry is not allowed, or not d's; -XEN_EBUSY: count at its limit;
+ *         -XEN_ERESTART: stopped half way (frame stays partial, nothing is held by the caller), call again.
+ */
+int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d);
+/** Drop both. With preemptible, -XEN_ERESTART means: partly invalidated, the references are still held, call again. */
+int frame_put_type(mfn_t mfn, bool preemptible);
+
+/**
+ * Change one entry of a validated table (level 1 to 4) of d, owned and referenced by the caller's reference to the table.
+ * @param entry       hypervisor address of the entry
+ * @param val         new value as the guest writes it
+ * @param preserve_ad keep the accessed and dirty bits that hardware has set meanwhile
+ * @param expected    with `compare`: change it only if the entry still holds this
+ * @return 0, -XEN_EINVAL (not allowed), -XEN_EBUSY, -XEN_ERESTART, -XEN_EAGAIN (compare failed)
+ */
+int pte_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool preserve_ad);
+int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d);
+
+/** Slots of an L4 that belong to the hypervisor. */
+static inline bool l4_slot_is_hv(unsigned int i)
+{
+    return i >= HV_FIRST_SLOT && i <= HV_LAST_SLOT;
+}
+
+/** Pin and unpin (MMUEXT_PIN_*): -XEN_EINVAL for a wrong type, a second pin or an unpinned frame. */
+int frame_pin(mfn_t mfn, enum frame_type type, struct domain *d);
+int frame_unpin(mfn_t mfn, struct domain *d);
+
+/** The last reference of a frame has gone: account and free it. Implemented by the environment (pv/memory). */
+void frame_release(struct frame *f);
+/** Fill the hypervisor's slots of a new L4. */
+void l4_init_slots(u64 *l4);
+/** A frame that lost its last writable type reference at `stamp` becomes something else: flush if this TLB may still hold it. */
+void tlb_filter(u32 stamp);
+u32 tlb_clock_now(void);
+/** May d map this frame that is not memory (device registers)? */
+bool io_mem_allowed(const struct domain *d, mfn_t mfn);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The processor state of a PV vCPU: descriptor tables, segment selectors and bases, debug registers, FPU; and the context switch.
+ *
+ * Each vCPU has 128 KiB of the hypervisor's addresses (layout.h, DESC_VIRT): its GDT, whose first 14 pages are guest frames typed
+ * as segment descriptors and whose 15th is the hypervisor's, then its LDT, mapped page by page when the processor first reads it.
+ * No guest can reach that range; only segment loads read it.
+ * Sources: SDM vol. 3 §3.4.5 (descriptors), §13 (XSAVE), xen/arch-x86/xen.h (FIRST_RESERVED_GDT_PAGE).
+ */
+#include "pv.h"
+#include "typing.h"
+#include "x86/mm.h"
+#include "x86/cpu.h"
+#include "core/hypercall.h"
+#include <trace/trace.h>
+
+bool load_ds(u16 sel), load_es(u16 sel), load_fs(u16 sel), load_gs_user(u16 sel);
+
+static u64 slot_used[(NR_PCPUS * MAX_VCPUS) / 64];
+
+static u64 gdt_va(const struct vcpu *v)
+{
+    return DESC_VIRT + (u64)v->arch.slot * KB(128);
+}
+static u64 ldt_va(const struct vcpu *v)
+{
+    return gdt_va(v) + KB(64);
+}
+
+#define DESC_PTE (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX | PTE_G)
+
+/**
+ * May a guest have this descriptor? Code and data segments of DPL 1 to 3 only: no gates, TSS or LDT (system descriptors), nothing of
+ * ring 0. Accessed bit forced by the caller's frame being typed; an absent descriptor may hold anything.
+ */
+bool pv_desc_ok(u64 desc)
+{
+    u32 hi = desc >> 32;
+
+    if (!(hi & (1u << 15))) /* not present */
+        return true;
+    if (!(hi & (1u << 12))) /* system */
+        return false;
+    if (!((hi >> 13) & 3)) /* DPL 0 */
+        return false;
+    return true;
+}
+
+static bool desc_page_ok(const u64 *page, unsigned int nr)
+{
+    for (unsigned int i = 0; i < nr; i++)
+        if (!pv_desc_ok(page[i]))
+            return false;
+    return true;
+}
+
+/* Take a frame as segment descriptors, checked. */
+static int desc_frame_get(struct vcpu *v, mfn_t mfn)
+{
+    int err = frame_get_type(mfn, FT_SEG, v->domain);
+
+    if (err)
+        return err;
+    if (!desc_page_ok(map_mfn(mfn), 512)) {
+        (void)frame_put_type(mfn, false);
+        return -XEN_EINVAL;
+    }
+    return 0;
+}
+
+void pv_drop_gdt(struct vcpu *v)
+{
+    for (unsigned int i = 0; i < 14; i++)
+        if (v->arch.gdt_frame[i]) {
+            mm_map_page(gdt_va(v) + i * PAGE_SIZE, 0, 0);
+            (void)frame_put_type(MFN(v->arch.gdt_frame[i]), false);
+            v->arch.gdt_frame[i] = 0;
+        }
+    v->arch.gdt_entries = 0;
+}
+
+void pv_drop_ldt(struct vcpu *v)
+{
+    for (unsigned int i = 0; i < 16; i++)
+        if (v->arch.ldt_mapped[i]) {
+            mm_map_page(ldt_va(v) + i * PAGE_SIZE, 0, 0);
+            (void)frame_put_type(MFN(v->arch.ldt_mapped[i]), false);
+            v->arch.ldt_mapped[i] = 0;
+        }
+}
+
+bool pv_ldt_fault(struct vcpu *v, u64 cr2)
+{
+    u64 off = cr2 - ldt_va(v), *entry;
+    mfn_t mfn;
+
+    if (off >= KB(64) || off >= v->arch.ldt_entries * 8ull)
+        return false;
+    entry = pv_walk(v, v->arch.ldt_base + (off & PAGE_MASK), 1);
+    if (!entry || !(*entry & PTE_P))
+        return false;
+    mfn = MFN((*entry & PTE_MFN) >> PAGE_SHIFT);
+    if (v->arch.ldt_mapped[off >> PAGE_SHIFT] || desc_frame_get(v, mfn))
+        return false;
+    v->arch.ldt_mapped[off >> PAGE_SHIFT] = mfn.n;
+    mm_map_page(ldt_va(v) + (off & PAGE_MASK), mfn.n << PAGE_SHIFT, DESC_PTE);
+    return true;
+}
+
+long do_set_gdt(u64 frames, u64 entries, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    u64 list[14];
+    unsigned int nr = (entries + 511) / 512, i;
+    int err = 0;
+
+    if (entries > FIRST_RESERVED_GDT_ENTRY)
+        return -XEN_EINVAL;
+    if (guest_copy_from(list, frames, nr * 8))
+        return -XEN_EFAULT;
+    for (i = 0; i < nr; i++) {
+        err = desc_frame_get(v, MFN(list[i]));
+        if (err)
+            break;
+    }
+    if (err) {
+        while (i--)
+            (void)frame_put_type(MFN(list[i]), false);
+        return -XEN_EINVAL;
+    }
+    pv_drop_gdt(v);
+    for (i = 0; i < nr; i++) {
+        v->arch.gdt_frame[i] = list[i];
+        mm_map_page(gdt_va(v) + i * PAGE_SIZE, list[i] << PAGE_SHIFT, DESC_PTE);
+    }
+    v->arch.gdt_entries = entries;
+    return 0;
+}
+
+long do_update_descriptor(u64 ma, u64 desc, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct domain *d = current_vcpu()->domain;
+    mfn_t mfn = MFN(ma >> PAGE_SHIFT);
+    struct frame *f;
+    int err;
+
+    if ((ma & 7) || !mfn_is_memory(mfn) || !pv_desc_ok(desc))
+        return -XEN_EINVAL;
+    f = frame_of(mfn);
+    if (!frame_get(f, d))
+        return -XEN_EINVAL;
+    /* A frame of descriptors is changed as such; any other must be one that the guest may write. */
+    if (frame_type(f->word) == FT_SEG && frame_tc(f->word)) {
+        WRITE_ONCE(*(u64 *)(directmap + ma), desc);
+        err = 0;
+    } else {
+        err = frame_get_type(mfn, FT_WRITABLE, d);
+        if (!err) {
+            WRITE_ONCE(*(u64 *)(directmap + ma), desc);
+            (void)frame_put_type(mfn, false);
+        }
+    }
+    frame_put(f);
+    return err;
+}
+
+long do_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (which == SEGBASE_GS_USER_SEL) {
+        /* A selector that cannot be loaded becomes null, and the guest hears of it through its failsafe callback. */
+        v->arch.gs = (u16)base;
+        if (unlikely(!load_gs_user((u16)base))) {
+            v->arch.gs = 0;
+            pv_inject_failsafe(v, &get_cpu_info()->regs);
+        }
+        return 0;
+    }
+    if (unlikely(!is_canonical(base)))
+        return -XEN_EINVAL;
+    switch (which) {
+    case SEGBASE_FS:
+        v->arch.fs_base = base;
+        wrmsr(MSR_FS_BASE, base);
+        return 0;
+    case SEGBASE_GS_USER:
+        v->arch.gs_base_user = base;
+        wrmsr(MSR_KERNEL_GS_BASE, base); /* the guest kernel runs: the user's base waits there */
+        return 0;
+    case SEGBASE_GS_KERNEL:
+        v->arch.gs_base_kernel = base;
+        wrmsr(MSR_GS_BASE, base);
+        return 0;
+    default:
+        return -XEN_EINVAL;
+    }
+}
+
+/* ---- debug registers: a breakpoint must lie in the guest's part of the address space ---- */
+
+static long set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
+{
+    if (reg <= 3) {
+        if (!is_canonical(value) || !guest_range_ok(value, 8))
+            return -XEN_EPERM;
+    } else if (reg == 6) {
+        value = (value & 0x0000e00f) | 0xffff0ff0;
+    } else if (reg == 7) {
+        /* No I/O breakpoints (they need CR4.DE), no general detect, upper half zero. */
+        if (value & ~0xffffffffull)
+            return -XEN_EPERM;
+        value = (value & 0xffff0fff & ~(1ull << 13)) | 0x400;
+        for (unsigned int i = 16; i < 32; i += 4)
+            if (((value >> i) & 3) == 2)
+                return -XEN_EPERM;
+    } else {
+        return -XEN_ENODEV;
+    }
+    v->arch.dr[reg] = value;
+    switch (reg) {
+    case 0: write_dr0(value); break;
+    case 1: write_dr1(value); break;
+    case 2: write_dr2(value); break;
+    case 3: write_dr3(value); break;
+    case 6: write_dr6(value); break;
+    case 7: write_dr7(value); break;
+    }
+    return 0;
+}
+
+long do_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    return reg < 8 ? set_debugreg(current_vcpu(), reg, value) : -XEN_EINVAL;
+}
+
+long do_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+
+    if (reg == 6)
+        return read_dr6();
+    return reg < 8 && reg != 4 && reg != 5 ? (long)v->arch.dr[reg] : -XEN_EINVAL;
+}
+
+/* ---- FPU ---- */
+
+void pv_set_cr0_ts(struct vcpu *v, bool set)
+{
+    v->arch.cr0_ts = set ? X86_CR0_TS : 0;
+    write_cr0((read_cr0() & ~(u64)X86_CR0_TS) | v->arch.cr0_ts);
+}
+
+long do_fpu_taskswitch(u64 set, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    pv_set_cr0_ts(current_vcpu(), set);
+    return 0;
+}
+
+static void fpu_save(struct vcpu *v)
+{
+    __asm__ volatile("clts");
+    if (cpu_features.xsave)
+        __asm__ volatile("xsave64 (%0)" ::"r"(v->arch.fpu), "a"((u32)cpu_features.xcr0), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxsave64 (%0)" ::"r"(v->arch.fpu) : "memory");
+}
+
+static void fpu_load(struct vcpu *v)
+{
+    __asm__ volatile("clts");
+    if (cpu_features.xsave) {
+        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu_features.xcr0), "d"(0));
+        __asm__ volatile("xrstor64 (%0)" ::"r"(v->arch.fpu), "a"((u32)cpu_features.xcr0), "d"(0) : "memory");
+        __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)v->arch.xcr0), "d"(0));
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" ::"r"(v->arch.fpu) : "memory");
+    }
+}
+
+/* ---- context switch ---- */
+
+/** Load v's descriptor tables. */
+void pv_load_vcpu(struct vcpu *v)
+{
+    struct { u16 limit; u64 base; } __packed_ gdtr = {15 * PAGE_SIZE - 1, gdt_va(v)};
+    u64 *gdt = (u64 *)(DIRECTMAP + cpu_gdt_page(this_cpu()));
+
+    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+    if (v->arch.ldt_entries) {
+        u64 base = ldt_va(v), limit = v->arch.ldt_entries * 8 - 1;
+
+        gdt[(SEL_LDT & 0xfff) >> 3] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x82ull << 40 | ((base >> 24) & 0xff) << 56;
+        gdt[((SEL_LDT & 0xfff) >> 3) + 1] = base >> 32;
+        __asm__ volatile("lldt %w0" ::"r"(SEL_LDT));
+    } else {
+        __asm__ volatile("lldt %w0" ::"r"(0));
+    }
+}
+
+static void save_segments(struct vcpu *v)
+{
+    __asm__ volatile("mov %%ds, %0" : "=rm"(v->arch.ds));
+    __asm__ volatile("mov %%es, %0" : "=rm"(v->arch.es));
+    __asm__ volatile("mov %%fs, %0" : "=rm"(v->arch.fs));
+    __asm__ volatile("mov %%gs, %0" : "=rm"(v->arch.gs));
+    /* With FSGSBASE a guest changes its bases without a trap: read them back. */
+    v->arch.fs_base = rdmsr(MSR_FS_BASE);
+    if (guest_kernel_mode(v)) {
+        v->arch.gs_base_kernel = rdmsr(MSR_GS_BASE);
+        v->arch.gs_base_user = rdmsr(MSR_KERNEL_GS_BASE);
+    } else {
+        v->arch.gs_base_user = rdmsr(MSR_GS_BASE);
+        v->arch.gs_base_kernel = rdmsr(MSR_KERNEL_GS_BASE);
+    }
+}
+
+/* True if every selector could be loaded. */
+static bool load_segments(struct vcpu *v)
+{
+    bool ok = true;
+
+    ok &= load_ds(v->arch.ds);
+    ok &= load_es(v->arch.es);
+    ok &= load_fs(v->arch.fs);
+    ok &= load_gs_user(v->arch.gs);
+    wrmsr(MSR_FS_BASE, v->arch.fs_base);
+    wrmsr(MSR_GS_BASE, guest_kernel_mode(v) ? v->arch.gs_base_kernel : v->arch.gs_base_user);
+    wrmsr(MSR_KERNEL_GS_BASE, guest_kernel_mode(v) ? v->arch.gs_base_user : v->arch.gs_base_kernel);
+    return ok;
+}
+
+void arch_context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    struct cpu_info *c = get_cpu_info();
+
+    if (!prev->is_idle) {
+        prev->arch.regs = c->regs;
+        save_segments(prev);
+        fpu_save(prev);
+    }
+    c->current = next;
+    if (next->is_idle) {
+        c->flush_clock++;
+        write_cr3(hv_cr3);
+        write_dr7(0x400);
+        return;
+    }
+    c->regs = next->arch.regs;
+    c->flush_clock++;
+    write_cr3(guest_kernel_mode(next) ? next->arch.cr3_kernel : next->arch.cr3_user);
+    pv_load_vcpu(next);
+    fpu_load(next);
+    pv_set_cr0_ts(next, next->arch.cr0_ts);
+    if (next->arch.dr[7] & 0xff || prev->arch.dr[7] & 0xff || prev->is_idle) {
+        write_dr0(next->arch.dr[0]);
+        write_dr1(next->arch.dr[1]);
+        write_dr2(next->arch.dr[2]);
+        write_dr3(next->arch.dr[3]);
+        write_dr6(next->arch.dr[6]);
+        write_dr7(next->arch.dr[7]);
+    }
+    if (!load_segments(next))
+        pv_inject_failsafe(next, &c->regs);
+}
+
+int arch_vcpu_create(struct vcpu *v)
+{
+    struct arch_vcpu *a = &v->arch;
+
+    a->dr[6] = 0xffff0ff0;
+    a->dr[7] = 0x400;
+    a->xcr0 = 1;
+    a->flags = VF_KERNEL | VF_NO_USER;
+    if (v->is_idle)
+        return 0;
+    for (a->slot = 1; a->slot < NR_PCPUS * MAX_VCPUS; a->slot++)
+        if (!test_and_set_bit(a->slot, slot_used))
+            break;
+    if (a->slot == NR_PCPUS * MAX_VCPUS)
+        return -XEN_ENOSPC;
+    a->fpu = arch_alloc_pages(cpu_features.xsave_size > PAGE_SIZE ? 1 : 0);
+    if (!a->fpu) {
+        clear_bit(a->slot, slot_used);
+        return -XEN_ENOMEM;
+    }
+    ((u16 *)a->fpu)[0] = 0x37f;        /* FCW */
+    ((u32 *)a->fpu)[24 / 4] = 0x1f80;  /* MXCSR */
+    if (cpu_features.xsave)
+        ((u64 *)a->fpu)[512 / 8] = 3;  /* XSTATE_BV: x87 and SSE as above */
+    mm_map_page(gdt_va(v) + 14 * PAGE_SIZE, cpu_gdt_page(0), DESC_PTE);
+    if (get_cpu_info()->trace.mask)
+        a->flags |= VF_SLOW;
+    return 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+    if (v->is_idle)
+        return;
+    arch_free_pages(v->arch.fpu, cpu_features.xsave_size > PAGE_SIZE ? 1 : 0);
+    clear_bit(v->arch.slot, slot_used);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the boot loader's information to the first guest instruction, in order: console, options, processor, memory, time, scheduler,
+ * domains. Reads multiboot 1, multiboot 2 and PVH start information into one form first; nothing later knows which it was.
+ *
+ * Sources: Multiboot Specification 0.6.96 §3.3, Multiboot2 §3.6, xen/arch-x86/hvm/start_info.h.
+ */
+#include "cpu.h"
+#include "mm.h"
+#include "pv/build.h"
+#include "pv/io_rights.h"
+#include "core/hypercall.h"
+#include "core/launch.h"
+#include "core/options.h"
+#include "core/timer.h"
+#include "sched/sched.h"
+#include "../../bench/mark.h"
+#include <trace/trace.h>
+#include <xen/arch-x86/hvm/start_info.h>
+
+#define MB1_LOADER_MAGIC 0x2badb002
+#define MB2_LOADER_MAGIC 0x36d76289
+#define MAX_MODULES      64
+
+extern char __image_end[], __image_start[];
+extern const struct { u32 namesz, descsz, type; char name[4]; u8 desc[20]; } __build_id_note;
+void setup_start(u32 magic, u32 info);
+void enter_guest(struct cpu_info *c) __attribute__((noreturn));
+
+/** The functions of the hypercall table, where entry.S finds them: unknown numbers lead to one that refuses. */
+hypercall_fn *hypercall_entry[NR_HYPERCALLS];
+
+static char command_line[1024];
+static struct boot_module modules[MAX_MODULES];
+static char module_string[MAX_MODULES][LAUNCH_CMDLINE_MAX];
+static unsigned int nr_modules;
+static u64 rsdp;
+static struct hv_options options;
+
+static void *phys(u64 paddr)
+{
+    return (void *)(DIRECTMAP + paddr);
+}
+
+static void add_range(u64 start, u64 size, u32 type)
+{
+    if (nr_mem_ranges < MAX_MEM_RANGES && size)
+        mem_map[nr_mem_ranges++] = (struct mem_range){start, size, type};
+}
+
+static void add_module(u64 start, u64 end, const char *string)
+{
+    struct boot_module *m = &modules[nr_modules];
+
+    if (nr_modules == MAX_MODULES || end <= start)
+        return;
+    snprintf(module_string[nr_modules], sizeof(module_string[0]), "%s", string);
+    *m = (struct boot_module){module_string[nr_modules], phys(start), end - start, start};
+    mm_reserve(start, end);
+    nr_modules++;
+}
+
+struct mb1_info {
+    u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+};
+struct mb1_module {
+    u32 start, end, string, reserved;
+};
+struct mb1_mmap {
+    u32 size;
+    u64 addr, len;
+    u32 type;
+} __packed_;
+
+static void read_multiboot1(u32 info)
+{
+    const struct mb1_info *mb = phys(info);
+
+    if (mb->flags & 4)
+        snprintf(command_line, sizeof(command_line), "%s", (const char *)phys(mb->cmdline));
+    if (mb->flags & 64)
+        for (u32 at = 0; at < mb->mmap_length;) {
+            const struct mb1_mmap *e = phys((u64)mb->mmap_addr + at);
+
+            add_range(e->addr, e->len, e->type);
+            at += e->size + 4;
+        }
+    if (mb->flags & 8)
+        for (u32 i = 0; i < mb->mods_count; i++) {
+            const struct mb1_module *m = (const struct mb1_module *)phys(mb->mods_addr) + i;
+
+            add_module(m->start, m->end, m->string ? phys(m->string) : "");
+        }
+}
+
+struct mb2_tag {
+    u32 type, size;
+};
+
+static void read_multiboot2(u32 info)
+{
+    const u8 *p = phys(info), *end = p + *(const u32 *)p;
+
+    for (p += 8; p < end;) {
+        const struct mb2_tag *t = (const struct mb2_tag *)p;
+        const u32 *w = (const u32 *)p;
+
+        if (t->type == 0 || t->size < 8)
+            break;
+        if (t->type == 1) {
+            snprintf(command_line, sizeof(command_line), "%s", (const char *)p + 8);
+        } else if (t->type == 3) {
+            add_module(w[2], w[3], (const char *)p + 16);
+        } else if (t->type == 6) {
+            for (u32 at = 16; at + w[2] <= t->size; at += w[2])
+                add_range(*(const u64 *)(p + at), *(const u64 *)(p + at + 8), *(const u32 *)(p + at + 16));
+        } else if (t->type == 14 || t->type == 15) {
+            memcpy(module_string[MAX_MODULES - 1], p + 8, 36 < t->size - 8 ? 36 : t->size - 8);
+            rsdp = 0; /* the copy has no address of its own: acpi_init() searches */
+        }
+        p += round_up(t->size, 8);
+    }
+}
+
+static void read_pvh(u32 info)
+{
+    const struct hvm_start_info *si = phys(info);
+
+    if (si->cmdline_paddr)
+        snprintf(command_line, sizeof(command_line), "%s", (const char *)phys(si->cmdline_paddr));
+    rsdp = si->rsdp_paddr;
+    if (si->version >= 1)
+        for (u32 i = 0; i < si->memmap_entries; i++) {
+            const struct hvm_memmap_table_entry *e = (const struct hvm_memmap_table_entry *)phys(si->memmap_paddr) + i;
+
+            add_range(e->addr, e->size, e->type);
+        }
+    for (u32 i = 0; i < si->nr_modules; i++) {
+        const struct hvm_modlist_entry *m = (const struct hvm_modlist_entry *)phys(si->modlist_paddr) + i;
+
+        add_module(m->paddr, m->paddr + m->size, m->cmdline_paddr ? phys(m->cmdline_paddr) : "");
+    }
+}
+
+/* QEMU's PVH loader passes one module, as one file: nothing separates several. */
+
+const void *arch_build_id(size_t *len)
+{
+    *len = 20;
+    return __build_id_note.desc;
+}
+
+const char *arch_command_line(void)
+{
+    return command_line;
+}
+
+void arch_get_physinfo(struct arch_physinfo *p)
+{
+    *p = (struct arch_physinfo){.nr_cpus = 1, .cpu_khz = (u32)(tsc_hz / 1000), .total_pages = nr_total_frames,
+                                .free_pages = nr_free_frames, .max_mfn = max_mfn - 1};
+}
+
+unsigned int arch_nr_cpus(void)
+{
+    return 1;
+}
+
+u32 arch_cpu_apic_id(unsigned int cpu)
+{
+    return 0;
+}
+
+u32 arch_features(const struct domain *d, unsigned int submap)
+{
+    if (submap)
+        return 0;
+    return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
+           1u << XENFEAT_hvm_callback_vector * 0 | (d->privileged ? 1u << XENFEAT_dom0 : 0);
+}
+
+void arch_set_iopl(struct vcpu *v, unsigned int iopl)
+{
+    v->arch.iopl = iopl;
+}
+
+/** One vCPU per domain runs here so far; VCPUOP_initialise of a second is refused where it is asked for. */
+int arch_vcpu_initialise(struct vcpu *v, gva_t context)
+{
+    return -XEN_EOPNOTSUPP;
+}
+
+static long hypercall_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    return refuse(current_vcpu()->domain, (u32)get_cpu_info()->regs.rax, 0, -XEN_ENOSYS);
+}
+
+/* Build what the plan says and let it run. */
+static void launch(void)
+{
+    static struct launch_plan plan;
+    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem,
+                                     .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
+    unsigned int started = 0;
+    domid_t next_id = 1;
+
+    for (unsigned int i = 0; i < nr_modules; i++) /* a ramdisk becomes the domain's memory in place */
+        machine.memory += modules[i].size & PAGE_MASK;
+    if (launch_plan(modules, nr_modules, &machine, &plan))
+        panic("nothing to run");
+    for (unsigned int i = 0; i < plan.nr; i++) {
+        struct domain *d;
+
+        if (pv_build(&plan.domain[i], plan.domain[i].privileged ? 0 : next_id, &d))
+            continue;
+        if (!plan.domain[i].privileged)
+            next_id++;
+        started++;
+    }
+    if (!started)
+        panic("no domain could be built");
+    list_for_each(pos, &domain_list) {
+        struct domain *d = list_entry(pos, struct domain, node);
+
+        TRACE_domain_start(d->id, d->vcpu[0]->arch.regs.rip);
+        vcpu_unpause(d->vcpu[0], VPF_DOWN);
+    }
+}
+
+void setup_start(u32 magic, u32 info)
+{
+    struct cpu_info *c = get_cpu_info();
+    u32 mask = 0;
+
+    memset(c, 0, sizeof(*c));
+    c->flush_clock = 1;
+    serial_init();
+    if (magic == MB1_LOADER_MAGIC)
+        read_multiboot1(info);
+    else if (magic == MB2_LOADER_MAGIC)
+        read_multiboot2(info);
+    else if (magic == XEN_HVM_START_MAGIC_VALUE)
+        read_pvh(info);
+    printk("Parangon %s, Xen %u.%u ABI\n", "0.1", XEN_VERSION_MAJOR, XEN_VERSION_MINOR);
+    if (!nr_mem_ranges)
+        panic("the boot loader (magic %#x) gave no memory map", magic);
+    options_init(&options);
+    options_parse(command_line, &options);
+
+    cpu_detect();
+    if (!cpu_features.nx)
+        panic("this processor cannot forbid execution (NX); it is needed");
+    cpu_features.smep &= options.smep;
+    cpu_features.smap &= options.smap;
+    cpu_features.fsgsbase &= options.fsgsbase;
+    cpu_features.xsave &= options.xsave;
+    cpu_features.x2apic &= options.x2apic;
+    spec_ctrl.rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF && !cpu_features.smep;
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX | EFER_SCE);
+    mm_init();
+    cpu_init(0);
+    mm_protect_image();
+    pic_init();
+    apic_init();
+    timer_init_cpu(0);
+    time_init();
+    acpi_init(rsdp);
+
+    io_hide_ports(0x20, 0x21);
+    io_hide_ports(0x40, 0x43);
+    io_hide_ports(0xa0, 0xa1);
+    io_hide_ports(0x3f8, 0x3ff);
+    io_hide_mem(0xfee00, 0xfee00);
+    if (options.trace)
+        mask = options.trace_classes;
+    (void)trace_device_init(mask);
+
+    for (unsigned int i = 0; i < NR_HYPERCALLS; i++)
+        hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
+    if (sched_init(options.sched))
+        panic("no scheduler of the name %s", options.sched);
+    c->current = idle_vcpu_create(0);
+    if (!c->current)
+        panic("no memory for the idle vCPU");
+    printk("%llu MiB of memory, %llu MiB free, hypervisor %llu KiB\n", (unsigned long long)nr_total_frames >> 8,
+           (unsigned long long)nr_free_frames >> 8, (unsigned long long)(__image_end - __image_start) >> 10);
+    launch();
+    pic_unmask(4);
+    MARK_DOMAIN();
+    c->work |= WORK_SCHED | WORK_TIMER;
+    enter_guest(c);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instructions of the processor that C cannot say, and the architecture's constants (SDM vol. 3, APM vol. 2).
+ */
+#ifndef PARANGON_X86_H
+#define PARANGON_X86_H
+
+#include "types.h"
+
+#define X86_FLAGS_CF    (1u << 0)
+#define X86_FLAGS_ONE   (1u << 1)
+#define X86_FLAGS_PF    (1u << 2)
+#define X86_FLAGS_AF    (1u << 4)
+#define X86_FLAGS_ZF    (1u << 6)
+#define X86_FLAGS_SF    (1u << 7)
+#define X86_FLAGS_TF    (1u << 8)
+#define X86_FLAGS_IF    (1u << 9)
+#define X86_FLAGS_DF    (1u << 10)
+#define X86_FLAGS_OF    (1u << 11)
+#define X86_FLAGS_IOPL  (3u << 12)
+#define X86_FLAGS_NT    (1u << 14)
+#define X86_FLAGS_RF    (1u << 16)
+#define X86_FLAGS_VM    (1u << 17)
+#define X86_FLAGS_AC    (1u << 18)
+#define X86_FLAGS_VIF   (1u << 19)
+#define X86_FLAGS_VIP   (1u << 20)
+#define X86_FLAGS_ID    (1u << 21)
+/** Flags that a guest may have set while it runs; IF is always set then, IOPL never. */
+#define GUEST_FLAGS_OK                                                                             \
+    (X86_FLAGS_CF | X86_FLAGS_PF | X86_FLAGS_AF | X86_FLAGS_ZF | X86_FLAGS_SF | X86_FLAGS_TF |     \
+     X86_FLAGS_DF | X86_FLAGS_OF | X86_FLAGS_RF | X86_FLAGS_AC | X86_FLAGS_ID)
+
+#define X86_CR0_MP (1u << 1)
+#define X86_CR0_TS (1u << 3)
+#define X86_CR0_NE (1u << 5)
+#define X86_CR0_ET (1u << 4)
+#define X86_CR0_WP (1u << 16)
+#define X86_CR0_AM (1u << 18)
+#define X86_CR0_PG (1u << 31)
+#define X86_CR4_TSD        (1u << 2)
+#define X86_CR4_DE         (1u << 3)
+#define X86_CR4_PAE        (1u << 5)
+#define X86_CR4_PGE        (1u << 7)
+#define X86_CR4_OSFXSR     (1u << 9)
+#define X86_CR4_OSXMMEXCPT (1u << 10)
+#define X86_CR4_UMIP       (1u << 11)
+#define X86_CR4_FSGSBASE   (1u << 16)
+#define X86_CR4_OSXSAVE    (1u << 18)
+#define X86_CR4_SMEP       (1u << 20)
+#define X86_CR4_SMAP       (1u << 21)
+
+#define MSR_APIC_BASE      0x1b
+#define MSR_EFER           0xc0000080
+#define MSR_STAR           0xc0000081
+#define MSR_LSTAR          0xc0000082
+#define MSR_CSTAR          0xc0000083
+#define MSR_SYSCALL_MASK   0xc0000084
+#define MSR_FS_BASE        0xc0000100
+#define MSR_GS_BASE        0xc0000101
+#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_TSC_AUX        0xc0000103
+#define EFER_SCE           (1u << 0)
+#define EFER_LME           (1u << 8)
+#define EFER_LMA           (1u << 10)
+#define EFER_NX            (1u << 11)
+
+#define PTE_P   0x001ull
+#define PTE_RW  0x002ull
+#define PTE_US  0x004ull
+#define PTE_PWT 0x008ull
+#define PTE_PCD 0x010ull
+#define PTE_A   0x020ull
+#define PTE_D   0x040ull
+#define PTE_PSE 0x080ull
+#define PTE_PAT 0x080ull
+#define PTE_G   0x100ull
+#define PTE_AVL 0xe00ull
+#define PTE_NX  (1ull << 63)
+#define PTE_MFN 0x000ffffffffff000ull
+
+enum vector {
+    VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
+    VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19,
+    VEC_PIC = 0x20, /* 16 legacy interrupts */
+    VEC_TIMER = 0xf0, VEC_KICK = 0xf1, VEC_SPURIOUS = 0xff,
+    VEC_SYSCALL = 0x100 /* in regs.vector: entered by SYSCALL */
+};
+
+static inline u64 rdmsr(u32 msr)
+{
+    u32 lo, hi;
+
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+    return (u64)hi << 32 | lo;
+}
+static inline void wrmsr(u32 msr, u64 v)
+{
+    __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+}
+/** RDMSR and WRMSR that survive #GP; false then. In entry.S's fix-up table. */
+bool rdmsr_safe(u32 msr, u64 *v);
+bool wrmsr_safe(u32 msr, u64 v);
+
+static inline cycles_t rdtsc(void)
+{
+    u32 lo, hi;
+
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (u64)hi << 32 | lo;
+}
+
+#define READ_CR(n)                                                                                 \
+    static inline u64 read_cr##n(void)                                                             \
+    {                                                                                              \
+        u64 v;                                                                                     \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                          \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void write_cr##n(u64 v)                                                          \
+    {                                                                                              \
+        __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                                   \
+    }
+READ_CR(0)
+READ_CR(2)
+READ_CR(3)
+READ_CR(4)
+#undef READ_CR
+
+#define DEBUG_REG(n)                                                                               \
+    static inline u64 read_dr##n(void)                                                             \
+    {                                                                                              \
+        u64 v;                                                                                     \
+        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));                                          \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void write_dr##n(u64 v)                                                          \
+    {                                                                                              \
+        __asm__ volatile("mov %0, %%dr" #n ::"r"(v));                                              \
+    }
+DEBUG_REG(0)
+DEBUG_REG(1)
+DEBUG_REG(2)
+DEBUG_REG(3)
+DEBUG_REG(6)
+DEBUG_REG(7)
+#undef DEBUG_REG
+
+static inline void invlpg(u64 va)
+{
+    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
+}
+
+static inline void cpuid(u32 leaf, u32 sub, u32 *a, u32 *b, u32 *c, u32 *d)
+{
+    __asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(sub));
+}
+
+static inline u8 inb(u16 port)
+{
+    u8 v;
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u16 inw(u16 port)
+{
+    u16 v;
+    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline u32 inl(u16 port)
+{
+    u32 v;
+    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+static inline void outb(u16 port, u8 v)
+{
+    __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void outw(u16 port, u16 v)
+{
+    __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline void outl(u16 port, u32 v)
+{
+    __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline void swapgs(void)
+{
+    __asm__ volatile("swapgs" ::: "memory");
+}
+
+static inline bool is_canonical(u64 va)
+{
+    return ((s64)(va << 16) >> 16) == (s64)va;
+}
+
+#endif
