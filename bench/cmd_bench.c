@@ -24,7 +24,9 @@ struct options {
 enum { OPT_QUICK = 0x100, OPT_DRY, OPT_KEEP, OPT_KERNEL, OPT_LIMIT, OPT_HV };
 
 static const struct argp_option option_table[] = {
-    {"quick", OPT_QUICK, NULL, 0, "One seed, one class, fewer platforms: at most two minutes on two cores. To look at, not to claim"},
+    {"quick", OPT_QUICK, NULL, 0,
+     "One seed, one class, fewer platforms: at most two minutes on two cores. To look at, not to "
+     "claim"},
     {"platform", 'p', "NAME,...", 0, "Only these platforms (native is always run: ratios need it)"},
     {"workload", 'w', "NAME,...", 0, "Only these workloads or suites, in one machine per platform"},
     {"json", 'j', NULL, 0, "Print one JSON object instead of tables"},
@@ -32,12 +34,14 @@ static const struct argp_option option_table[] = {
     {"out", 'o', "FOLDER", 0, "Where the result goes (default out/)"},
     {"kernel", OPT_KERNEL, "FILE", 0, "Another guest kernel: an ELF image or a bzImage"},
     {"hypervisor", OPT_HV, "FILE", 0, "Another build of the hypervisor for the platform pv"},
-    {"time-limit", OPT_LIMIT, "SECONDS", 0, "Kill a machine that says nothing for so long (default 240)"},
+    {"time-limit", OPT_LIMIT, "SECONDS", 0,
+     "Kill a machine that says nothing for so long (default 240)"},
     {"keep-local", OPT_KEEP, NULL, 0, "Keep host name and full paths in the result"},
     {0},
 };
 
-static void check_names(struct argp_state *state, const struct words *words, const char *what, bool platforms)
+static void check_names(struct argp_state *state, const struct words *words, const char *what,
+                        bool platforms)
 {
     for (size_t i = 0; i < words->nr; i++)
         if (platforms ? !platform_find(words->word[i]) : !workload_known(words->word[i]))
@@ -108,7 +112,8 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "[EXPERIMENT]",
-    .doc = "Carry out an experiment (default: overhead): run the same workloads on every platform, print what they "
+    .doc = "Carry out an experiment (default: overhead): run the same workloads on every platform, "
+           "print what they "
            "cost, and keep the result as out/EXPERIMENT-ID.h5 with its figure beside it.",
 };
 
@@ -177,7 +182,9 @@ int cmd_bench(int argc, char **argv)
         }
         status = kept ? kept : run->complete ? STATUS_DONE : STATUS_INCOMPLETE;
         if (!run->complete)
-            fprintf(stderr, "parangon: incomplete: %zu errors (above); the rows that are there are whole\n", run->nr_errors);
+            fprintf(stderr,
+                    "parangon: incomplete: %zu errors (above); the rows that are there are whole\n",
+                    run->nr_errors);
     }
     if (run)
         run_free(run);

@@ -12,14 +12,18 @@
 #include "bench/platform.h"
 
 struct guest {
-    const char *name, *kernel, *ramdisk, *args, *what; /* kernel NULL: the pinned one; paths in the build folder */
+    const char *name, *kernel, *ramdisk, *args,
+        *what; /* kernel NULL: the pinned one; paths in the build folder */
 };
 
 static const struct guest guests[] = {
-    {"linux", NULL, "guests/linux/initrd.cpio", "pgn.shell=1", "Debian's kernel and the programs of the suites, to a shell"},
-    {"linux-micro", NULL, "guests/linux/initrd-micro.cpio", "pgn.shell=1", "the same kernel with a small ramdisk, to a shell"},
+    {"linux", NULL, "guests/linux/initrd.cpio", "pgn.shell=1",
+     "Debian's kernel and the programs of the suites, to a shell"},
+    {"linux-micro", NULL, "guests/linux/initrd-micro.cpio", "pgn.shell=1",
+     "the same kernel with a small ramdisk, to a shell"},
     {"micro", "guests/micro/micro", NULL, "", "our own test kernel"},
-    {"micro-page", "guests/micro/micro-page", NULL, "", "the same with a hypercall page and virtual base 0"},
+    {"micro-page", "guests/micro/micro-page", NULL, "",
+     "the same with a hypercall page and virtual base 0"},
     {0},
 };
 
@@ -30,7 +34,16 @@ struct options {
     bool gdb, count, dry_run;
 };
 
-enum { OPT_ON = 0x100, OPT_GDB, OPT_CLASS, OPT_RAMDISK, OPT_APPEND, OPT_HV_APPEND, OPT_COUNT, OPT_DRY };
+enum {
+    OPT_ON = 0x100,
+    OPT_GDB,
+    OPT_CLASS,
+    OPT_RAMDISK,
+    OPT_APPEND,
+    OPT_HV_APPEND,
+    OPT_COUNT,
+    OPT_DRY
+};
 
 static const struct argp_option option_table[] = {
     {"on", OPT_ON, "PLATFORM", 0, "Where (parangon list shows them); default native"},
@@ -94,11 +107,14 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "GUEST",
-    .doc = "Boot one guest with its console on this terminal. GUEST is linux, linux-micro, micro, micro-page, or the file of "
-           "a kernel (ELF image or bzImage). Ctrl-A X ends the machine, Ctrl-A C reaches QEMU's monitor.",
+    .doc = "Boot one guest with its console on this terminal. GUEST is linux, linux-micro, micro, "
+           "micro-page, or the file of "
+           "a kernel (ELF image or bzImage). Ctrl-A X ends the machine, Ctrl-A C reaches QEMU's "
+           "monitor.",
 };
 
-/* The ELF image of a kernel file, unpacked beside the cache where it is a bzImage; NULL after a message. */
+/* The ELF image of a kernel file, unpacked beside the cache where it is a bzImage; NULL after a
+ * message. */
 static char *kernel_file(const char *path)
 {
     int found = kernel_format(path);
@@ -107,7 +123,8 @@ static char *kernel_file(const char *path)
     if (found == KERNEL_ELF)
         return realpath(path, NULL);
     if (found < 0) {
-        fprintf(stderr, "parangon: no guest and no readable file \"%s\": %s\n", path, strerror(-found));
+        fprintf(stderr, "parangon: no guest and no readable file \"%s\": %s\n", path,
+                strerror(-found));
         return NULL;
     }
     if (found == KERNEL_FOREIGN) {
@@ -154,8 +171,9 @@ int cmd_boot(int argc, char **argv)
     machine.real_time = !o.count;
     machine.hv_args = o.hv_args;
     machine.hypervisor = format("%s/hv/parangon", paths_get()->build);
-    machine.kernel = guest ? guest->kernel ? format("%s/%s", paths_get()->build, guest->kernel) : inputs.kernel
-                           : kernel_file(o.guest);
+    machine.kernel =
+        guest ? guest->kernel ? format("%s/%s", paths_get()->build, guest->kernel) : inputs.kernel
+              : kernel_file(o.guest);
     if (!machine.kernel)
         return STATUS_USAGE;
     machine.guest_args = o.args ? o.args : guest ? guest->args : "";

@@ -23,7 +23,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
     .parser = parse,
-    .doc = "Show what works on this machine and, where something does not, why and what to do. Exit status 4 when the "
+    .doc = "Show what works on this machine and, where something does not, why and what to do. "
+           "Exit status 4 when the "
            "main job (bench) cannot run.",
 };
 
@@ -32,15 +33,18 @@ static int platforms(FILE *out, const struct inputs *inputs)
 {
     char *hypervisor = format("%s/hv/parangon", paths_get()->build);
     char *ramdisk = format("%s/guests/linux/initrd.cpio", paths_get()->build);
-    const struct machine machine = {.inputs = inputs, .hypervisor = hypervisor, .kernel = inputs->kernel,
-                                    .ramdisk = ramdisk, .console = "stdio"};
+    const struct machine machine = {.inputs = inputs,
+                                    .hypervisor = hypervisor,
+                                    .kernel = inputs->kernel,
+                                    .ramdisk = ramdisk,
+                                    .console = "stdio"};
     int able = 0;
 
     for (size_t i = 0; platform_table[i]; i++) {
         const char *why = platform_table[i]->absent(&machine);
 
-        fprintf(out, "  %-16s %s%s\n", platform_table[i]->name, why ? "no: " : "yes, counting instructions (QEMU TCG)",
-                why ? why : "");
+        fprintf(out, "  %-16s %s%s\n", platform_table[i]->name,
+                why ? "no: " : "yes, counting instructions (QEMU TCG)", why ? why : "");
         able += !why;
     }
     free(ramdisk);
@@ -56,7 +60,8 @@ void doctor_summary(FILE *out)
         platforms(out, &inputs);
 }
 
-/* Is the processor's virtualization to be had? /dev/kvm that opens proves nothing without the CPU flag. */
+/* Is the processor's virtualization to be had? /dev/kvm that opens proves nothing without the CPU
+ * flag. */
 static const char *kvm(void)
 {
     FILE *in = fopen("/proc/cpuinfo", "re");
@@ -86,7 +91,8 @@ static void program(const char *name, const char *purpose)
         found = access(file, X_OK) == 0;
         free(file);
     }
-    printf("  %-16s %s%s\n", name, found ? "yes: " : "no: install what packages.list names; it is for ", purpose);
+    printf("  %-16s %s%s\n", name,
+           found ? "yes: " : "no: install what packages.list names; it is for ", purpose);
     free(path);
 }
 
@@ -112,7 +118,9 @@ int cmd_doctor(int argc, char **argv)
         const struct input *item = &inputs.item[i];
 
         printf("  %-16s %s %s%s\n", item->role, item->package, item->version,
-               !item->present ? "  not fetched yet: parangon inputs" : item->as_locked ? "" : "  not as locked");
+               !item->present    ? "  not fetched yet: parangon inputs"
+               : item->as_locked ? ""
+                                 : "  not as locked");
     }
     printf("\nPlatforms\n");
     able = platforms(stdout, &inputs);

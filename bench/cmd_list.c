@@ -17,7 +17,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
     .parser = parse,
-    .doc = "Show what can be measured, booted and chosen: platforms, experiments, workloads, event counters.",
+    .doc = "Show what can be measured, booted and chosen: platforms, experiments, workloads, event "
+           "counters.",
 };
 
 /* A name as users write it: identifiers with dashes. */

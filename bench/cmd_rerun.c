@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `parangon rerun FILE`: the plan of an earlier result again, on the same inputs and build; every count must be the same.
+ * `parangon rerun FILE`: the plan of an earlier result again, on the same inputs and build; every
+ * count must be the same.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,14 +39,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .parser = parse,
     .args_doc = "FILE",
-    .doc = "Carry out the plan of a result again and compare: exit status 0 when every count is the same, 1 when one is "
-           "not, 3 when inputs or hypervisor are other ones, so that no comparison would mean anything.",
+    .doc = "Carry out the plan of a result again and compare: exit status 0 when every count is "
+           "the same, 1 when one is "
+           "not, 3 when inputs or hypervisor are other ones, so that no comparison would mean "
+           "anything.",
 };
 
 static const struct run_sample *same_sample(const struct run *run, const struct run_sample *wanted)
 {
     for (size_t i = 0; i < run->nr_samples; i++)
-        if (run_sample_order(&(const struct run_sample *){&run->samples[i]}, &(const struct run_sample *){wanted}) == 0)
+        if (run_sample_order(&(const struct run_sample *){&run->samples[i]},
+                             &(const struct run_sample *){wanted}) == 0)
             return &run->samples[i];
     return NULL;
 }
@@ -66,19 +70,19 @@ static int say_difference(const struct run *before, const struct run *after)
     for (size_t i = 0; i < before->nr_samples; i++) {
         const struct run_sample *old = &before->samples[i], *new = same_sample(after, old);
 
-        if (new && total(new) == total(old) && new->interval.hypervisor == old->interval.hypervisor)
+        if (new &&total(new) == total(old) && new->interval.hypervisor == old->interval.hypervisor)
             continue;
         if (differ++ < 10)
-            printf("%s %s %s seed %u iteration %u: %" PRIu64 " before, %s%" PRIu64 " now\n", old->platform,
-                   run_class_name(old->class), old->workload, old->seed, old->iter, total(old), new ? "" : "absent, ",
-                   new ? total(new) : 0);
+            printf("%s %s %s seed %u iteration %u: %" PRIu64 " before, %s%" PRIu64 " now\n",
+                   old->platform, run_class_name(old->class), old->workload, old->seed, old->iter,
+                   total(old), new ? "" : "absent, ", new ? total(new) : 0);
     }
     if (strcmp(old_hex, new_hex) == 0) {
         printf("the same: %zu samples, fingerprint %.12s\n", before->nr_samples, old_hex);
         return STATUS_DONE;
     }
-    printf("not the same: %zu of %zu samples differ; fingerprint %.12s before, %.12s now\n", differ, before->nr_samples,
-           old_hex, new_hex);
+    printf("not the same: %zu of %zu samples differ; fingerprint %.12s before, %.12s now\n", differ,
+           before->nr_samples, old_hex, new_hex);
     return STATUS_CHECK_FAILED;
 }
 
@@ -95,7 +99,8 @@ int cmd_rerun(int argc, char **argv)
     before = run_read(o.file, &unread);
     if (!before)
         return unread;
-    status = plan_parse(&plan, before->plan) < 0 ? STATUS_NOT_COMPARABLE : measure_prepare(&m, &plan, &o.measure);
+    status = plan_parse(&plan, before->plan) < 0 ? STATUS_NOT_COMPARABLE
+                                                 : measure_prepare(&m, &plan, &o.measure);
     if (!status && !measure_comparable(&m, before))
         status = STATUS_NOT_COMPARABLE;
     if (!status)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `parangon trace`: show, export and relay are the trace room's; `record` is here, since it runs a machine.
+ * `parangon trace`: show, export and relay are the trace room's; `record` is here, since it runs a
+ * machine.
  *
- * The hypervisor writes its records into memory shared with this host, large enough for the whole run, so that nothing is lost and nothing
- * waits; when the machine has ended the used part is copied to the result. The memory file lies in the temporary folder.
+ * The hypervisor writes its records into memory shared with this host, large enough for the whole
+ * run, so that nothing is lost and nothing waits; when the machine has ended the used part is
+ * copied to the result. The memory file lies in the temporary folder.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +37,10 @@ static const struct argp_option option_table[] = {
     {"workload", 'w', "NAME,...", 0, "Workloads to run in the guest (default getppid)"},
     {"iters", OPT_ITERS, "N", 0, "Measured intervals of each (default 1)"},
     {"class", OPT_CLASS, "CLASS", 0, "Mitigations: default or tuned"},
-    {"memory", OPT_MEMORY, "MIB", 0, "Room for records, a power of two (default 256); what does not fit is counted as lost"},
-    {"time-limit", OPT_LIMIT, "SECONDS", 0, "Kill a machine that says nothing for so long (default 240)"},
+    {"memory", OPT_MEMORY, "MIB", 0,
+     "Room for records, a power of two (default 256); what does not fit is counted as lost"},
+    {"time-limit", OPT_LIMIT, "SECONDS", 0,
+     "Kill a machine that says nothing for so long (default 240)"},
     {0},
 };
 
@@ -54,7 +58,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         words_split(&o->workloads, arg, ',');
         for (size_t i = 0; i < o->workloads.nr; i++)
             if (!workload_known(o->workloads.word[i]))
-                argp_error(state, "no workload \"%s\" (parangon list shows them)", o->workloads.word[i]);
+                argp_error(state, "no workload \"%s\" (parangon list shows them)",
+                           o->workloads.word[i]);
         return 0;
     case OPT_CLASS:
         if (run_class_of(arg) < 0)
@@ -86,7 +91,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
-    .doc = "Run workloads in a guest on the platform pv, and keep every record of the hypervisor. `parangon trace show FILE` "
+    .doc = "Run workloads in a guest on the platform pv, and keep every record of the hypervisor. "
+           "`parangon trace show FILE` "
            "summarises it.",
 };
 
@@ -112,7 +118,8 @@ static char *make_memory(unsigned mib)
 
 static int record_into(const struct options *o, const struct machine *machine, const char *output)
 {
-    struct run_limits limits = {.silence_seconds = o->time_limit, .total_seconds = 3600, .progress = true};
+    struct run_limits limits = {
+        .silence_seconds = o->time_limit, .total_seconds = 3600, .progress = true};
     struct boot boot = {.name = format("pv-%s-trace", run_class_name(o->class)), .estimate = 60};
     const char *why = platform_pv.absent(machine);
     int status;
@@ -139,7 +146,8 @@ static int record_into(const struct options *o, const struct machine *machine, c
 
 static int record(int argc, char **argv)
 {
-    struct options o = {.output = "out/trace.ptr", .memory_mib = 256, .iters = 1, .time_limit = 240};
+    struct options o = {
+        .output = "out/trace.ptr", .memory_mib = 256, .iters = 1, .time_limit = 240};
     struct inputs inputs;
     char *workloads, *memory;
     int status;
@@ -153,12 +161,20 @@ static int record(int argc, char **argv)
     if (paths_make_parent(o.output) < 0 || !(memory = make_memory(o.memory_mib)))
         return STATUS_INCOMPLETE;
     workloads = words_join(&o.workloads, '+');
-    status = record_into(&o, &(struct machine){
-        .inputs = &inputs, .class = o.class, .kernel = inputs.kernel, .console = "file:" BOOT_CONSOLE,
-        .hypervisor = format("%s/hv/parangon", paths_get()->build),
-        .ramdisk = format("%s/guests/linux/initrd.cpio", paths_get()->build),
-        .guest_args = format("pgn.workloads=%s pgn.seeds=1 pgn.warmup=1 pgn.iters=%u", workloads, o.iters),
-        .trace_file = memory, .trace_mib = o.memory_mib}, o.output);
+    status = record_into(
+        &o,
+        &(struct machine){.inputs = &inputs,
+                          .class = o.class,
+                          .kernel = inputs.kernel,
+                          .console = "file:" BOOT_CONSOLE,
+                          .hypervisor = format("%s/hv/parangon", paths_get()->build),
+                          .ramdisk = format("%s/guests/linux/initrd.cpio", paths_get()->build),
+                          .guest_args =
+                              format("pgn.workloads=%s pgn.seeds=1 pgn.warmup=1 pgn.iters=%u",
+                                     workloads, o.iters),
+                          .trace_file = memory,
+                          .trace_mib = o.memory_mib},
+        o.output);
     unlink(memory);
     free(memory);
     free(workloads);

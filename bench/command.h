@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of the command line. Each is one function in a file of its own, and one line in main.c's table.
+ * The commands of the command line. Each is one function in a file of its own, and one line in
+ * main.c's table.
  *
- * argv[0] is "parangon COMMAND". They return an exit status (analysis/results.h, run.h): 0 done, 1 a check failed, 2 usage,
- * 3 not comparable, 4 incomplete, 130 interrupted. Results go to stdout, all else to stderr; none asks a question.
+ * argv[0] is "parangon COMMAND". They return an exit status (analysis/results.h, run.h): 0 done, 1
+ * a check failed, 2 usage, 3 not comparable, 4 incomplete, 130 interrupted. Results go to stdout,
+ * all else to stderr; none asks a question.
  */
 #ifndef PARANGON_COMMAND_H
 #define PARANGON_COMMAND_H
@@ -21,7 +23,8 @@ int cmd_trace(int argc, char **argv);
 int cmd_explain(int argc, char **argv); /* bench/explain.c */
 /* analysis/ has compare, export, gate and report: analysis/results.h. */
 
-/** What this machine supports, a few lines, for `parangon` alone and for `doctor`. Looks, fetches nothing. */
+/** What this machine supports, a few lines, for `parangon` alone and for `doctor`. Looks, fetches
+ * nothing. */
 void doctor_summary(FILE *out);
 
 /** argp_parse() with this project's rules: options in any order, errors end with exit status 2. */

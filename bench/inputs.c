@@ -19,7 +19,8 @@
 /* The roles that an installed QEMU of version 10 makes unnecessary. */
 static bool is_qemu_role(const char *role)
 {
-    return strncmp(role, "qemu", 4) == 0 || strcmp(role, "seabios") == 0 || strcmp(role, "ipxe") == 0;
+    return strncmp(role, "qemu", 4) == 0 || strcmp(role, "seabios") == 0 ||
+           strcmp(role, "ipxe") == 0;
 }
 
 const struct input *inputs_role(const struct inputs *inputs, const char *role)
@@ -50,14 +51,19 @@ static int read_lock(struct inputs *inputs)
         if (!line[strspn(line, " \t")])
             continue;
         if (inputs->nr == INPUTS_MAX ||
-            sscanf(line, "%63s %127s %127s %63s %79s", role, package, version, suite, sha256) != 5 ||
+            sscanf(line, "%63s %127s %127s %63s %79s", role, package, version, suite, sha256) !=
+                5 ||
             strlen(sha256) != 64) {
-            fprintf(stderr, "parangon: %s:%d: expected: role package version suite sha256\n", path, number);
+            fprintf(stderr, "parangon: %s:%d: expected: role package version suite sha256\n", path,
+                    number);
             goto out;
         }
-        *item = (struct input){.role = format("%s", role), .package = format("%s", package),
-                               .version = format("%s", version), .suite = format("%s", suite),
-                               .sha256 = format("%s", sha256), .locked_sha256 = format("%s", sha256)};
+        *item = (struct input){.role = format("%s", role),
+                               .package = format("%s", package),
+                               .version = format("%s", version),
+                               .suite = format("%s", suite),
+                               .sha256 = format("%s", sha256),
+                               .locked_sha256 = format("%s", sha256)};
         inputs->nr++;
     }
     result = 0;
@@ -68,7 +74,8 @@ out:
     return result;
 }
 
-/* The version of QEMU on the PATH as text ("10.0.2"), NULL where there is none or it is older than needed. */
+/* The version of QEMU on the PATH as text ("10.0.2"), NULL where there is none or it is older than
+ * needed. */
 static char *installed_qemu_version(void)
 {
     FILE *in = popen("qemu-system-x86_64 --version 2>/dev/null", "re");
@@ -88,7 +95,8 @@ static char *installed_qemu_version(void)
 /* The full path of a program on the PATH. */
 static char *which(const char *program)
 {
-    char *path = format("%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin"), *save = NULL, *found = NULL;
+    char *path = format("%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin"), *save = NULL,
+         *found = NULL;
 
     for (char *dir = strtok_r(path, ":", &save); dir && !found; dir = strtok_r(NULL, ":", &save)) {
         found = format("%s/%s", dir, program);
@@ -101,7 +109,8 @@ static char *which(const char *program)
     return found;
 }
 
-/* Replace what the lock says by what the cache has: cache/role-<role> holds "sha256 package version". */
+/* Replace what the lock says by what the cache has: cache/role-<role> holds "sha256 package
+ * version". */
 static void look_up(struct input *item)
 {
     char *path = format("%s/role-%s", paths_get()->cache, item->role), *folder;
@@ -134,7 +143,8 @@ static void look_up(struct input *item)
 /* Hand the lines of what is missing to bench/fetch-inputs. */
 static int fetch(const struct inputs *inputs)
 {
-    char *command = format("exec '%s/bench/fetch-inputs' '%s'", paths_get()->root, paths_get()->cache);
+    char *command =
+        format("exec '%s/bench/fetch-inputs' '%s'", paths_get()->root, paths_get()->cache);
     FILE *out;
     int status;
 
@@ -156,7 +166,8 @@ static int fetch(const struct inputs *inputs)
     return status == 0 ? 0 : -1; /* the script has said why */
 }
 
-/* The one file in the cache that matches a pattern below a role's folder; NULL where the role is absent. */
+/* The one file in the cache that matches a pattern below a role's folder; NULL where the role is
+ * absent. */
 static char *file_of(const struct inputs *inputs, const char *role, const char *pattern)
 {
     const struct input *item = inputs_role(inputs, role);
@@ -174,9 +185,11 @@ static char *file_of(const struct inputs *inputs, const char *role, const char *
     return path;
 }
 
-/* Path of the unpacked form of a packed file, unpacking it first where that is allowed. 0 or -1 (said why). */
-static int unpacked(const struct inputs *inputs, enum inputs_how how, const char *role, const char *pattern,
-                    const char *name, int (*unpack)(const char *, const char *), char **result)
+/* Path of the unpacked form of a packed file, unpacking it first where that is allowed. 0 or -1
+ * (said why). */
+static int unpacked(const struct inputs *inputs, enum inputs_how how, const char *role,
+                    const char *pattern, const char *name,
+                    int (*unpack)(const char *, const char *), char **result)
 {
     char *packed = file_of(inputs, role, pattern), *plain;
     int status = 0;
@@ -260,12 +273,14 @@ int inputs_get(struct inputs *inputs, enum inputs_how how)
         const struct input *item = &inputs->item[i];
 
         if (!item->present) {
-            fprintf(stderr, "parangon: %s %s is not in %s after fetching\n", item->package, item->version,
-                    paths_get()->cache);
+            fprintf(stderr, "parangon: %s %s is not in %s after fetching\n", item->package,
+                    item->version, paths_get()->cache);
             return -1;
         }
         if (!item->as_locked && (!is_qemu_role(item->role) || strcmp(item->role, "qemu") == 0))
-            fprintf(stderr, "parangon: warning: %s is %s %s, not as inputs.lock says: results are on other inputs\n",
+            fprintf(stderr,
+                    "parangon: warning: %s is %s %s, not as inputs.lock says: results are on other "
+                    "inputs\n",
                     item->role, item->package, item->version);
     }
     if (!inputs->qemu) {
@@ -276,7 +291,8 @@ int inputs_get(struct inputs *inputs, enum inputs_how how)
     }
     inputs->xen_syms = file_of(inputs, "xen-syms", "usr/lib/debug/boot/xen-syms-*-amd64");
     inputs->lock_sha256 = hash_of_all(inputs);
-    if (unpacked(inputs, how, "kernel", "boot/vmlinuz-*", "vmlinux", kernel_unpack, &inputs->kernel) < 0 ||
+    if (unpacked(inputs, how, "kernel", "boot/vmlinuz-*", "vmlinux", kernel_unpack,
+                 &inputs->kernel) < 0 ||
         unpacked(inputs, how, "xen", "boot/xen-*.gz", "xen", kernel_unpack_file, &inputs->xen) < 0)
         return -1;
     return 0;

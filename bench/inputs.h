@@ -2,9 +2,10 @@
 /*
  * Inputs: the kernel, Xen, QEMU and firmware that every machine is made of, pinned in inputs.lock.
  *
- * Why it exists: a number is worth what its inputs are known to be. Packages are fetched with apt (bench/fetch-inputs), checked by
- * SHA-256 and unpacked into the cache; nothing is installed. A QEMU of version 10 or later that is installed is used as it is.
- * Does not: build the ramdisk or the hypervisor (those are outputs of the build).
+ * Why it exists: a number is worth what its inputs are known to be. Packages are fetched with apt
+ * (bench/fetch-inputs), checked by SHA-256 and unpacked into the cache; nothing is installed. A
+ * QEMU of version 10 or later that is installed is used as it is. Does not: build the ramdisk or
+ * the hypervisor (those are outputs of the build).
  */
 #ifndef PARANGON_INPUTS_H
 #define PARANGON_INPUTS_H
@@ -28,7 +29,8 @@ struct input {
 struct inputs {
     struct input item[INPUTS_MAX];
     size_t nr;
-    char *lock_sha256; /* of the inputs in use, role and hash by role; equals the lock's own when all are as locked */
+    char *lock_sha256; /* of the inputs in use, role and hash by role; equals the lock's own when
+                          all are as locked */
     char *qemu;        /* program */
     char *firmware[3]; /* folders for -L; NULL where QEMU knows its own */
     char *kernel;      /* ELF image, unpacked from the package's bzImage */
@@ -43,9 +45,11 @@ enum inputs_how {
 };
 
 /**
- * Find the inputs; with INPUTS_FETCH make them be there, and warn on stderr about each that is not as locked.
+ * Find the inputs; with INPUTS_FETCH make them be there, and warn on stderr about each that is not
+ * as locked.
  *
- * @return 0; -1 with one message on stderr (inputs.lock unreadable, a package that cannot be fetched, a full disk)
+ * @return 0; -1 with one message on stderr (inputs.lock unreadable, a package that cannot be
+ * fetched, a full disk)
  */
 int inputs_get(struct inputs *inputs, enum inputs_how how);
 

@@ -27,7 +27,8 @@ static void join_error(struct join *j, const char *workload, const char *message
     j->errors++;
     run_add_error(j->run, j->request->platform, j->request->class, workload, message);
     if (message != j->boot->failure) /* that is said once for all machines that failed alike */
-        fprintf(stderr, "parangon: %s%s%s: %s\n", j->boot->name, *workload ? ", " : "", workload, message);
+        fprintf(stderr, "parangon: %s%s%s: %s\n", j->boot->name, *workload ? ", " : "", workload,
+                message);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -45,11 +46,13 @@ static int open_intervals(struct join *j)
 
     if (!head || j->boot->intervals_size < sizeof *head)
         why = format("the counting plugin has left no intervals (is the disk full?)");
-    else if (head->magic != INTERVAL_MAGIC || head->version != INTERVAL_VERSION || head->nr_counters != COUNTER_NR)
+    else if (head->magic != INTERVAL_MAGIC || head->version != INTERVAL_VERSION ||
+             head->nr_counters != COUNTER_NR)
         why = format("the interval file is of another build of the plugin");
     else if (j->boot->intervals_size < sizeof *head + head->nr_intervals * sizeof *j->interval)
-        why = format("the interval file is cut short: %zu bytes for %u intervals (is the disk full?)",
-                     j->boot->intervals_size, head->nr_intervals);
+        why =
+            format("the interval file is cut short: %zu bytes for %u intervals (is the disk full?)",
+                   j->boot->intervals_size, head->nr_intervals);
     if (why) {
         join_error(j, "", why);
         free(why);
@@ -60,16 +63,25 @@ static int open_intervals(struct join *j)
     j->valid = head->valid;
     j->flags = head->nr_inexact ? SAMPLE_INEXACT : 0;
     if (head->nr_inexact)
-        fprintf(stderr, "parangon: warning: %s: the plugin could not explain %u ends of blocks; its samples are marked\n",
+        fprintf(stderr,
+                "parangon: warning: %s: the plugin could not explain %u ends of blocks; its "
+                "samples are marked\n",
                 j->boot->name, head->nr_inexact);
     return 0;
 }
 
-static void add_sample(struct join *j, const char *workload, enum run_kind kind, uint32_t seed, uint32_t iter,
-                       uint64_t ops, const struct interval *interval)
+static void add_sample(struct join *j, const char *workload, enum run_kind kind, uint32_t seed,
+                       uint32_t iter, uint64_t ops, const struct interval *interval)
 {
-    struct run_sample sample = {.kind = kind, .class = j->request->class, .set = j->request->set, .seed = seed,
-                                .iter = iter, .flags = j->flags, .ops = ops, .measured = j->valid, .interval = *interval};
+    struct run_sample sample = {.kind = kind,
+                                .class = j->request->class,
+                                .set = j->request->set,
+                                .seed = seed,
+                                .iter = iter,
+                                .flags = j->flags,
+                                .ops = ops,
+                                .measured = j->valid,
+                                .interval = *interval};
 
     snprintf(sample.workload, sizeof sample.workload, "%s", workload);
     snprintf(sample.platform, sizeof sample.platform, "%s", j->request->platform);
@@ -89,8 +101,8 @@ static void on_sample(struct join *j, const json_t *line)
         return;
     }
     add_sample(j, workload, kind, json_integer_value(json_object_get(line, "seed")),
-               json_integer_value(json_object_get(line, "iter")), json_integer_value(json_object_get(line, "ops")),
-               &j->interval[j->next]);
+               json_integer_value(json_object_get(line, "iter")),
+               json_integer_value(json_object_get(line, "ops")), &j->interval[j->next]);
     j->next++;
 }
 
@@ -148,7 +160,8 @@ static void on_line(struct join *j, const json_t *line, bool samples)
 }
 
 /* Walk the guest's lines; `handle` gets each as JSON. */
-static void each_line(struct join *j, void (*handle)(struct join *, const json_t *, void *), void *context)
+static void each_line(struct join *j, void (*handle)(struct join *, const json_t *, void *),
+                      void *context)
 {
     const char *at = j->boot->console, *end;
     json_error_t error;
@@ -188,8 +201,8 @@ static void check_planned(struct join *j, const json_t *line, void *unused)
     for (size_t i = 0; i < j->run->nr_samples; i++) {
         const struct run_sample *s = &j->run->samples[i];
 
-        found += s->class == j->request->class && s->set == j->request->set && strcmp(s->workload, name) == 0 &&
-                 strcmp(s->platform, j->request->platform) == 0;
+        found += s->class == j->request->class && s->set == j->request->set &&
+                 strcmp(s->workload, name) == 0 && strcmp(s->platform, j->request->platform) == 0;
     }
     if (found != j->request->nr_seeds * j->request->iters) {
         char *why = format("%zu samples of %zu", found, j->request->nr_seeds * j->request->iters);
@@ -232,7 +245,9 @@ int join_boot(struct run *run, const struct boot *boot, const struct join_reques
             measured += j.interval[i].kind == INTERVAL_MEASURED;
         use = lines == measured;
         if (!use) {
-            why = format("the console names %zu samples and the plugin saw %zu intervals: none is used", lines, measured);
+            why = format(
+                "the console names %zu samples and the plugin saw %zu intervals: none is used",
+                lines, measured);
             join_error(&j, "", why);
             free(why);
         }

@@ -2,8 +2,9 @@
 /*
  * From what a machine leaves, its console and the plugin's interval file, to samples of a run.
  *
- * The guest says what each measured interval was; the plugin says what it cost; neither knows the other. The n-th sample line
- * belongs to the n-th MEASURED interval. Where their numbers differ nothing of that machine is used.
+ * The guest says what each measured interval was; the plugin says what it cost; neither knows the
+ * other. The n-th sample line belongs to the n-th MEASURED interval. Where their numbers differ
+ * nothing of that machine is used.
  */
 #ifndef PARANGON_JOIN_H
 #define PARANGON_JOIN_H
@@ -18,17 +19,19 @@ struct join_request {
     enum run_set set;
     const uint32_t *seeds; /* planned; each workload must have every one of them */
     size_t nr_seeds;
-    unsigned iters;        /* measured intervals per seed, planned */
-    bool facts;            /* keep what the guest says about itself */
-    bool boot_rows;        /* keep the intervals before the guest and of its boot as "boot-before" and "boot" */
+    unsigned iters; /* measured intervals per seed, planned */
+    bool facts;     /* keep what the guest says about itself */
+    bool boot_rows; /* keep the intervals before the guest and of its boot as "boot-before" and
+                       "boot" */
 };
 
 /**
- * Add everything of one ended machine to a run: samples, workloads seen first here, facts, console, errors.
+ * Add everything of one ended machine to a run: samples, workloads seen first here, facts, console,
+ * errors.
  *
- * A workload that failed, or lacks a planned sample, becomes an error of the run; so do a machine that failed and one
- * whose console and interval file do not fit. Each but a
- * machine's failure, which run_say_failures() prints, is also one line on stderr.
+ * A workload that failed, or lacks a planned sample, becomes an error of the run; so do a machine
+ * that failed and one whose console and interval file do not fit. Each but a machine's failure,
+ * which run_say_failures() prints, is also one line on stderr.
  *
  * @return the number of errors added
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernel images (kernel.h). Offsets of the setup header: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header". */
+/* Kernel images (kernel.h). Offsets of the setup header: Linux Documentation/x86/boot.rst, "The
+ * Real-Mode Kernel Header". */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 #define SETUP_VERSION    0x206
 #define PAYLOAD_OFFSET   0x248 /* u32, from the end of the setup sectors */
 #define PAYLOAD_LENGTH   0x24c
-#define PROTOCOL_PAYLOAD 0x208 /* the first boot protocol that states a payload */
+#define PROTOCOL_PAYLOAD 0x208      /* the first boot protocol that states a payload */
 #define MULTIBOOT_MAGIC  0x1badb002 /* Multiboot specification 0.6.96, 3.1.1 */
 
 static uint32_t le32(const unsigned char *at)
@@ -47,7 +48,8 @@ int kernel_format(const char *path)
     return KERNEL_FOREIGN;
 }
 
-/* Decompress what `in` reads into `path`, under another name until it is whole. `what` names the source in messages. */
+/* Decompress what `in` reads into `path`, under another name until it is whole. `what` names the
+ * source in messages. */
 static int unpack(struct archive *in, const char *what, const char *path)
 {
     char *part = format("%s.%d.part", path, getpid());
@@ -114,19 +116,23 @@ int kernel_unpack(const char *bzimage, const char *elf)
         goto out;
     }
     image = malloc(info.st_size);
-    if (!image || info.st_size < 0x1000 || fread(image, 1, info.st_size, file) != (size_t)info.st_size) {
+    if (!image || info.st_size < 0x1000 ||
+        fread(image, 1, info.st_size, file) != (size_t)info.st_size) {
         fprintf(stderr, "parangon: %s is cut short or cannot be read\n", bzimage);
         goto out;
     }
     if (image[SETUP_VERSION] + image[SETUP_VERSION + 1] * 256 < PROTOCOL_PAYLOAD) {
-        fprintf(stderr, "parangon: %s does not say where its payload lies (boot protocol before 2.08)\n", bzimage);
+        fprintf(stderr,
+                "parangon: %s does not say where its payload lies (boot protocol before 2.08)\n",
+                bzimage);
         goto out;
     }
-    offset = ((image[SETUP_SECTS] ? image[SETUP_SECTS] : 4) + 1) * 512 + (uint64_t)le32(image + PAYLOAD_OFFSET);
+    offset = ((image[SETUP_SECTS] ? image[SETUP_SECTS] : 4) + 1) * 512 +
+             (uint64_t)le32(image + PAYLOAD_OFFSET);
     length = le32(image + PAYLOAD_LENGTH);
     if (offset + length > (uint64_t)info.st_size || length < 4) {
-        fprintf(stderr, "parangon: %s is cut short: its payload would end at %llu of %lld bytes\n", bzimage,
-                (unsigned long long)(offset + length), (long long)info.st_size);
+        fprintf(stderr, "parangon: %s is cut short: its payload would end at %llu of %lld bytes\n",
+                bzimage, (unsigned long long)(offset + length), (long long)info.st_size);
         goto out;
     }
     in = archive_read_new();
@@ -147,8 +153,10 @@ out:
     return result;
 }
 
-/* Call `look` for each note of an ELF image until it returns non-zero. @return that, 0, or -1: no readable ELF image */
-static int each_note(const char *path, int (*look)(const GElf_Nhdr *, const char *owner, const void *desc, void *),
+/* Call `look` for each note of an ELF image until it returns non-zero. @return that, 0, or -1: no
+ * readable ELF image */
+static int each_note(const char *path,
+                     int (*look)(const GElf_Nhdr *, const char *owner, const void *desc, void *),
                      void *context)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), found = -1;
@@ -171,7 +179,8 @@ static int each_note(const char *path, int (*look)(const GElf_Nhdr *, const char
         if (!gelf_getphdr(elf, i, &segment) || segment.p_type != PT_NOTE)
             continue;
         data = elf_getdata_rawchunk(elf, segment.p_offset, segment.p_filesz, ELF_T_NHDR);
-        for (; data && !found && (next = gelf_getnote(data, at, &note, &name, &desc)) > 0; at = next)
+        for (; data && !found && (next = gelf_getnote(data, at, &note, &name, &desc)) > 0;
+             at = next)
             found = look(&note, (char *)data->d_buf + name, (char *)data->d_buf + desc, context);
     }
 out:

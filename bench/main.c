@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: `parangon COMMAND ...`. With no argument, what it can do and what this machine supports.
+ * The command line: `parangon COMMAND ...`. With no argument, what it can do and what this machine
+ * supports.
  */
 #include <argp.h>
 #include <errno.h>
@@ -21,10 +22,13 @@ struct command {
 __attribute__((weak)) int cmd_explain(int argc, char **argv);
 
 static const struct command commands[] = {
-    {"bench", "[EXPERIMENT]", "measure: run all platforms, print the table, keep the result", cmd_bench},
+    {"bench", "[EXPERIMENT]", "measure: run all platforms, print the table, keep the result",
+     cmd_bench},
     {"boot", "GUEST --on PLATFORM", "boot one guest, its console on this terminal", cmd_boot},
-    {"trace", "record|show|export", "record, decode and summarise a trace of the hypervisor", cmd_trace},
-    {"explain", "OPERATION --on PLATFORMS", "the executed path by function, with instruction counts", cmd_explain},
+    {"trace", "record|show|export", "record, decode and summarise a trace of the hypervisor",
+     cmd_trace},
+    {"explain", "OPERATION --on PLATFORMS",
+     "the executed path by function, with instruction counts", cmd_explain},
     {"compare", "A B", "what changed between two results", cmd_compare},
     {"gate", "A", "fail where the overhead grew over a baseline", cmd_gate},
     {"rerun", "A", "the same plan again: must give the same counts", cmd_rerun},
@@ -56,12 +60,14 @@ static void print_commands(FILE *out)
         fprintf(out, "  %-34s %s\n", head, commands[i].what);
         free(head);
     }
-    fprintf(out, "\nExit status: 0 done, 1 a check failed, 2 usage, 3 not comparable, 4 incomplete, 130 interrupted.\n");
+    fprintf(out, "\nExit status: 0 done, 1 a check failed, 2 usage, 3 not comparable, 4 "
+                 "incomplete, 130 interrupted.\n");
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         printf("Parangon: a hypervisor made to be measured, and the harness that measures it.\n");
         print_commands(stdout);
         printf("\nThis machine\n");

@@ -12,8 +12,9 @@
 #include "bench/paths.h"
 #include "bench/provenance.h"
 
-#define SILENCE_SECONDS 240.0  /* the longest interval of a macro workload takes about 60 on a busy machine */
-#define TOTAL_SECONDS   3600.0
+#define SILENCE_SECONDS                                                                            \
+    240.0 /* the longest interval of a macro workload takes about 60 on a busy machine */
+#define TOTAL_SECONDS 3600.0
 
 /* One machine of the plan, in the order of boots[]. */
 struct measure_slot {
@@ -70,23 +71,31 @@ static char *guest_args(const struct measure_slot *slot)
     for (size_t i = 0; i < slot->part->nr_seeds; i++)
         words_add(&seeds, "%u", slot->seeds[i]);
     list = words_join(&seeds, '+');
-    args = format("pgn.workloads=%s pgn.seeds=%s pgn.warmup=%u pgn.iters=%u", workloads, list, slot->part->warmup,
-                  slot->part->iters);
+    args = format("pgn.workloads=%s pgn.seeds=%s pgn.warmup=%u pgn.iters=%u", workloads, list,
+                  slot->part->warmup, slot->part->iters);
     words_free(&seeds);
     free(list);
     free(workloads);
     return args;
 }
 
-/* Lay out one machine: its command for QEMU with the names of links, and the same with full paths. */
-static int add_boot(struct measurement *m, const struct measure_slot *slot, const struct measure_options *options)
+/* Lay out one machine: its command for QEMU with the names of links, and the same with full paths.
+ */
+static int add_boot(struct measurement *m, const struct measure_slot *slot,
+                    const struct measure_options *options)
 {
     struct boot *boot = &m->boots[m->nr];
     char *args = guest_args(slot), *plugin = format("%s,out=" BOOT_INTERVALS, m->plugin);
     char *ramdisk = format("%s/guests/linux/%s", paths_get()->build, slot->part->image);
     struct inputs linked_inputs = m->inputs;
-    struct machine full = {.inputs = &m->inputs, .hypervisor = m->hypervisor, .kernel = m->kernel, .ramdisk = ramdisk,
-                           .guest_args = args, .class = slot->class, .console = "file:" BOOT_CONSOLE, .plugin = plugin};
+    struct machine full = {.inputs = &m->inputs,
+                           .hypervisor = m->hypervisor,
+                           .kernel = m->kernel,
+                           .ramdisk = ramdisk,
+                           .guest_args = args,
+                           .class = slot->class,
+                           .console = "file:" BOOT_CONSOLE,
+                           .plugin = plugin};
     struct machine linked = full;
     const char *why = slot->platform->absent(&full);
     struct words shown = {0};
@@ -97,9 +106,10 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot, cons
         result = options->kernel ? STATUS_USAGE : STATUS_INCOMPLETE;
         goto out;
     }
-    boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class), run_set_name(slot->set),
-                        slot->part->name);
-    boot->estimate = slot->platform->boot_seconds + slot->platform->slow_down * slot->part->native_seconds;
+    boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class),
+                        run_set_name(slot->set), slot->part->name);
+    boot->estimate =
+        slot->platform->boot_seconds + slot->platform->slow_down * slot->part->native_seconds;
 
     slot->platform->command(&full, &shown);
     boot->shown = words_line(&shown);
@@ -122,18 +132,18 @@ out:
     return result;
 }
 
-static int add_machines(struct measurement *m, const struct plan *plan, const struct measure_options *options,
-                        const char *platform_name, enum run_class class, enum run_set set)
+/* All parts on one platform in one class. 0 or an exit status. */
+static int add_machines(struct measurement *m, const struct plan *plan,
+                        const struct measure_options *options, const struct platform *platform,
+                        enum run_class class, enum run_set set)
 {
-    const struct platform *platform = platform_find(platform_name);
     int result = 0;
 
-    if (!platform) {
-        fprintf(stderr, "parangon: this build has no platform \"%s\"\n", platform_name);
-        return STATUS_USAGE;
-    }
-    for (size_t p = 0; p < plan->nr_parts && !result && platform_has_class(platform, class); p++) {
-        struct measure_slot slot = {.platform = platform, .class = class, .set = set, .part = &plan->part[p],
+    for (size_t p = 0; p < plan->nr_parts && !result; p++) {
+        struct measure_slot slot = {.platform = platform,
+                                    .class = class,
+                                    .set = set,
+                                    .part = &plan->part[p],
                                     .first_part = p == 0};
 
         for (size_t i = 0; i < slot.part->nr_seeds; i++)
@@ -143,7 +153,8 @@ static int add_machines(struct measurement *m, const struct plan *plan, const st
     return result;
 }
 
-int measure_prepare(struct measurement *m, const struct plan *plan, const struct measure_options *options)
+int measure_prepare(struct measurement *m, const struct plan *plan,
+                    const struct measure_options *options)
 {
     size_t most = (plan->platforms.nr * 2 + 1) * plan->nr_parts;
     int result = 0;
@@ -162,11 +173,19 @@ int measure_prepare(struct measurement *m, const struct plan *plan, const struct
     if (!m->boots || !m->slots)
         abort();
     for (size_t i = 0; i < plan->platforms.nr; i++)
-        for (int class = RUN_DEFAULT; class <= RUN_TUNED && !result; class++)
-            if (plan->classes & (1u << class))
-                result = add_machines(m, plan, options, plan->platforms.word[i], class, RUN_MAIN);
+        for (int class = RUN_DEFAULT; class <= RUN_TUNED && !result; class++) {
+            const struct platform *platform;
+
+            if (plan_platform(plan, i, class, &platform) < 0) {
+                fprintf(stderr, "parangon: this build has no platform \"%s\"\n",
+                        plan->platforms.word[i]);
+                result = STATUS_USAGE;
+            } else if (platform) {
+                result = add_machines(m, plan, options, platform, class, RUN_MAIN);
+            }
+        }
     if (plan->null_set && !result)
-        result = add_machines(m, plan, options, "native", RUN_DEFAULT, RUN_NULL);
+        result = add_machines(m, plan, options, &platform_native, RUN_DEFAULT, RUN_NULL);
     return result;
 }
 
@@ -177,11 +196,15 @@ bool measure_comparable(const struct measurement *m, const struct run *before)
     bool same_build = strcmp(before->hv_build_id, build_id ? build_id : "") == 0;
 
     if (!same_inputs)
-        fprintf(stderr, "parangon: not comparable: the result has inputs %.12s, here they are %.12s (inputs.lock)\n",
+        fprintf(stderr,
+                "parangon: not comparable: the result has inputs %.12s, here they are %.12s "
+                "(inputs.lock)\n",
                 before->inputs_sha256, m->inputs.lock_sha256);
     if (!same_build)
-        fprintf(stderr, "parangon: not comparable: the result has hypervisor build %.12s, here it is %.12s\n",
-                *before->hv_build_id ? before->hv_build_id : "(none)", build_id ? build_id : "(none)");
+        fprintf(
+            stderr,
+            "parangon: not comparable: the result has hypervisor build %.12s, here it is %.12s\n",
+            *before->hv_build_id ? before->hv_build_id : "(none)", build_id ? build_id : "(none)");
     free(build_id);
     return same_inputs && same_build;
 }
@@ -221,18 +244,20 @@ static void suite_identity(struct run *run)
     free(text);
 }
 
-int measure_run(struct measurement *m, const struct plan *plan, const struct measure_options *options,
-                struct run **result)
+int measure_run(struct measurement *m, const struct plan *plan,
+                const struct measure_options *options, struct run **result)
 {
-    const struct run_limits limits = {.silence_seconds = options->time_limit ? options->time_limit : SILENCE_SECONDS,
-                                      .total_seconds = TOTAL_SECONDS, .progress = true};
+    const struct run_limits limits = {.silence_seconds = options->time_limit ? options->time_limit
+                                                                             : SILENCE_SECONDS,
+                                      .total_seconds = TOTAL_SECONDS,
+                                      .progress = true};
     int status, errors = 0, seconds = (int)run_estimate(m->boots, m->nr, run_cores());
     struct run *run;
     char *text;
 
     *result = NULL;
-    fprintf(stderr, "parangon: %zu machines on %u cores, about %d:%02d minutes\n", m->nr, run_cores(), seconds / 60,
-            seconds % 60);
+    fprintf(stderr, "parangon: %zu machines on %u cores, about %d:%02d minutes\n", m->nr,
+            run_cores(), seconds / 60, seconds % 60);
     status = run_boots(m->boots, m->nr, &limits);
     if (status)
         return status == STATUS_INTERRUPTED ? status : STATUS_INCOMPLETE;
@@ -250,15 +275,21 @@ int measure_run(struct measurement *m, const struct plan *plan, const struct mea
     provenance_add(run, m, options->keep_local);
     for (size_t i = 0; i < m->nr; i++) {
         const struct measure_slot *slot = &m->slots[i];
-        const struct join_request request = {.platform = slot->platform->name, .class = slot->class, .set = slot->set,
-                                             .seeds = slot->seeds, .nr_seeds = slot->part->nr_seeds,
-                                             .iters = slot->part->iters, .facts = slot->first_part && slot->set == RUN_MAIN,
+        const struct join_request request = {.platform = slot->platform->name,
+                                             .class = slot->class,
+                                             .set = slot->set,
+                                             .seeds = slot->seeds,
+                                             .nr_seeds = slot->part->nr_seeds,
+                                             .iters = slot->part->iters,
+                                             .facts = slot->first_part && slot->set == RUN_MAIN,
                                              .boot_rows = slot->first_part};
 
         errors += join_boot(run, &m->boots[i], &request);
     }
-    run_add_workload(run, "boot-before", RUN_MICRO, false, "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
-    run_add_workload(run, "boot", RUN_MICRO, false, "{\"unit\":\"from the guest kernel to its first process\"}");
+    run_add_workload(run, "boot-before", RUN_MICRO, false,
+                     "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
+    run_add_workload(run, "boot", RUN_MICRO, false,
+                     "{\"unit\":\"from the guest kernel to its first process\"}");
     suite_identity(run);
     run_say_failures(m->boots, m->nr);
     run->complete = errors == 0;

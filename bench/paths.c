@@ -23,7 +23,8 @@ char *format(const char *fmt, ...)
     return text;
 }
 
-/* The nearest folder at or above `from` that holds inputs.lock and bench/; NULL when there is none. */
+/* The nearest folder at or above `from` that holds inputs.lock and bench/; NULL when there is none.
+ */
 static char *find_root(const char *from)
 {
     char at[PATH_MAX];
@@ -69,8 +70,10 @@ const struct paths *paths_get(void)
     if (!paths.root)
         paths.root = find_root(".");
     if (!paths.root) {
-        fprintf(stderr, "parangon: no inputs.lock above this program or this folder: run it in a clone of the "
-                        "sources, or set PARANGON_ROOT\n");
+        fprintf(
+            stderr,
+            "parangon: no inputs.lock above this program or this folder: run it in a clone of the "
+            "sources, or set PARANGON_ROOT\n");
         exit(2);
     }
     paths.cache = cache && *cache ? format("%s", cache) : format("%s/cache", paths.root);

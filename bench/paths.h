@@ -17,18 +17,20 @@ struct paths {
 /**
  * Find them (once; later calls return the same).
  *
- * root is $PARANGON_ROOT, else the nearest folder with inputs.lock above the program or the working folder.
- * Exits with status 2 and one message when there is none.
+ * root is $PARANGON_ROOT, else the nearest folder with inputs.lock above the program or the working
+ * folder. Exits with status 2 and one message when there is none.
  */
 const struct paths *paths_get(void);
 
 /** A new string, printf-style. Aborts when out of memory. */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc));
 
-/** Make the folder that a file is to lie in (one level). @return 0, or -1 with a message on stderr */
+/** Make the folder that a file is to lie in (one level). @return 0, or -1 with a message on stderr
+ */
 int paths_make_parent(const char *file);
 
-/** A copy of `text` with every occurrence of a folder of paths_get() replaced by $CACHE, $BUILD or $SRC. */
+/** A copy of `text` with every occurrence of a folder of paths_get() replaced by $CACHE, $BUILD or
+ * $SRC. */
 char *paths_neutral(const char *text);
 
 #endif

@@ -21,6 +21,24 @@ void plan_free(struct plan *plan)
     *plan = (struct plan){0};
 }
 
+int plan_platform(const struct plan *plan, size_t index, enum run_class class,
+                  const struct platform **platform)
+{
+    char *name = format("%s", plan->platforms.word[index]), *only = strchr(name, ':');
+    int result = 0;
+
+    if (only)
+        *only++ = '\0';
+    *platform = platform_find(name);
+    if (!*platform || (only && run_class_of(only) < 0))
+        result = -1;
+    else if (!(plan->classes & (1u << class)) || !platform_has_class(*platform, class) ||
+             (only && run_class_of(only) != (int)class))
+        *platform = NULL;
+    free(name);
+    return result;
+}
+
 static json_t *json_of_words(const struct words *words)
 {
     json_t *array = json_array();
@@ -41,17 +59,18 @@ char *plan_text(const struct plan *plan)
 
         for (size_t k = 0; k < part->nr_seeds; k++)
             json_array_append_new(seeds, json_integer(part->seeds[k]));
-        json_array_append_new(parts, json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:f}", "name", part->name, "image",
-                                               part->image, "workloads", json_of_words(&part->workloads), "seeds",
-                                               seeds, "warmup", part->warmup, "iters", part->iters, "native_seconds",
-                                               part->native_seconds));
+        json_array_append_new(parts, json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:f}", "name",
+                                               part->name, "image", part->image, "workloads",
+                                               json_of_words(&part->workloads), "seeds", seeds,
+                                               "warmup", part->warmup, "iters", part->iters,
+                                               "native_seconds", part->native_seconds));
     }
     for (int class = RUN_DEFAULT; class <= RUN_TUNED; class++)
         if (plan->classes & (1u << class))
             json_array_append_new(classes, json_string(run_class_name(class)));
-    all = json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", PLAN_VERSION, "experiment", plan->experiment, "quick",
-                    plan->quick, "null", plan->null_set, "platforms", json_of_words(&plan->platforms), "classes", classes,
-                    "parts", parts);
+    all = json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", PLAN_VERSION, "experiment",
+                    plan->experiment, "quick", plan->quick, "null", plan->null_set, "platforms",
+                    json_of_words(&plan->platforms), "classes", classes, "parts", parts);
     if (!all)
         abort();
     text = json_dumps(all, JSON_SORT_KEYS | JSON_COMPACT);
@@ -64,7 +83,7 @@ static void words_of_json(struct words *words, const json_t *array)
     const json_t *item;
     size_t i;
 
-    json_array_foreach(array, i, item)
+    json_array_foreach (array, i, item)
         if (json_is_string(item))
             words_add(words, "%s", json_string_value(item));
 }
@@ -76,9 +95,9 @@ static int parse_part(struct plan_part *part, json_t *object)
     int warmup, iters;
     size_t i;
 
-    if (json_unpack(object, "{s:s, s:s, s:o, s:o, s:i, s:i, s:F}", "name", &name, "image", &image, "workloads",
-                    &workloads, "seeds", &seeds, "warmup", &warmup, "iters", &iters, "native_seconds",
-                    &part->native_seconds) < 0 ||
+    if (json_unpack(object, "{s:s, s:s, s:o, s:o, s:i, s:i, s:F}", "name", &name, "image", &image,
+                    "workloads", &workloads, "seeds", &seeds, "warmup", &warmup, "iters", &iters,
+                    "native_seconds", &part->native_seconds) < 0 ||
         strchr(image, '/') || json_array_size(seeds) > PLAN_SEEDS_MAX)
         return -1;
     part->name = format("%s", name);
@@ -86,7 +105,7 @@ static int parse_part(struct plan_part *part, json_t *object)
     part->warmup = warmup;
     part->iters = iters;
     words_of_json(&part->workloads, workloads);
-    json_array_foreach(seeds, i, seed)
+    json_array_foreach (seeds, i, seed)
         part->seeds[part->nr_seeds++] = json_integer_value(seed);
     return 0;
 }
@@ -100,25 +119,27 @@ int plan_parse(struct plan *plan, const char *text)
     size_t i;
 
     *plan = (struct plan){0};
-    if (!all || json_unpack(all, "{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", &version, "experiment", &experiment,
-                            "quick", &quick, "null", &null_set, "platforms", &platforms, "classes", &classes, "parts",
-                            &parts) < 0 ||
+    if (!all ||
+        json_unpack(all, "{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", &version, "experiment",
+                    &experiment, "quick", &quick, "null", &null_set, "platforms", &platforms,
+                    "classes", &classes, "parts", &parts) < 0 ||
         version != PLAN_VERSION || json_array_size(parts) > PLAN_PARTS_MAX)
         goto out;
     plan->experiment = format("%s", experiment);
     plan->quick = quick;
     plan->null_set = null_set;
     words_of_json(&plan->platforms, platforms);
-    json_array_foreach(classes, i, item)
+    json_array_foreach (classes, i, item)
         if (run_class_of(json_string_value(item) ? json_string_value(item) : "") >= 0)
             plan->classes |= 1u << run_class_of(json_string_value(item));
-    json_array_foreach(parts, i, item)
+    json_array_foreach (parts, i, item)
         if (parse_part(&plan->part[plan->nr_parts++], item) < 0)
             goto out;
     result = 0;
 out:
     if (result < 0) {
-        fprintf(stderr, "parangon: this result's plan cannot be read (plan version %d expected)\n", PLAN_VERSION);
+        fprintf(stderr, "parangon: this result's plan cannot be read (plan version %d expected)\n",
+                PLAN_VERSION);
         plan_free(plan);
     }
     json_decref(all);

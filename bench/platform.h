@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Platforms: what a workload can run on. Each is one file in bench/platform/ and one line in platform_table[].
+ * Platforms: what a workload can run on. Each is one file in bench/platform/ and one line in
+ * platform_table[].
  *
- * A platform turns a request (struct machine) into a QEMU command line. All share one machine (platform_base()), one kernel, one
- * ramdisk, one CPU model and one set of guest parameters; a platform adds what makes it what it is, and nothing else.
- * Adding one: copy bench/platform/skeleton.c, which says what to fill in.
+ * A platform turns a request (struct machine) into a QEMU command line. All share one machine
+ * (platform_base()), one kernel, one ramdisk, one CPU model and one set of guest parameters; a
+ * platform adds what makes it what it is, and nothing else. Adding one: copy
+ * bench/platform/skeleton.c, which says what to fill in.
  */
 #ifndef PARANGON_PLATFORM_H
 #define PARANGON_PLATFORM_H
@@ -33,8 +35,9 @@ struct machine {
     const char *plugin;     /* value of -plugin; NULL for none */
     const char *trace_file; /* backs the trace ring in shared memory; NULL for none (pv only) */
     unsigned trace_mib;     /* its size */
-    bool real_time;         /* the host's clock instead of one instruction a nanosecond: for people at a console */
-    bool gdb;               /* wait for a debugger on port 1234 of the loopback interface */
+    bool real_time; /* the host's clock instead of one instruction a nanosecond: for people at a
+                       console */
+    bool gdb;       /* wait for a debugger on port 1234 of the loopback interface */
 };
 
 #define PLATFORM_HAS_DEFAULT (1u << RUN_DEFAULT)
@@ -42,14 +45,16 @@ struct machine {
 
 struct platform {
     const char *name;
-    const char *what;     /* one line for `list` */
-    unsigned classes;     /* PLATFORM_HAS_*: classes of mitigations it can run */
-    const char *console;  /* the guest's console device on this platform: "ttyS0", "hvc0" */
-    double boot_seconds;  /* of one core, from start to the guest's first process, for estimates */
-    double slow_down;     /* instructions of a workload, relative to native, for estimates */
-    /** @return NULL when the platform can run here, else why not and what to do (a static or leaked text) */
+    const char *what;    /* one line for `list` */
+    unsigned classes;    /* PLATFORM_HAS_*: classes of mitigations it can run */
+    const char *console; /* the guest's console device on this platform: "ttyS0", "hvc0" */
+    double boot_seconds; /* of one core, from start to the guest's first process, for estimates */
+    double slow_down;    /* instructions of a workload, relative to native, for estimates */
+    /** @return NULL when the platform can run here, else why not and what to do (a static or leaked
+     * text) */
     const char *(*absent)(const struct machine *machine);
-    /** Append the command line for this machine, argv[0] included. Never fails after absent() returned NULL. */
+    /** Append the command line for this machine, argv[0] included. Never fails after absent()
+     * returned NULL. */
     void (*command)(const struct machine *machine, struct words *argv);
 };
 
@@ -66,16 +71,20 @@ bool platform_has_class(const struct platform *platform, enum run_class class);
 
 /* What platforms share (bench/platform/common.c). */
 
-/** QEMU and the machine that is the same on all platforms, with console, plugin and debugger as requested. */
+/** QEMU and the machine that is the same on all platforms, with console, plugin and debugger as
+ * requested. */
 void platform_base(const struct machine *machine, struct words *argv);
 
-/** The guest kernel's command line: what is common, the class, what the request adds, then `more`. Caller frees. */
+/** The guest kernel's command line: what is common, the class, what the request adds, then `more`.
+ * Caller frees. */
 char *platform_guest_args(const struct machine *machine, const char *console, const char *more);
 
-/** The value of -initrd for multiboot: the guest kernel with its arguments, then the ramdisk. Caller frees. */
+/** The value of -initrd for multiboot: the guest kernel with its arguments, then the ramdisk.
+ * Caller frees. */
 char *platform_modules(const struct machine *machine, const char *guest_args);
 
-/** Why QEMU or the guest's kernel or ramdisk cannot be used; NULL when they can. `note` is the Xen note it boots by. */
+/** Why QEMU or the guest's kernel or ramdisk cannot be used; NULL when they can. `note` is the Xen
+ * note it boots by. */
 const char *platform_base_absent(const struct machine *machine, unsigned note);
 
 #define XEN_NOTE_PV_ENTRY  1  /* xen/elfnote.h: XEN_ELFNOTE_ENTRY */

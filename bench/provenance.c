@@ -55,7 +55,8 @@ static void add_revision(struct run *run)
 
     add(run, "git.revision", first_line(command));
     free(command);
-    command = format("git -C '%s' status --porcelain --untracked-files=no 2>/dev/null", paths_get()->root);
+    command = format("git -C '%s' status --porcelain --untracked-files=no 2>/dev/null",
+                     paths_get()->root);
     add(run, "git.changed", first_line(command) ? format("yes") : format("no"));
     free(command);
 }
@@ -91,7 +92,8 @@ void provenance_add(struct run *run, const struct measurement *m, bool keep_loca
     for (size_t i = 0; i < m->nr; i++) {
         char *key = format("command.%s", m->boots[i].name);
 
-        add(run, key, keep_local ? format("%s", m->boots[i].shown) : paths_neutral(m->boots[i].shown));
+        add(run, key,
+            keep_local ? format("%s", m->boots[i].shown) : paths_neutral(m->boots[i].shown));
         free(key);
     }
     for (size_t i = 0; i < 2; i++) {

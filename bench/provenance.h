@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a result says about where it comes from: builds, inputs, command lines, the host's processor. */
+/* What a result says about where it comes from: builds, inputs, command lines, the host's
+ * processor. */
 #ifndef PARANGON_PROVENANCE_H
 #define PARANGON_PROVENANCE_H
 
@@ -16,7 +17,8 @@
  */
 void provenance_add(struct run *run, const struct measurement *m, bool keep_local);
 
-/** Name a run by 12 digits over its samples, plan, build and inputs: the same run twice has the same name. */
+/** Name a run by 12 digits over its samples, plan, build and inputs: the same run twice has the
+ * same name. */
 void provenance_run_id(struct run *run);
 
 #endif

@@ -18,12 +18,12 @@
 #include "bench/paths.h"
 #include "bench/run.h"
 
-#define TICK_NS         100000000L /* how often machines are looked at */
-#define GRACE_SECONDS   15.0       /* for a guest to power off after its `done` */
-#define TERM_SECONDS    3.0        /* between SIGTERM and SIGKILL */
-#define TAIL_LINES      12         /* of a console, in messages */
-#define SPACE_NEEDED    (64ull << 20)
-#define QEMU_MESSAGES   "qemu.log"
+#define TICK_NS       100000000L /* how often machines are looked at */
+#define GRACE_SECONDS 15.0       /* for a guest to power off after its `done` */
+#define TERM_SECONDS  3.0        /* between SIGTERM and SIGKILL */
+#define TAIL_LINES    12         /* of a console, in messages */
+#define SPACE_NEEDED  (64ull << 20)
+#define QEMU_MESSAGES "qemu.log"
 
 static volatile sig_atomic_t interrupted;
 
@@ -107,7 +107,8 @@ static void board_event(const struct board *b, const struct boot *boot, const ch
         fprintf(stderr, "%s%-34s %s\n", b->tty ? "\r\033[K" : "", boot->name, what);
 }
 
-/* What is left, by the estimates of those that have not ended; those that have correct the others' estimates. */
+/* What is left, by the estimates of those that have not ended; those that have correct the others'
+ * estimates. */
 static double board_left(const struct board *b)
 {
     double expected = 0, took = 0, left = 0, running = 0;
@@ -142,7 +143,8 @@ static void board_line(const struct board *b)
         return;
     for (size_t i = 0; i < b->nr; i++)
         ended += b->boots[i].state == BOOT_ENDED;
-    used = fprintf(stderr, "\r\033[K%zu of %zu machines, about %d:%02d left", ended, b->nr, left / 60, left % 60);
+    used = fprintf(stderr, "\r\033[K%zu of %zu machines, about %d:%02d left", ended, b->nr,
+                   left / 60, left % 60);
     for (size_t i = 0; i < b->nr && used < width; i++)
         if (b->boots[i].state == BOOT_RUNS)
             used += fprintf(stderr, " | %.*s %.24s", 24, b->boots[i].name, b->boots[i].activity);
@@ -177,7 +179,8 @@ static char *tail_of(const char *text, size_t size)
 
 static void boot_fail(struct boot *boot, const char *why)
 {
-    char *tail = boot->console_size ? tail_of(boot->console, boot->console_size) : format(" (it said nothing)");
+    char *tail = boot->console_size ? tail_of(boot->console, boot->console_size)
+                                    : format(" (it said nothing)");
 
     free(boot->failure);
     boot->failure = format("%s: %s; the end of its console:%s", boot->name, why, tail);
@@ -290,7 +293,8 @@ static char *verdict(const struct boot *boot, int status)
         said[--size] = '\0';
     last = size ? (strrchr(said, '\n') ? strrchr(said, '\n') + 1 : said) : "(it gave no reason)";
     if (WIFSIGNALED(status))
-        why = format("QEMU was ended by signal %d (%s): %s", WTERMSIG(status), strsignal(WTERMSIG(status)), last);
+        why = format("QEMU was ended by signal %d (%s): %s", WTERMSIG(status),
+                     strsignal(WTERMSIG(status)), last);
     else
         why = format("QEMU ended with status %d: %s", WEXITSTATUS(status), last);
     free(said);
@@ -311,7 +315,8 @@ static void boot_collect(struct boot *boot, int status, const struct board *boar
         boot_fail(boot, why);
         free(why);
     } else if (boot->killed && !interrupted) {
-        text = format("killed after %.0f s at \"%s\", its last word %.0f s ago (--time-limit changes the limit)",
+        text = format("killed after %.0f s at \"%s\", its last word %.0f s ago (--time-limit "
+                      "changes the limit)",
                       boot->seconds, boot->activity, now() - boot->last_word);
         boot_fail(boot, text);
         free(text);
@@ -326,7 +331,8 @@ static void boot_collect(struct boot *boot, int status, const struct board *boar
 }
 
 /* Look at a machine that runs: has it ended, is it to be stopped? */
-static void boot_watch(struct boot *boot, const struct run_limits *limits, const struct board *board)
+static void boot_watch(struct boot *boot, const struct run_limits *limits,
+                       const struct board *board)
 {
     int status;
 
@@ -341,7 +347,8 @@ static void boot_watch(struct boot *boot, const struct run_limits *limits, const
     } else if (boot->done_line && now() - boot->last_word > GRACE_SECONDS) {
         boot->stop_at = now(); /* all is said; it only does not power off */
         kill(-boot->pid, SIGTERM);
-    } else if (now() - boot->last_word > limits->silence_seconds || now() - boot->started > limits->total_seconds) {
+    } else if (now() - boot->last_word > limits->silence_seconds ||
+               now() - boot->started > limits->total_seconds) {
         boot->stop_at = now();
         boot->killed = true;
         kill(-boot->pid, SIGTERM);
@@ -375,7 +382,8 @@ static void kill_all(struct boot *boots, size_t nr)
     }
 }
 
-/* A machine that ended badly without a word, where none has said one yet: QEMU itself does not work here. */
+/* A machine that ended badly without a word, where none has said one yet: QEMU itself does not work
+ * here. */
 static bool hopeless(const struct boot *boots, size_t nr)
 {
     bool failed = false;
@@ -430,7 +438,8 @@ size_t run_say_failures(const struct boot *boots, size_t nr)
                 alike += k > i;
             }
         if (!said && alike)
-            fprintf(stderr, "parangon: %s and %zu more: %s\n", boots[i].name, alike, reason(&boots[i]));
+            fprintf(stderr, "parangon: %s and %zu more: %s\n", boots[i].name, alike,
+                    reason(&boots[i]));
         else if (!said)
             fprintf(stderr, "parangon: %s\n", boots[i].failure);
     }
@@ -479,14 +488,19 @@ static char *make_folder(void)
     struct statvfs space;
 
     if (!mkdtemp(folder)) {
-        fprintf(stderr, "parangon: cannot make a temporary folder in %s: %s (TMPDIR chooses another place)\n", base,
-                strerror(errno));
+        fprintf(
+            stderr,
+            "parangon: cannot make a temporary folder in %s: %s (TMPDIR chooses another place)\n",
+            base, strerror(errno));
         free(folder);
         return NULL;
     }
-    if (statvfs(folder, &space) == 0 && (unsigned long long)space.f_bavail * space.f_frsize < SPACE_NEEDED) {
-        fprintf(stderr, "parangon: %s has %llu MiB free, a run needs %llu (TMPDIR chooses another place)\n", base,
-                (unsigned long long)space.f_bavail * space.f_frsize >> 20, SPACE_NEEDED >> 20);
+    if (statvfs(folder, &space) == 0 &&
+        (unsigned long long)space.f_bavail * space.f_frsize < SPACE_NEEDED) {
+        fprintf(stderr,
+                "parangon: %s has %llu MiB free, a run needs %llu (TMPDIR chooses another place)\n",
+                base, (unsigned long long)space.f_bavail * space.f_frsize >> 20,
+                SPACE_NEEDED >> 20);
         rmdir(folder);
         free(folder);
         return NULL;
@@ -498,8 +512,12 @@ int run_boots(struct boot *boots, size_t nr, const struct run_limits *limits)
 {
     struct sigaction act = {.sa_handler = on_signal}, before[3];
     static const int signals[3] = {SIGINT, SIGTERM, SIGHUP};
-    struct board board = {.boots = boots, .nr = nr, .started = now(), .show = limits->progress,
-                          .tty = isatty(STDERR_FILENO), .cores = limits->cores ? limits->cores : run_cores()};
+    struct board board = {.boots = boots,
+                          .nr = nr,
+                          .started = now(),
+                          .show = limits->progress,
+                          .tty = isatty(STDERR_FILENO),
+                          .cores = limits->cores ? limits->cores : run_cores()};
     char *folder = make_folder();
     size_t running = 0, left = nr;
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run engine: starts machines in parallel on all cores, watches them, and leaves nothing behind.
+ * The run engine: starts machines in parallel on all cores, watches them, and leaves nothing
+ * behind.
  *
- * Each machine is a QEMU in its own process group and its own temporary folder, with its console in console.log there.
- * A machine that says nothing for too long is killed; so are all when the user interrupts; all die with this program. What
- * the console says is for the caller to interpret (join.h).
- * Does not: build command lines (platform.h), know workloads, or keep files after run_boots() but in memory.
+ * Each machine is a QEMU in its own process group and its own temporary folder, with its console in
+ * console.log there. A machine that says nothing for too long is killed; so are all when the user
+ * interrupts; all die with this program. What the console says is for the caller to interpret
+ * (join.h). Does not: build command lines (platform.h), know workloads, or keep files after
+ * run_boots() but in memory.
  */
 #ifndef PARANGON_RUN_H
 #define PARANGON_RUN_H
@@ -16,7 +18,9 @@
 
 #include "bench/words.h"
 
-#define STATUS_INTERRUPTED 130 /* exit status after Ctrl-C, SIGTERM or SIGHUP: as shells have it */
+#define STATUS_INTERRUPTED                                                                         \
+    130 /* exit status after Ctrl-C, SIGTERM or SIGHUP: as shells have it                          \
+         */
 
 #define BOOT_CONSOLE   "console.log" /* in the folder of a machine, which is its working folder */
 #define BOOT_INTERVALS "intervals"   /* the counting plugin's file */
@@ -27,12 +31,13 @@ enum boot_state { BOOT_WAITS, BOOT_RUNS, BOOT_ENDED };
 
 /** One machine of a run: what to start, and after the run what came of it. */
 struct boot {
-    char *name;          /* "pv-default-main-micro": unique in the run */
-    struct words argv;   /* with the names of links, below, where it names a file */
-    char *shown;         /* the same as a line for people and records, with full paths */
-    double estimate;     /* seconds of one core; the longest start first */
-    /* Symbolic links in the machine's folder: what the machine sees of a file's name (a multiboot module's command
-     * line begins with it) has the same length wherever the clone lies, so that counts have too. */
+    char *name;        /* "pv-default-main-micro": unique in the run */
+    struct words argv; /* with the names of links, below, where it names a file */
+    char *shown;       /* the same as a line for people and records, with full paths */
+    double estimate;   /* seconds of one core; the longest start first */
+    /* Symbolic links in the machine's folder: what the machine sees of a file's name (a multiboot
+     * module's command line begins with it) has the same length wherever the clone lies, so that
+     * counts have too. */
     struct {
         char *name, *target;
     } link[BOOT_LINKS_MAX];
@@ -44,23 +49,23 @@ struct boot {
     size_t console_size; /* without the NUL */
     void *intervals;     /* contents of BOOT_INTERVALS; NULL where there is none */
     size_t intervals_size;
-    double seconds;      /* how long it ran */
+    double seconds; /* how long it ran */
 
     /* The engine's own. */
     int pid;
     char *folder;
     double started, last_word, stop_at;
-    size_t seen, said;   /* bytes of the console looked at, and there */
-    bool done_line;      /* the guest has said {"ev":"done"} */
+    size_t seen, said; /* bytes of the console looked at, and there */
+    bool done_line;    /* the guest has said {"ev":"done"} */
     bool killed;
-    char activity[64];   /* what it is doing, for the progress line */
+    char activity[64]; /* what it is doing, for the progress line */
 };
 
 struct run_limits {
     double silence_seconds; /* kill a machine whose console says nothing for so long */
     double total_seconds;   /* or that runs for so long */
     unsigned cores;         /* machines at a time; 0: as many as this process may use */
-    bool progress;          /* on stderr: one line that changes on a terminal, else a line per event */
+    bool progress; /* on stderr: one line that changes on a terminal, else a line per event */
 };
 
 /** How many cores this process may use. */
@@ -69,18 +74,20 @@ unsigned run_cores(void);
 /**
  * Run all machines and wait for their ends.
  *
- * A machine is as it should be when its guest has said `done` and QEMU has ended with status 0; else boot->failure says
- * why not, the console's tail included. Others go on.
+ * A machine is as it should be when its guest has said `done` and QEMU has ended with status 0;
+ * else boot->failure says why not, the console's tail included. Others go on.
  *
- * @return 0 when all have ended, however; STATUS_INTERRUPTED when the user stopped the run; -1 with a message on
- *         stderr when nothing could be started (no temporary folder, full disk). Nothing is left running or on disk.
+ * @return 0 when all have ended, however; STATUS_INTERRUPTED when the user stopped the run; -1 with
+ * a message on stderr when nothing could be started (no temporary folder, full disk). Nothing is
+ * left running or on disk.
  */
 int run_boots(struct boot *boots, size_t nr, const struct run_limits *limits);
 
 /** Wall-clock estimate for machines on so many cores, longest first, seconds. */
 double run_estimate(const struct boot *boots, size_t nr, unsigned cores);
 
-/** Print the failures on stderr, each reason once with the machines that share it. @return how many machines failed */
+/** Print the failures on stderr, each reason once with the machines that share it. @return how many
+ * machines failed */
 size_t run_say_failures(const struct boot *boots, size_t nr);
 
 /** Give a machine a file under a name of ours (copied). */

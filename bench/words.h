@@ -14,7 +14,8 @@ struct words {
 void words_add(struct words *words, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Append an option and its value: "-m", "1024". The value is printf-style. */
-void words_option(struct words *words, const char *option, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void words_option(struct words *words, const char *option, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /** Append the non-empty parts of a text between separators. */
 void words_split(struct words *words, const char *text, char separator);

@@ -9,12 +9,8 @@
 #include "bench/platform.h"
 
 const struct platform *const platform_table[] = {
-    &platform_native,
-    &platform_native_matched,
-    &platform_pv,
-    &platform_xen_pv,
-    &platform_xen_pv_tuned,
-    NULL,
+    &platform_native, &platform_native_matched, &platform_pv,
+    &platform_xen_pv, &platform_xen_pv_tuned,   NULL,
 };
 
 const struct platform *platform_find(const char *name)
@@ -40,8 +36,8 @@ void platform_base(const struct machine *machine, struct words *argv)
     words_option(argv, "-cpu", "%s", MACHINE_CPU);
     words_option(argv, "-m", "%d", MACHINE_MEMORY_MIB);
     words_option(argv, "-accel", "tcg");
-    /* One instruction is one nanosecond; idle time is skipped. With the clock, the seed and no network all that could
-     * make two runs differ is pinned. */
+    /* One instruction is one nanosecond; idle time is skipped. With the clock, the seed and no
+     * network all that could make two runs differ is pinned. */
     if (!machine->real_time) {
         words_option(argv, "-icount", "shift=0,sleep=off");
         words_option(argv, "-rtc", "base=2026-01-01T00:00:00,clock=vm");
@@ -62,17 +58,20 @@ void platform_base(const struct machine *machine, struct words *argv)
 
 char *platform_guest_args(const struct machine *machine, const char *console, const char *more)
 {
-    /* nokaslr: one layout on every platform, and addresses that symbols fit. cryptomgr.notests: half of a native boot
-     * would be self-tests of ciphers. panic=-1: a panic reboots at once, which ends the machine. */
+    /* nokaslr: one layout on every platform, and addresses that symbols fit. cryptomgr.notests:
+     * half of a native boot would be self-tests of ciphers. panic=-1: a panic reboots at once,
+     * which ends the machine. */
     static const char common[] = "nokaslr cryptomgr.notests panic=-1 quiet";
     static const char tuned[] = " mitigations=off randomize_kstack_offset=off";
 
-    return format("console=%s %s%s%s%s%s%s", console, common, machine->class == RUN_TUNED ? tuned : "",
-                  more && *more ? " " : "", more ? more : "", machine->guest_args && *machine->guest_args ? " " : "",
+    return format("console=%s %s%s%s%s%s%s", console, common,
+                  machine->class == RUN_TUNED ? tuned : "", more && *more ? " " : "",
+                  more ? more : "", machine->guest_args && *machine->guest_args ? " " : "",
                   machine->guest_args ? machine->guest_args : "");
 }
 
-/* A comma inside the arguments of a module would separate modules: QEMU takes a doubled one for one. */
+/* A comma inside the arguments of a module would separate modules: QEMU takes a doubled one for
+ * one. */
 static char *escape_commas(const char *text)
 {
     char *escaped = malloc(2 * strlen(text) + 1), *to = escaped;
@@ -116,11 +115,14 @@ const char *platform_base_absent(const struct machine *machine, unsigned note)
     if (found < 0)
         return format("%s is a damaged ELF image", machine->kernel);
     if (!found && note == XEN_NOTE_PV_ENTRY)
-        return format("%s cannot run paravirtualized: it has no Xen note with an entry point (for Linux: CONFIG_XEN_PV)",
+        return format("%s cannot run paravirtualized: it has no Xen note with an entry point (for "
+                      "Linux: CONFIG_XEN_PV)",
                       machine->kernel);
     if (!found)
-        return format("%s has neither a 32-bit entry point in a Xen note (for Linux: CONFIG_PVH) nor a multiboot header", machine->kernel);
+        return format("%s has neither a 32-bit entry point in a Xen note (for Linux: CONFIG_PVH) "
+                      "nor a multiboot header",
+                      machine->kernel);
     if (machine->ramdisk && access(machine->ramdisk, R_OK) != 0)
-        return format("the ramdisk %s is not there: build it with './parangon list'", machine->ramdisk);
+        return format("the ramdisk %s is not there (the build makes it)", machine->ramdisk);
     return NULL;
 }

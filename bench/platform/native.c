@@ -2,8 +2,9 @@
 /*
  * Platform "native": the guest with no hypervisor under it, the denominator of every ratio.
  *
- * QEMU enters the ELF image at its 32-bit entry point (PVH boot protocol), as a boot loader would; there is
- * no hypervisor that the kernel could see. mem= leaves the guest as much memory as a domain has.
+ * QEMU enters the ELF image at its 32-bit entry point (PVH boot protocol), as a boot loader would;
+ * there is no hypervisor that the kernel could see. mem= leaves the guest as much memory as a
+ * domain has.
  */
 #include <stdlib.h>
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Platform "native-matched": native without what a paravirtualized guest cannot have, so that the rest of the
- * difference is the hypervisor's.
+ * Platform "native-matched": native without what a paravirtualized guest cannot have, so that the
+ * rest of the difference is the hypervisor's.
  *
- * clearcpuid=pse,pge: no 2 MiB mappings (the direct map is 4 KiB pages throughout: DirectMap2M is 0), no global pages, and with
- * no PSE no transparent huge pages either (transparent_hugepage=never says so again). The clock source is the TSC on
- * all platforms; clocksource=tsc pins it. What still differs: pse36 and svm stay in the CPU flags; interrupts come
- * from the APIC and not by event channel; the page tables are the kernel's own; memory starts where the machine's does; the console is
- * a UART and not the hypervisor's. The table of differences in every result shows these as the guests saw them.
+ * clearcpuid=pse,pge: no 2 MiB mappings (the direct map is 4 KiB pages throughout: DirectMap2M is
+ * 0), no global pages, and with no PSE no transparent huge pages either (transparent_hugepage=never
+ * says so again). The clock source is the TSC on all platforms; clocksource=tsc pins it. What still
+ * differs: pse36 and svm stay in the CPU flags; interrupts come from the APIC and not by event
+ * channel; the page tables are the kernel's own; memory starts where the machine's does; the
+ * console is a UART and not the hypervisor's. The table of differences in every result shows these
+ * as the guests saw them.
  */
 #include <stdlib.h>
 
@@ -21,7 +23,8 @@ static const char *matched_absent(const struct machine *machine)
 
 static void matched_command(const struct machine *machine, struct words *argv)
 {
-    char *more = format("mem=%dM clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc", GUEST_MEMORY_MIB);
+    char *more = format("mem=%dM clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc",
+                        GUEST_MEMORY_MIB);
     char *args = platform_guest_args(machine, "ttyS0", more);
 
     platform_base(machine, argv);

@@ -2,8 +2,8 @@
 /*
  * Platform "pv": the guest as the first, paravirtualized domain of Parangon's own hypervisor.
  *
- * Booted by multiboot 1: the first module is the kernel with its arguments, the second its ramdisk. The class
- * "tuned" turns the hypervisor's mitigations off too (spec-ctrl=no).
+ * Booted by multiboot 1: the first module is the kernel with its arguments, the second its ramdisk.
+ * The class "tuned" turns the hypervisor's mitigations off too (spec-ctrl=no).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static const char *pv_absent(const struct machine *machine)
 
 static void pv_command(const struct machine *machine, struct words *argv)
 {
-    char *args = platform_guest_args(machine, "hvc0", NULL), *modules = platform_modules(machine, args);
+    char *args = platform_guest_args(machine, "hvc0", NULL),
+         *modules = platform_modules(machine, args);
 
     platform_base(machine, argv);
     words_option(argv, "-kernel", "%s", machine->hypervisor);
@@ -32,8 +33,8 @@ static void pv_command(const struct machine *machine, struct words *argv)
                  machine->hv_args ? machine->hv_args : "");
     words_option(argv, "-initrd", "%s", modules);
     if (machine->trace_file) {
-        words_option(argv, "-object", "memory-backend-file,id=trace,mem-path=%s,share=on,size=%uM", machine->trace_file,
-                     machine->trace_mib);
+        words_option(argv, "-object", "memory-backend-file,id=trace,mem-path=%s,share=on,size=%uM",
+                     machine->trace_file, machine->trace_mib);
         words_option(argv, "-device", "ivshmem-plain,memdev=trace");
     }
     free(modules);

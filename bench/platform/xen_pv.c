@@ -2,8 +2,9 @@
 /*
  * Platforms "xen-pv" and "xen-pv-tuned": the guest as first domain of Debian's Xen 4.17, the peer.
  *
- * Measured in the same run as our own, never taken from an earlier one. "xen-pv" is Xen as Debian ships it, in the class "default";
- * "xen-pv-tuned" runs with what an expert would turn off, in the class "tuned". The two never cross classes.
+ * Measured in the same run as our own, never taken from an earlier one. "xen-pv" is Xen as Debian
+ * ships it, in the class "default"; "xen-pv-tuned" runs with what an expert would turn off, in the
+ * class "tuned". The two never cross classes.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,12 +23,14 @@ static const char *xen_absent(const struct machine *machine)
 
 static void xen_command_with(const struct machine *machine, struct words *argv, const char *options)
 {
-    char *args = platform_guest_args(machine, "hvc0", NULL), *modules = platform_modules(machine, args);
+    char *args = platform_guest_args(machine, "hvc0", NULL),
+         *modules = platform_modules(machine, args);
 
     platform_base(machine, argv);
     words_option(argv, "-kernel", "%s", machine->inputs->xen);
-    words_option(argv, "-append", "dom0_mem=%dM,max:%dM console=com1 com1=115200,8n1%s%s%s", GUEST_MEMORY_MIB,
-                 GUEST_MEMORY_MIB, options, machine->hv_args ? " " : "", machine->hv_args ? machine->hv_args : "");
+    words_option(argv, "-append", "dom0_mem=%dM,max:%dM console=com1 com1=115200,8n1%s%s%s",
+                 GUEST_MEMORY_MIB, GUEST_MEMORY_MIB, options, machine->hv_args ? " " : "",
+                 machine->hv_args ? machine->hv_args : "");
     words_option(argv, "-initrd", "%s", modules);
     free(modules);
     free(args);
@@ -40,7 +43,8 @@ static void xen_command(const struct machine *machine, struct words *argv)
 
 static void xen_tuned_command(const struct machine *machine, struct words *argv)
 {
-    xen_command_with(machine, argv, " spec-ctrl=no xpti=no pv-l1tf=no bootscrub=0 sched=null loglvl=none");
+    xen_command_with(machine, argv,
+                     " spec-ctrl=no xpti=no pv-l1tf=no bootscrub=0 sched=null loglvl=none");
 }
 
 const struct platform platform_xen_pv = {
