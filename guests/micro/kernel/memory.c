@@ -120,11 +120,6 @@ long page_writable(void *page)
     return pte_write(PTR(page), mfn_of(page) << PAGE_SHIFT | PTE_RW);
 }
 
-uint64_t window_va(unsigned i)
-{
-    return WINDOW_VA + i * PAGE_SIZE;
-}
-
 /* A chain L3 -> L2 -> L1 for the GiB at va; all three end up read-only on PV. The L3's entry for L4 returns. */
 static uint64_t table_chain(uint64_t va, uint64_t *l1)
 {

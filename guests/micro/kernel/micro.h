@@ -169,7 +169,10 @@ long page_readonly(void *page);
 long page_writable(void *page);
 /** The L1 table behind WINDOW_VA (read-only on PV), and the address of its i-th page. */
 extern uint64_t *window_l1;
-uint64_t window_va(unsigned i);
+static inline uint64_t window_va(unsigned i)
+{
+    return WINDOW_VA + i * PAGE_SIZE;
+}
 void memory_init(void);
 /** Root of the kernel's page table, and of the user's (0 until user_init). */
 extern uint64_t *kernel_l4, *user_l4;

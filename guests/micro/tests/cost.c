@@ -74,18 +74,29 @@ static void two_pages_free(void)
     page_free(page_b);
 }
 
+/* Natively the store and INVLPG that the call stands for. */
 static void run_va_mapping(unsigned ops)
 {
-    for (unsigned i = 0; i < ops; i++)
-        pte_write(window_va(0), ENTRY_OF(i & 1 ? page_a : page_b, PTE_RW));
+    uint64_t entry[2] = {ENTRY_OF(page_a, PTE_RW), ENTRY_OF(page_b, PTE_RW)};
+
+    for (unsigned i = 0; i < ops; i++) {
+        if (platform == PLATFORM_PV) {
+            hc_update_va_mapping(window_va(0), entry[i & 1], UVMF_INVLPG);
+        } else {
+            *(volatile uint64_t *)&window_l1[0] = entry[i & 1];
+            invlpg(window_va(0));
+        }
+    }
 }
 MICRO_COST(va_mapping, "update-va-mapping", BOTH, OPS, two_pages, run_va_mapping, two_pages_free);
 
 static void run_mmu_update(unsigned batch, unsigned ops)
 {
+    uint64_t entry[2] = {ENTRY_OF(page_a, PTE_RW), ENTRY_OF(page_b, PTE_RW)};
+
     for (unsigned i = 0; i < ops; i++) {
         for (unsigned n = 0; n < batch; n++)
-            updates[n].val = ENTRY_OF(i & 1 ? page_a : page_b, PTE_RW);
+            updates[n].val = entry[i & 1];
         hc_mmu_update(updates, batch, NULL, DOMID_SELF);
     }
 }
@@ -105,8 +116,10 @@ MICRO_COST(mmu_update_64, "mmu-update-64", PLATFORM_PV, 100, two_pages, run_mmu_
 /* The native equivalent of both, and of an emulated write. On PV each store traps. */
 static void run_pte_store(unsigned ops)
 {
+    uint64_t entry[2] = {ENTRY_OF(page_a, PTE_RW), ENTRY_OF(page_a, PTE_RO)};
+
     for (unsigned i = 0; i < ops; i++)
-        *(volatile uint64_t *)&window_l1[i & 1] = ENTRY_OF(page_a, i & 2 ? PTE_RW : PTE_RO);
+        *(volatile uint64_t *)&window_l1[i & 1] = entry[i >> 1 & 1];
 }
 
 static bool pte_store_setup(void)
@@ -164,13 +177,13 @@ static bool root_setup(void)
 
 static void run_root(unsigned ops)
 {
-    for (unsigned i = 0; i < ops; i++) {
-        uint64_t mfn = mfn_of(i & 1 ? kernel_l4 : other_root);
+    uint64_t mfn[2] = {mfn_of(other_root), mfn_of(kernel_l4)};
 
+    for (unsigned i = 0; i < ops; i++) {
         if (platform == PLATFORM_PV)
-            hc_mmuext(MMUEXT_NEW_BASEPTR, mfn, 0);
+            hc_mmuext(MMUEXT_NEW_BASEPTR, mfn[i & 1], 0);
         else
-            write_cr3(mfn << PAGE_SHIFT);
+            write_cr3(mfn[i & 1] << PAGE_SHIFT);
     }
 }
 
