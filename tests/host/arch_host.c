@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "core/timer.h"
+#include "pv_host.h"
 #include "sched/sched.h"
 #include "x86/pv/typing.h"
 
@@ -82,7 +83,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
         timer_init_cpu(cpu);
         cpus[cpu].deadline = NS_NEVER;
         cpus[cpu].raised = false;
-        cpus[cpu].flush_clock = 1;
+        cpus[cpu].flush_clock = 16; /* above the marks that typing.c keeps in a stamp */
         cpus[cpu].writable_since = calloc(frames, sizeof(u32));
         cpus[cpu].table_since = calloc(frames, sizeof(u32));
         cpus[cpu].idle = cpus[cpu].running = idle_vcpu_create(cpu);
@@ -197,6 +198,25 @@ mfn_t host_frame(struct domain *d)
     return MFN(mfn);
 }
 
+bool host_allocation_held(mfn_t mfn)
+{
+    return allocation_held[mfn.n];
+}
+
+void host_drop_allocation(mfn_t mfn)
+{
+    if (!allocation_held[mfn.n] || (frame_of(mfn)->word & FRAME_PINNED))
+        return;
+    allocation_held[mfn.n] = false;
+    frame_of(mfn)->word &= ~FRAME_ALLOCATED; /* no new references */
+    frame_put(frame_of(mfn));
+}
+
+bool host_is_shared(mfn_t mfn)
+{
+    return frame_of(mfn)->position == FRAME_SHARED_BY_HV;
+}
+
 static struct domain *domain_of_id(domid_t id)
 {
     list_for_each(pos, &domain_list) {
@@ -212,7 +232,7 @@ void frame_release(struct frame *f)
 {
     struct domain *d = domain_of_id(f->owner);
 
-    if (d && d->tot_pages)
+    if (d && f->position != FRAME_SHARED_BY_HV)
         d->tot_pages--;
     free_frame(frame_mfn(f).n);
 }
@@ -246,8 +266,8 @@ mfn_t arch_share_page(struct domain *d, void *page, bool writable)
 
     frame_of(mfn)->owner = d->id;
     frame_of(mfn)->word = FRAME_ALLOCATED | (FRAME_REF + FRAME_TC) | FRAME_TYPE(writable ? FT_WRITABLE : FT_SHARED) | FRAME_VALIDATED;
+    frame_of(mfn)->position = FRAME_SHARED_BY_HV;
     allocation_held[mfn.n] = false;
-    d->tot_pages++;
     d->arch.nr_shared_pages++;
     return mfn;
 }
@@ -461,26 +481,28 @@ void arch_domain_destroy(struct domain *d)
 {
 }
 
-/* Unpin the tables, then drop the references of allocation; in steps where the test wants preemption. */
+/* Base pointers, then pins and stopped validations, then the references of allocation; in steps where the test wants preemption. */
 int arch_domain_relinquish(struct domain *d)
 {
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        host_drop_cr3(d->vcpu[i]);
     for (int pass = 0; pass < 2; pass++) {
         for (u64 mfn = 1; mfn < nr_frames; mfn++) {
             struct frame *f = &frame_table[mfn];
+            int err = 0;
 
-            if (f->owner != d->id || !(f->word & FRAME_ALLOCATED))
+            if (f->owner != d->id || f->position == FRAME_SHARED_BY_HV)
                 continue;
             if (arch_preempt_needed())
                 return -XEN_ERESTART;
-            if (pass == 0 && (f->word & FRAME_PINNED)) {
-                int err = frame_unpin(MFN(mfn), d);
-
-                if (err)
-                    return err;
-            } else if (pass == 1 && allocation_held[mfn]) {
-                allocation_held[mfn] = false;
-                frame_put(f);
-            }
+            if (pass == 1)
+                host_drop_allocation(MFN(mfn));
+            else if (f->word & FRAME_PINNED)
+                err = frame_unpin(MFN(mfn), d);
+            else if ((f->word & FRAME_PARTIAL) && f->stamp == FRAME_PARTIAL_ORPHAN)
+                err = frame_put_type(MFN(mfn), true);
+            if (err)
+                return err;
         }
     }
     return 0;

@@ -34,6 +34,12 @@ void host_domain_end(struct domain *d);
 /** A frame of memory for d, with the reference of its allocation; MFN_INVALID when there is none. */
 mfn_t host_frame(struct domain *d);
 
+/** The reference of a frame's allocation: whether it is there still; and drop it, as ballooning out does. */
+bool host_allocation_held(mfn_t mfn);
+void host_drop_allocation(mfn_t mfn);
+/** A page of the hypervisor's that its domain may map (arch_share_page()). */
+bool host_is_shared(mfn_t mfn);
+
 /* ---- processors and time ---- */
 
 /** Run on this pcpu from now on: current is what it last ran. */
