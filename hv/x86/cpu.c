@@ -136,7 +136,7 @@ void cpu_init(unsigned int cpu)
     __asm__ volatile("lldt %w0" ::"r"(0));
 
     for (unsigned int n = 0; n < 256; n++)
-        set_gate(n, vector_table[n], 0, 0);
+        set_gate(n, vector_table[n], 0, n == VEC_BP || n == VEC_OF ? 3 : 0);
     set_gate(VEC_DF, vector_table[VEC_DF], IST_DF, 0);
     set_gate(VEC_NMI, vector_table[VEC_NMI], IST_NMI, 0);
     set_gate(VEC_MC, vector_table[VEC_MC], IST_MC, 0);

@@ -3,7 +3,7 @@
  * Privileged instructions of guest kernels. They run in ring 3, so each raises #GP (or #UD for the forced CPUID) and comes here:
  * port I/O, control and debug registers, MSRs, CPUID, CLI and STI, CLTS, HLT, INVLPG, WBINVD, XSETBV; and INT n through a gate.
  *
- * CLI and STI change the event mask (xen.h: evtchn_upcall_mask is the guest's IF). MOV from CR3 gives the guest's own table.
+ * CLI and STI do nothing (the event mask in vcpu_info is the guest's IF). MOV from CR3 gives the guest's own table.
  * Ports: io_rights.h decides; ports of the legacy timer read 0 and absent PCI reads all-ones but for 0xcf8 (see pci_address).
  * What a guest may not do is the exception that the processor would raise: #GP.
  * Sources: SDM vol. 2 (opcodes), xen/arch-x86/cpuid.h (leaves 0x40000000), xen/arch-x86/xen-x86_64.h (forced emulation prefix).
@@ -237,6 +237,10 @@ static bool msr_read(struct vcpu *v, u32 msr, u64 *val)
             return false;
         *val = rdmsr(msr);
         return true;
+    case 0x179: /* machine check: a domain has no banks; errors are the hypervisor's */
+    case 0x17a:
+        *val = 0;
+        return true;
     case 0x8b: /* microcode revision */
     case 0x17: /* platform */
         *val = 0;
@@ -299,6 +303,8 @@ static bool msr_write(struct vcpu *v, u32 msr, u64 val)
         (void)frame_put_type(mfn, false);
         return true;
     }
+    case 0x17a: /* machine check status: nothing to clear */
+        return true;
     case 0x277:
         return cpu_features.pat && val == rdmsr(0x277);
     default:
@@ -573,7 +579,7 @@ u32 pv_general_protection(struct vcpu *v, struct regs *r)
     case 0xfb:
         if (!guest_kernel_mode(v) && v->arch.iopl < 3)
             return bounce_gp(v, r);
-        v->info->evtchn_upcall_mask = f.b[f.at] == 0xfa;
+        /* Without effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would stay off. */
         r->rip += f.at + 1;
         return OUTCOME(TRACE_TRAP_EMUL_IF, TRACE_RES_DONE);
     case 0x0f: {

@@ -96,7 +96,6 @@ void pv_load_vcpu(struct vcpu *v);
 bool pv_ldt_fault(struct vcpu *v, u64 cr2);
 /** Restore what load_* could not load: failsafe callback for the guest. */
 void pv_set_cr0_ts(struct vcpu *v, bool set);
-bool pv_desc_ok(u64 desc);
 void pv_drop_gdt(struct vcpu *v);
 void pv_drop_ldt(struct vcpu *v);
 

@@ -200,10 +200,27 @@ static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preem
     return 0;
 }
 
+/* A stopped invalidation may have stopped within the table that the last entry in force names: make that one whole again. */
+static __cold_ int revalidate_last(struct frame *f, const u64 *t, unsigned int level, const struct domain *d)
+{
+    u64 pte = t[f->position - 1];
+    int err;
+
+    if (!(pte & PTE_P) || (level == 4 && l4_slot_is_hv(f->position - 1)) || !(frame_of(pte_mfn(pte))->word & FRAME_PARTIAL))
+        return 0;
+    err = frame_get_type(pte_mfn(pte), (enum frame_type)(level - 1), d);
+    return err ? err : frame_put_type(pte_mfn(pte), false);
+}
+
 static int validate_ln(struct frame *f, u64 *t, unsigned int level, const struct domain *d)
 {
     int err;
 
+    if (unlikely(f->position > 0)) {
+        err = revalidate_last(f, t, level, d);
+        if (err)
+            return err;
+    }
     while (f->position < 512) {
         unsigned int i = f->position;
 

@@ -29,27 +29,29 @@ static u64 ldt_va(const struct vcpu *v)
 
 #define DESC_PTE (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX | PTE_G)
 
-/**
- * May a guest have this descriptor? Code and data segments of DPL 1 to 3 only: no gates, TSS or LDT (system descriptors), nothing of
- * ring 0. Accessed bit forced by the caller's frame being typed; an absent descriptor may hold anything.
- */
-bool pv_desc_ok(u64 desc)
-{
-    u32 hi = desc >> 32;
+#define DESC_PRESENT (1ull << 47)
+#define DESC_SEGMENT (1ull << 44)
+#define DESC_DPL3    (3ull << 45)
 
-    if (!(hi & (1u << 15))) /* not present */
+/**
+ * May a guest have this descriptor? Code and data segments only: no gates, TSS or LDT. Kernels bring segments of ring 0; what is put in
+ * force is the same segment with DPL 3, the ring that guest kernels run in. An absent descriptor may hold anything.
+ */
+static bool desc_ok(u64 *desc)
+{
+    if (!(*desc & DESC_PRESENT))
         return true;
-    if (!(hi & (1u << 12))) /* system */
+    if (!(*desc & DESC_SEGMENT))
         return false;
-    if (!((hi >> 13) & 3)) /* DPL 0 */
-        return false;
+    *desc |= DESC_DPL3;
     return true;
 }
 
-static bool desc_page_ok(const u64 *page, unsigned int nr)
+/* The page is typed: no guest can write it meanwhile. */
+static bool desc_page_ok(u64 *page, unsigned int nr)
 {
     for (unsigned int i = 0; i < nr; i++)
-        if (!pv_desc_ok(page[i]))
+        if (!desc_ok(&page[i]))
             return false;
     return true;
 }
@@ -144,7 +146,7 @@ long do_update_descriptor(u64 ma, u64 desc, u64 a3, u64 a4, u64 a5, u64 a6)
     struct frame *f;
     int err;
 
-    if ((ma & 7) || !mfn_is_memory(mfn) || !pv_desc_ok(desc))
+    if ((ma & 7) || !mfn_is_memory(mfn) || !desc_ok(&desc))
         return -XEN_EINVAL;
     f = frame_of(mfn);
     if (!frame_get(f, d))
