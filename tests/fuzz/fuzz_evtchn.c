@@ -13,6 +13,7 @@
 #include "core/hypercall.h"
 #include "fuzz.h"
 #include "machine.h"
+#include "sched/sched.h"
 
 #define DOMAINS 3
 #define VCPUS   2
@@ -284,11 +285,11 @@ static void account(unsigned int self, const struct multicall_entry *e, long rc,
 static void call(struct fuzz_input *in, unsigned int self)
 {
     struct multicall_entry e;
-    domid_t dom;
+    domid_t dom = DOMID_SELF;
     long rc;
 
     choose(in, self, &e);
-    dom = *(domid_t *)arg;
+    (void)guest_copy_from(&dom, e.args[1], sizeof(dom)); /* the domain of a reset */
     if (fuzz_chance(in, 70)) {
         rc = hypercall_table[e.op].fn(e.args[0], e.args[1], e.args[2], 0, 0, 0);
     } else {
@@ -318,24 +319,34 @@ static void scribble(struct fuzz_input *in, unsigned int self)
     page[fuzz_below(in, 512)] = fuzz_chance(in, 30) ? ~0ull : fuzz_bits(in, 8);
 }
 
+/** Let the scheduler choose who calls; false if all wait. */
+static bool choose_caller(struct fuzz_input *in)
+{
+    if (!current_vcpu()->is_idle && fuzz_chance(in, 50))
+        sched_yield_current();
+    host_schedule();
+    return !current_vcpu()->is_idle;
+}
+
 static void step(struct fuzz_input *in)
 {
-    unsigned int self = fuzz_below(in, DOMAINS);
-    struct vcpu *v = domain[self]->vcpu[fuzz_below(in, VCPUS)];
+    unsigned int n = fuzz_below(in, DOMAINS);
+    struct vcpu *v = domain[n]->vcpu[fuzz_below(in, VCPUS)];
 
     if (fuzz_chance(in, 15)) {
-        scribble(in, self);
+        scribble(in, n);
     } else if (fuzz_chance(in, 5)) {
         host_advance(fuzz_bits(in, 3));
-    } else if (fuzz_chance(in, 5)) {
+    } else if (fuzz_chance(in, 10)) {
         evtchn_send_virq(v, fuzz_below(in, NR_VIRQS));
-        evtchn_send_pirq(domain[self], fuzz_below(in, NR_PIRQS + 2));
+        evtchn_send_pirq(domain[n], fuzz_below(in, NR_PIRQS + 2));
     } else {
-        vcpu_unblock(v); /* who calls, runs */
-        host_set_current(v);
+        vcpu_unblock(v); /* so that not all sleep for good */
+        if (!choose_caller(in))
+            return;
         if (fuzz_chance(in, 5))
             host_fail_alloc = fuzz_below(in, 4);
-        call(in, self);
+        call(in, current_vcpu()->domain->id);
         host_fail_alloc = 0;
     }
     walk();
