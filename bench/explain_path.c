@@ -624,10 +624,10 @@ const struct path_segment *path_typical(struct path *path, uint64_t *times)
 {
     const struct path_segment *best = typical_exactly(path, times);
 
-    if (best || !path->alike.nr_members)
+    if (best)
         return best;
     *times = path->alike.times;
-    return &path->alike;
+    return path->alike.nr_members ? &path->alike : NULL;
 }
 
 static int by_address(const void *a, const void *b)

@@ -300,10 +300,10 @@ static void on_mark(unsigned vcpu, void *data)
     enum interval_kind kind;
     uint32_t seq;
 
-    guest_started = true;
     now.class[site->block->class] += site->index;
     switch (site->kind) {
     case MARK_KIND_BEGIN:
+        guest_started = true;
         now.class[site->block->class]++;
         interval_begin(&now);
         interval_open(&kind, &seq);
@@ -320,6 +320,7 @@ static void on_mark(unsigned vcpu, void *data)
         }
         break;
     case MARK_KIND_INIT:
+        guest_started = true;
         interval_init(&now);
         entries_close("boot", 0, now.class[CLASS_HYPERVISOR]);
         break;
