@@ -21,6 +21,22 @@ static const struct argp argp = {
            "counters.",
 };
 
+/* The trace events and what each is, out of their one definition. */
+struct event {
+    const char *class, *name, *what;
+};
+#define CLASS(...)
+#define ENUM_DEF(...)
+#define EVENT(class, name, what, ...) {#class, #name, what},
+#define SPAN(class, name, what, ...)  {#class, #name, what},
+static const struct event events[] = {
+#include "trace/events.def"
+};
+#undef CLASS
+#undef ENUM_DEF
+#undef EVENT
+#undef SPAN
+
 /* A name as users write it: identifiers with dashes. */
 static void print_dashed(const char *id)
 {
@@ -52,5 +68,8 @@ int cmd_list(int argc, char **argv)
     printf("\n\nEvent counters\n");
     for (size_t i = 0; i < COUNTER_NR; i++)
         printf("  %-16s %s\n", counter_names[i], counter_whats[i]);
+    printf("\nTrace events\n");
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
+        printf("  %-18s %-10s %s\n", events[i].name, events[i].class, events[i].what);
     return STATUS_DONE;
 }
