@@ -32,6 +32,12 @@ extern struct vcpu_info *vcpu_info;
 /** The shared_info page, mapped; NULL when native. */
 extern struct shared_info *shared_info;
 
+/** Whether this is a domain with the first domain's rights. False when native. */
+static inline bool privileged(void)
+{
+    return start_info && (start_info->flags & SIF_PRIVILEGED);
+}
+
 void pv_main(struct start_info *si);
 void native_main(uint32_t magic, uint32_t multiboot_info);
 /** Run what the command line selects, then power off. */

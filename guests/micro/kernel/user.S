@@ -70,8 +70,8 @@ PIECE u_cli
     cli
     syscall
 
-PIECE u_in                      /* al = port dx */
-    inb %dx, %al
+PIECE u_in                      /* al = port 0x80 */
+    inb $0x80, %al
     syscall
 
 PIECE u_load_fs                 /* rax = fs:[rdi] */

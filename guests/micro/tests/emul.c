@@ -359,6 +359,7 @@ static void emul_cli_sti(void)
     EXPECT_RC(trap_try(do_cli, NULL, &c), -1);
     EXPECT_RC(hc_set_iopl(0), 0);
     EXPECT(vcpu_info->evtchn_upcall_mask, "sti unmasked upcalls");
+    events_mask();
 }
 MICRO_TEST(emul_cli_sti, "emul-cli-sti", PLATFORM_PV);
 

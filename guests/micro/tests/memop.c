@@ -62,7 +62,7 @@ static void memop_memory_map(void)
 
     set_xen_guest_handle(m.buffer, e);
     rc = hc_memory_op(XENMEM_machine_memory_map, &m);
-    if (start_info->flags & SIF_PRIVILEGED) {
+    if (privileged()) {
         EXPECT(rc == 0 && m.nr_entries >= 1 && m.nr_entries <= 64, "%ld, %u entries", rc, m.nr_entries);
         for (unsigned i = 0; i < m.nr_entries && i < 64; i++)
             ram += e[i].type == 1 ? e[i].size : 0;
@@ -125,19 +125,22 @@ static void memop_increase(void)
 }
 MICRO_TEST(memop_increase, "memop-increase", PLATFORM_PV);
 
-/* These calls return the number of extents done: 0 when the first one is refused. */
+/* These calls return the number of extents done, or an errno: Xen answers 0 where the first one is refused. */
 static void memop_errors(void)
 {
     xen_pfn_t extent = 0xffffffff;
     struct xen_memory_reservation r = reservation(&extent, 1);
+    static const unsigned cmds[] = {XENMEM_decrease_reservation, XENMEM_increase_reservation, XENMEM_populate_physmap};
 
-    EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 0);
-    r.domid = 0x1234;
-    EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 0);
-    r = reservation((xen_pfn_t *)HV_START, 1);
-    EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 0);
-    EXPECT_RC(hc_memory_op(XENMEM_populate_physmap, &r), 0);
-    EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, (void *)HV_START), 0);
+    EXPECT(hc_memory_op(XENMEM_decrease_reservation, &r) <= 0, "an absent frame was given back");
+    for (unsigned i = 0; i < 3; i++) {
+        r = reservation((xen_pfn_t *)HV_START, 1);
+        EXPECT(hc_memory_op(cmds[i], &r) <= 0, "command %u: a list in the hypervisor", cmds[i]);
+        EXPECT(hc_memory_op(cmds[i], (void *)HV_START) <= 0, "command %u: arguments in the hypervisor", cmds[i]);
+        r = reservation(&extent, 1);
+        r.domid = 0x1234;
+        EXPECT(hc_memory_op(cmds[i], &r) <= 0, "command %u: an absent domain", cmds[i]);
+    }
     EXPECT_RC(hc_memory_op(XENMEM_machphys_mapping, (void *)HV_START), -XEN_EFAULT);
 }
 MICRO_TEST(memop_errors, "memop-errors", PLATFORM_PV);

@@ -47,12 +47,14 @@ MICRO_TEST(mmu_va_mapping_flushes, "mmu-va-mapping-flushes", PLATFORM_PV);
 static void mmu_va_mapping_errors(void)
 {
     uint64_t *a = page_alloc();
+    long rc;
 
     EXPECT_RC(hc_update_va_mapping(HV_START, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
     EXPECT_RC(hc_update_va_mapping(HV_END - PAGE_SIZE, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
     EXPECT_RC(hc_update_va_mapping(0x0000300000000000, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
-    EXPECT_RC(hc_update_va_mapping(window_va(0), ENTRY_OF(a, PTE_RW), UVMF_INVLPG | HV_START),
-              -XEN_EFAULT);
+    /* The set of vCPUs lies in the hypervisor: refused, or not even looked at where there is one vCPU. */
+    rc = hc_update_va_mapping(window_va(0), ENTRY_OF(a, PTE_RW), UVMF_INVLPG | HV_START);
+    EXPECT(rc == -XEN_EFAULT || rc == 0, "vCPU set in the hypervisor: %ld", rc);
     pte_write(window_va(0), 0);
     page_free(a);
 }
@@ -303,6 +305,7 @@ MICRO_TEST(mmu_new_user_baseptr, "mmu-new-user-baseptr", PLATFORM_PV);
 static void mmu_flush_ops(void)
 {
     uint64_t *a = marked_page(0xa), *b = marked_page(0xb), va = window_va(0), vcpus = 1;
+    long rc;
     struct {
         unsigned cmd;
         uint64_t arg1, arg2;
@@ -319,8 +322,9 @@ static void mmu_flush_ops(void)
         EXPECT(hc_mmuext(f[i].cmd, f[i].arg1, f[i].arg2) == 0, "command %u", f[i].cmd);
         EXPECT(peek(va) == *page, "command %u did not flush", f[i].cmd);
     }
-    EXPECT_RC(hc_mmuext(MMUEXT_FLUSH_CACHE, 0, 0), start_info->flags & SIF_PRIVILEGED ? 0 : -XEN_EACCES);
-    EXPECT_RC(hc_mmuext(MMUEXT_INVLPG_MULTI, va, HV_START), -XEN_EINVAL);
+    EXPECT_RC(hc_mmuext(MMUEXT_FLUSH_CACHE, 0, 0), privileged() ? 0 : -XEN_EACCES);
+    rc = hc_mmuext(MMUEXT_INVLPG_MULTI, va, HV_START);
+    EXPECT(rc == -XEN_EINVAL || rc == 0, "vCPU set in the hypervisor: %ld", rc);
     EXPECT_RC(pte_write(va, 0), 0);
     page_free(a);
     page_free(b);

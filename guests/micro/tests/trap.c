@@ -184,7 +184,6 @@ static int run_piece(const void *piece, uint64_t rdi, uint64_t rsi, struct trap_
 
     r.rdi = rdi;
     r.rsi = rsi;
-    r.rdx = 0x60;
     v = user_run(&r, c);
     EXPECT((c->frame.cs & 3) == 3, "cs %lx does not say user mode", c->frame.cs);
     return v;
