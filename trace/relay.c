@@ -134,7 +134,8 @@ static bool check_layout(const struct relay *relay)
 
 /*
  * Copy what is new in a ring, sub-buffer by sub-buffer. Of a closed sub-buffer only the used part
- * counts, and its head is taken again, since `used` was written when it was closed.
+ * counts. The heads of sub-buffers change when they are closed: copy_sub_heads() takes them at the
+ * end.
  */
 static bool copy_ring(struct relay *relay, size_t i, size_t limit)
 {
@@ -161,13 +162,24 @@ static bool copy_ring(struct relay *relay, size_t i, size_t limit)
             return false;
         at += size;
         limit -= size;
-        if (closed && at - start == used) {
-            if (!put(relay, sub, sizeof(*sub), place))
-                return false;
+        if (closed && at - start == used)
             at = start + ring->sub_size;
-        }
     }
     relay->copied[i] = at;
+    return true;
+}
+
+/* Take the heads of all sub-buffers of a ring, once nothing changes any more. */
+static bool copy_sub_heads(const struct relay *relay, const struct trace_ring_head *ring)
+{
+    const uint64_t used = ring->head < ring->size ? ring->head : ring->size;
+
+    for (uint64_t start = 0; start < used; start += ring->sub_size) {
+        const uint64_t place = ring->offset + start;
+
+        if (!put(relay, relay->region + place, sizeof(struct trace_sub_head), place))
+            return false;
+    }
     return true;
 }
 
@@ -250,7 +262,7 @@ static bool compact(struct relay *relay)
             ring.size = subs * ring.sub_size;
         }
         ring.offset = end;
-        good = move_down(relay, from, end, ring.size) &&
+        good = copy_sub_heads(relay, ring_at(relay, i)) && move_down(relay, from, end, ring.size) &&
                put(relay, &ring, sizeof(ring), relay->head.rings_offset + i * sizeof(ring));
         end += ring.size;
     }

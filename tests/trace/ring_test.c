@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "trace/reader.h"
+#include "trace/relay.h"
 #include "trace/trace.h"
 
 struct test_machine test_machine;
@@ -242,6 +244,57 @@ Test(trace_ring, spans_are_sorted_by_their_start_and_merged)
     trace_merge_end(&merge);
     cr_assert_eq(seen, 3);
     trace_log_close(log);
+}
+
+/* What the machine does between two looks of the relay: fill a sub-buffer to its last byte, then some. */
+static bool machine_runs(void *step)
+{
+    const unsigned now = ++*(unsigned *)step;
+    const int nr = now == 1 ? (TRACE_PAGE - sizeof(struct trace_sub_head)) /
+                                  sizeof(struct trace_record_sched_wake)
+                            : 100;
+
+    if (now == 8) {
+        trace_region_finish(region);
+        return false;
+    }
+    for (int i = 0; i < nr; i++)
+        TRACE_sched_wake(i, 0, 0);
+    return true;
+}
+
+static void read_whole(const char *path, uint8_t *bytes, size_t *size)
+{
+    FILE *in = fopen(path, "rb");
+
+    cr_assert_not_null(in);
+    *size = fread(bytes, 1, REGION, in);
+    fclose(in);
+    unlink(path);
+}
+
+Test(trace_ring, live_relay_gives_the_bytes_of_a_late_one)
+{
+    const struct trace_relay_options live = { .alive = machine_runs, .poll_us = 1,
+                                              .context = &(unsigned){ 0 } };
+    const struct trace_relay_options late = { 0 };
+    static uint8_t live_bytes[REGION], late_bytes[REGION];
+    char memory[] = "/tmp/ring_testXXXXXX", path[64];
+    const int fd = mkstemp(memory);
+    size_t live_size, late_size;
+
+    cr_assert_eq(ftruncate(fd, REGION), 0);
+    cr_assert_eq(mmap(region, REGION, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), region);
+    start(TRACE_RECORD, REGION);
+    snprintf(path, sizeof(path), "%s.trace", memory);
+    cr_assert_eq(trace_relay(memory, path, &live), 0);
+    read_whole(path, live_bytes, &live_size);
+    cr_assert_eq(trace_relay(memory, path, &late), 0);
+    read_whole(path, late_bytes, &late_size);
+    unlink(memory);
+    cr_assert_eq(*(unsigned *)live.context, 8);
+    cr_assert_eq(live_size, late_size);
+    cr_assert_eq(memcmp(live_bytes, late_bytes, live_size), 0);
 }
 
 /*

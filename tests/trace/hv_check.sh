@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The hypervisor's own trace, in QEMU with the counting plugin: complete, and the same whatever the relay does.
+#   hv_check.sh BUILD-FOLDER TRACE-COMMAND ENTRIES-CHECK SOURCE-FOLDER
+# The micro kernel runs its costs four times: without trace, with trace and no relay, with a relay that keeps up, and with one ten
+# times slower. The last three must leave the same bytes in the shared memory, the same compact trace and the same counts. The trace must have a
+# record for every entry that the plugin saw, and babeltrace2 must read it without a warning.
+# Exit status 77 (skipped) with a reason where QEMU 10, the plugin, the hypervisor or the micro kernel is missing.
+set -eu
+build=$1 trace=$2 entries_check=$3 here=$4
+root=$(cd "$here/../.." && pwd)
+cache=${PARANGON_CACHE:-$root/cache}
+hypervisor=$build/hv/parangon kernel=$build/guests/micro/micro plugin=$build/bench/plugin/libcount.so
+
+missing() { echo "skipped: $*"; exit 77; }
+input() { [ -f "$cache/role-$1" ] && echo "$cache/$(cut -d' ' -f1 "$cache/role-$1")"; }
+for file in "$hypervisor" "$kernel" "$plugin"; do
+    [ -f "$file" ] || missing "$file is not built"
+done
+if folder=$(input qemu) && [ -x "$folder/usr/bin/qemu-system-x86_64" ]; then
+    qemu=$folder/usr/bin/qemu-system-x86_64
+    firmware="-L $(input qemu-data)/usr/share/qemu -L $(input seabios)/usr/share/seabios"
+else
+    qemu=$(command -v qemu-system-x86_64) || missing "no QEMU"
+    case $("$qemu" --version) in *"version "[1-9][0-9].*) ;; *) missing "QEMU 10 is needed for the plugin" ;; esac
+    firmware=
+fi
+
+work=$(mktemp -d)
+machine=
+finish() { [ -z "$machine" ] || kill "$machine" 2> /dev/null || :; rm -rf "$work"; }
+trap finish EXIT
+cd "$work"
+ln -s "$kernel" micro # so that its name is as long in every clone
+
+# name, hypervisor's options, options of the relay
+run() {
+    name=$1 options=$2; shift 2
+    truncate -s 32M $name.mem
+    # shellcheck disable=SC2086
+    nice -n 10 timeout 300 "$qemu" $firmware -M pc -cpu qemu64 -m 256 -accel tcg -icount shift=0,sleep=off \
+        -rtc base=2026-01-01T00:00:00,clock=vm -seed 1 -nodefaults -no-user-config -display none -no-reboot \
+        -serial file:$name.log -plugin "$plugin,out=$name.intervals" -kernel "$hypervisor" -append "dom0_mem=64M $options" \
+        -initrd "micro tests=none costs=all" \
+        -object memory-backend-file,id=trace,mem-path=$name.mem,share=on,size=32M -device ivshmem-plain,memdev=trace \
+        > $name.qemu 2>&1 &
+    machine=$!
+    [ $# = 0 ] || "$trace" relay --pid $machine "$@" -o $name.trace $name.mem
+    wait $machine || { echo "$name: QEMU failed"; cat $name.qemu; tail -5 $name.log; exit 1; }
+    machine=
+    [ -f $name.intervals ] || { echo "$name: no intervals"; tail -5 $name.log; exit 1; }
+}
+
+run off trace=off
+run none trace=on
+"$trace" relay -o none.trace none.mem
+grep -v 'power off$' none.log > none.said
+run fast trace=on --poll 1000
+run slow trace=on --poll 10000 --chunk 2000
+for name in fast slow; do
+    cmp none.mem $name.mem
+    cmp none.trace $name.trace
+    cmp none.intervals $name.intervals
+    # QEMU powers off a moment after it is told to; until then the hypervisor may say that it waits.
+    grep -v 'power off$' $name.log > $name.said
+    cmp none.said $name.said
+done
+echo "no relay, fast, slow: the same memory, trace ($(stat -c %s none.trace) bytes) and counts"
+
+"$trace" show --events none.trace > decoded
+"$trace" export none.trace -o ctf
+babeltrace2 --clock-cycles --no-delta ctf 2> warnings | sed -f "$here/lines.sed" | cmp decoded -
+[ ! -s warnings ] || { cat warnings; exit 1; }
+echo "babeltrace2 reads the same $(wc -l < decoded) records, from $(head -1 decoded | cut -d' ' -f1) to $(tail -1 decoded | cut -d' ' -f1)"
+
+"$trace" show none.trace
+"$entries_check" none.trace none.intervals off.intervals
