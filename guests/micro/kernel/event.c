@@ -2,8 +2,9 @@
 /*
  * Events: the upcall handler for both ABIs, and the bits of a port whichever is in use.
  *
- * The handler logs the ports in the order it finds them; tests compare that log. FIFO is in use once a test
- * has set fifo_control (xen/event_channel.h; queue order and link rules from the FIFO design document).
+ * The handler logs the ports in the order it finds them; tests compare that log. FIFO is in use
+ * once a test has set fifo_control (xen/event_channel.h; queue order and link rules from the FIFO
+ * design document).
  */
 #include "hypercall.h"
 #include "micro.h"
@@ -66,7 +67,8 @@ bool port_pending(uint32_t port)
 
 void port_mask(uint32_t port, bool masked)
 {
-    volatile uint32_t *w = fifo_control ? fifo_word(port) : port_word(shared_info->evtchn_mask, port);
+    volatile uint32_t *w =
+        fifo_control ? fifo_word(port) : port_word(shared_info->evtchn_mask, port);
     unsigned bit = fifo_control ? EVTCHN_FIFO_MASKED : port % 32;
 
     if (masked)

@@ -2,8 +2,9 @@
 /*
  * Hypercalls with their C types, one wrapper each, over hypercall() of the linked entry file.
  *
- * hcall_syscall.S issues SYSCALL directly; hcall_page.S calls the page that the hypervisor filled in. The
- * objects are the same for both links. Returns are the hypervisor's own: 0 or above, or a negative errno.
+ * hcall_syscall.S issues SYSCALL directly; hcall_page.S calls the page that the hypervisor filled
+ * in. The objects are the same for both links. Returns are the hypervisor's own: 0 or above, or a
+ * negative errno.
  */
 #ifndef MICRO_HYPERCALL_H
 #define MICRO_HYPERCALL_H
@@ -29,12 +30,14 @@ static inline long hc_set_trap_table(const struct trap_info *t)
     return hypercall(__HYPERVISOR_set_trap_table, PTR(t), 0, 0, 0, 0);
 }
 
-static inline long hc_mmu_update(const struct mmu_update *u, unsigned n, unsigned *done, unsigned dom)
+static inline long hc_mmu_update(const struct mmu_update *u, unsigned n, unsigned *done,
+                                 unsigned dom)
 {
     return hypercall(__HYPERVISOR_mmu_update, PTR(u), n, PTR(done), dom, 0);
 }
 
-static inline long hc_mmuext_op(const struct mmuext_op *op, unsigned n, unsigned *done, unsigned dom)
+static inline long hc_mmuext_op(const struct mmuext_op *op, unsigned n, unsigned *done,
+                                unsigned dom)
 {
     return hypercall(__HYPERVISOR_mmuext_op, PTR(op), n, PTR(done), dom, 0);
 }

@@ -3,12 +3,12 @@
  * Command line, the run of tests and costs, and their lines on the console.
  *
  * Arguments, anywhere on the line, separated by spaces:
- *   tests=all|none|P+P...   tests whose names start with one of the prefixes (default all); a comma separates
- *                           as well, but must be doubled in QEMU's -initrd
- *   costs=0|1|P+P...        cost runs, all or by prefix (default 0)
- *   after=NAME              leave out all tests up to and with this one (to go on behind one that ended the boot)
- *   end=poweroff|reboot     how to leave (default poweroff; Xen halts the machine on that, so its runs reboot)
- * A test that ends the domain runs only when one of P is its whole name.
+ *   tests=all|none|P+P...   tests whose names start with one of the prefixes (default all); a comma
+ * separates as well, but must be doubled in QEMU's -initrd costs=0|1|P+P...        cost runs, all
+ * or by prefix (default 0) after=NAME              leave out all tests up to and with this one (to
+ * go on behind one that ended the boot) end=poweroff|reboot     how to leave (default poweroff; Xen
+ * halts the machine on that, so its runs reboot) A test that ends the domain runs only when one of
+ * P is its whole name.
  */
 #include "micro.h"
 #include "../../../bench/mark.h"
@@ -29,14 +29,15 @@ bool test_failed(void)
     return result.failed;
 }
 
-/* Add to the detail behind the result, separated from what is there; what does not fit is dropped. */
+/* Add to the detail behind the result, separated from what is there; what does not fit is dropped.
+ */
 static void detail(const char *fmt, va_list ap)
 {
     if (result.used)
-        result.used += (unsigned)format(result.detail + result.used, sizeof(result.detail) - result.used,
-                                        "; ");
-    result.used +=
-        (unsigned)vformat(result.detail + result.used, sizeof(result.detail) - result.used, fmt, ap);
+        result.used += (unsigned)format(result.detail + result.used,
+                                        sizeof(result.detail) - result.used, "; ");
+    result.used += (unsigned)vformat(result.detail + result.used,
+                                     sizeof(result.detail) - result.used, fmt, ap);
 }
 
 void test_note(const char *fmt, ...)
@@ -79,7 +80,8 @@ void test_refused(const char *fmt, ...)
     result.refused = true;
 }
 
-/* Value of key (with its '=') on the line: up to the next space, into buf. False when it is not there. */
+/* Value of key (with its '=') on the line: up to the next space, into buf. False when it is not
+ * there. */
 static bool argument(const char *cmdline, const char *key, char *buf, size_t size)
 {
     for (const char *p = cmdline; *p; p++) {
@@ -144,8 +146,9 @@ static void run_test(const struct micro_test *t)
 }
 
 /*
- * Once unmeasured to settle what settles, then one interval between marks; both lines name it, in the order of
- * the intervals, the second for the harness (its console protocol: one sample for each pair of marks).
+ * Once unmeasured to settle what settles, then one interval between marks; both lines name it, in
+ * the order of the intervals, the second for the harness (its console protocol: one sample for each
+ * pair of marks).
  */
 static void run_cost(const struct micro_cost *c)
 {
@@ -161,8 +164,10 @@ static void run_cost(const struct micro_cost *c)
     c->run(c->ops);
     MARK_END();
     print("MICRO cost %s ops %u\n", c->name, c->ops);
-    print("@PGN {\"ev\":\"sample\",\"workload\":\"micro-%s\",\"kind\":\"micro\",\"seed\":0,\"iter\":0,"
-          "\"ops\":%u}\n", c->name, c->ops);
+    print("@PGN "
+          "{\"ev\":\"sample\",\"workload\":\"micro-%s\",\"kind\":\"micro\",\"seed\":0,\"iter\":0,"
+          "\"ops\":%u}\n",
+          c->name, c->ops);
     if (c->teardown)
         c->teardown();
 }
@@ -177,7 +182,8 @@ void micro_main(const char *cmdline)
     argument(cmdline, "end=", end, sizeof(end));
     started = !argument(cmdline, "after=", after, sizeof(after));
     end_by_reboot = str_starts(end, "reboot");
-    print("MICRO boot %s tests=%s costs=%s\n", platform == PLATFORM_PV ? "pv" : "native", tests, costs);
+    print("MICRO boot %s tests=%s costs=%s\n", platform == PLATFORM_PV ? "pv" : "native", tests,
+          costs);
     MARK_INIT();
     for (const struct micro_test *t = micro_tests_start; t < micro_tests_end; t++) {
         if (started && selected(tests, t->name, t->crash))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory: a pool of pages inside the image, frame numbers, page-table walks, the window and user mappings.
+ * Memory: a pool of pages inside the image, frame numbers, page-table walks, the window and user
+ * mappings.
  *
- * All pages the tests use lie in the boot region, which both platforms map linearly from VIRT_BASE (PV: in
- * 4 KiB pages that can be made read-only one by one). The window is 512 pages of address space with an L1 of
- * its own, where tests map what they like.
+ * All pages the tests use lie in the boot region, which both platforms map linearly from VIRT_BASE
+ * (PV: in 4 KiB pages that can be made read-only one by one). The window is 512 pages of address
+ * space with an L1 of its own, where tests map what they like.
  */
 #include "hypercall.h"
 #include "micro.h"
@@ -120,7 +121,8 @@ long page_writable(void *page)
     return pte_write(PTR(page), mfn_of(page) << PAGE_SHIFT | PTE_RW);
 }
 
-/* A chain L3 -> L2 -> L1 for the GiB at va; all three end up read-only on PV. The L3's entry for L4 returns. */
+/* A chain L3 -> L2 -> L1 for the GiB at va; all three end up read-only on PV. The L3's entry for L4
+ * returns. */
 static uint64_t table_chain(uint64_t va, uint64_t *l1)
 {
     uint64_t *l2 = page_alloc(), *l3 = page_alloc();

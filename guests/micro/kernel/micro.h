@@ -2,9 +2,10 @@
 /*
  * The micro kernel as its tests see it: platform, memory, traps, user mode, events, results.
  *
- * One kernel, two ways to start: native (multiboot 1) and as a Xen-ABI PV domain. A test is a function without
- * arguments that is registered by one MICRO_TEST() line; it reports through EXPECT() and REQUIRE(). Everything
- * runs on one vCPU, with events masked unless a test unmasks them, on one stack plus the trap stack.
+ * One kernel, two ways to start: native (multiboot 1) and as a Xen-ABI PV domain. A test is a
+ * function without arguments that is registered by one MICRO_TEST() line; it reports through
+ * EXPECT() and REQUIRE(). Everything runs on one vCPU, with events masked unless a test unmasks
+ * them, on one stack plus the trap stack.
  *
  * Does not: schedule, free page tables behind a test's back, or hide a hypercall's errno.
  */
@@ -17,7 +18,7 @@
 #include <stdint.h>
 #include <xen/xen.h>
 
-/* ---- platform ------------------------------------------------------------------------------------------- */
+/* ---- platform ---- */
 
 enum micro_platform { PLATFORM_NATIVE = 1, PLATFORM_PV = 2 };
 
@@ -46,12 +47,13 @@ void micro_main(const char *cmdline) __attribute__((noreturn));
 extern bool end_by_reboot;
 /** Power off: SCHEDOP_shutdown on PV, ACPI or isa-debug-exit when native. */
 void platform_poweroff(void) __attribute__((noreturn));
-/** Write bytes to the platform's console: console_io, the console ring of a domain without it, or COM1. */
+/** Write bytes to the platform's console: console_io, the console ring of a domain without it, or
+ * COM1. */
 void console_write(const char *s, size_t len);
 /** Time since boot in ns: pvclock on PV; TSC cycles when native (compare only with itself). */
 uint64_t now_ns(void);
 
-/* ---- strings and output --------------------------------------------------------------------------------- */
+/* ---- strings and output ---- */
 
 void *memset(void *d, int c, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
@@ -65,18 +67,18 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int format(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int vformat(char *buf, size_t size, const char *fmt, va_list ap);
 
-/* ---- tests ---------------------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 struct micro_test {
-    const char *name;   /* group-what, the first word is the file's group */
-    int platforms;      /* enum micro_platform bits where it can run */
+    const char *name; /* group-what, the first word is the file's group */
+    int platforms;    /* enum micro_platform bits where it can run */
     void (*run)(void);
-    bool crash;         /* ends the domain by contract: only run when named in full */
+    bool crash; /* ends the domain by contract: only run when named in full */
 };
 
 #define MICRO_TEST_(id, ...)                                                                       \
-    static const struct micro_test id __attribute__((section("micro_tests"), used, aligned(8))) = { \
-        __VA_ARGS__}
+    static const struct micro_test id                                                              \
+        __attribute__((section("micro_tests"), used, aligned(8))) = {__VA_ARGS__}
 /** Register a test that every run may include. */
 #define MICRO_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, false)
 /** Register a test that must end with the domain crashed; it runs alone, by its full name. */
@@ -124,10 +126,10 @@ void test_refused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
     do {                                                                                           \
         long rc_ = (call);                                                                         \
         if (rc_ != (want))                                                                         \
-            test_fail(__FILE_NAME__, __LINE__, "%s = %ld, want %ld", #call, rc_, (long)(want));     \
+            test_fail(__FILE_NAME__, __LINE__, "%s = %ld, want %ld", #call, rc_, (long)(want));    \
     } while (0)
 
-/* ---- memory --------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 #define PAGE_SIZE  4096ul
 #define PAGE_SHIFT 12
@@ -147,9 +149,9 @@ void test_refused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define PTE_TABLE  (PTE_P | PTE_W | PTE_U | PTE_A)
 
 #define WINDOW_VA 0x0000200000000000ul /* 512 pages whose L1 the tests own */
-#define USER_VA   0x0000400000000000ul /* user code, then user data, seen by kernel and user tables */
-#define HV_START  0xffff800000000000ul
-#define HV_END    0xffff880000000000ul
+#define USER_VA   0x0000400000000000ul /* user program and data, in kernel and user tables */
+#define HV_START 0xffff800000000000ul
+#define HV_END   0xffff880000000000ul
 
 /** A zeroed page of the pool, mapped writable; never NULL (an empty pool ends the run). */
 void *page_alloc(void);
@@ -183,18 +185,32 @@ void memory_init(void);
 /** Root of the kernel's page table, and of the user's (0 until user_init). */
 extern uint64_t *kernel_l4, *user_l4;
 
-/* ---- traps ---------------------------------------------------------------------------------------------- */
+/* ---- traps ---- */
 
-/* What every entry into the kernel saves; the same on all platforms. cs has RPL 0 for kernel mode. */
+/* What every entry into the kernel saves; the same on all platforms. cs has RPL 0 for kernel mode.
+ */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 
 enum {
-    VEC_DE = 0, VEC_DB = 1, VEC_BP = 3, VEC_OF = 4, VEC_UD = 6, VEC_NM = 7, VEC_TS = 10, VEC_NP = 11,
-    VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_XM = 19,
-    VEC_SYSCALL = 0x100, VEC_EVENT = 0x101, VEC_FAILSAFE = 0x102,
+    VEC_DE = 0,
+    VEC_DB = 1,
+    VEC_BP = 3,
+    VEC_OF = 4,
+    VEC_UD = 6,
+    VEC_NM = 7,
+    VEC_TS = 10,
+    VEC_NP = 11,
+    VEC_SS = 12,
+    VEC_GP = 13,
+    VEC_PF = 14,
+    VEC_MF = 16,
+    VEC_XM = 19,
+    VEC_SYSCALL = 0x100,
+    VEC_EVENT = 0x101,
+    VEC_FAILSAFE = 0x102,
 };
 
 #define X86_CF   0x1ul
@@ -241,8 +257,8 @@ struct iret_context;
 /** user_run() with the iret hypercall's own argument, to be set up as a test likes; PV only. */
 int user_run_iret(const struct iret_context *iret, struct trap_caught *out);
 /**
- * Let the next n entries from user mode by this vector return at once, `skip` bytes further on (for counting the
- * cost of a bounce).
+ * Let the next n entries from user mode by this vector return at once, `skip` bytes further on (for
+ * counting the cost of a bounce).
  */
 void user_absorb(int vector, unsigned n, unsigned skip);
 void user_init(void);
@@ -251,14 +267,15 @@ void user_init(void);
 long raw_hypercall(uint64_t nr, uint64_t a1, uint64_t a2);
 void trap_init_pv(void);
 void trap_init_native(void);
-/** Frames of the hypervisor's trap table are reset to the kernel's own (after a test changed it). */
+/** Frames of the hypervisor's trap table are reset to the kernel's own (after a test changed it).
+ */
 long trap_table_default(void);
 /** Entry stub of a vector (or VEC_EVENT...), for tests that register callbacks themselves. */
 uint64_t trap_stub(int vector);
 /** Top of the stack that traps from user mode use. */
 uint64_t trap_stack_top(void);
 
-/* ---- events --------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 #define EV_LOG 64
 /** Upcalls taken, and the ports they found, in order of handling; reset by events_reset_log(). */
@@ -281,7 +298,7 @@ void port_clear(uint32_t port);
 extern struct evtchn_fifo_control_block *fifo_control;
 extern uint32_t *fifo_page[FIFO_PAGES];
 
-/* ---- instructions --------------------------------------------------------------------------------------- */
+/* ---- instructions ---- */
 
 static inline void outb(uint16_t port, uint8_t v)
 {

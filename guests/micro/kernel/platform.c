@@ -2,18 +2,19 @@
 /*
  * The two platforms: start, console, clock, power.
  *
- * A PV domain prints by console_io where it may, else into its console ring (xen/io/console.h). Native prints to
- * COM1 and powers off by ACPI (PIIX4, as QEMU's `pc` places it) or isa-debug-exit at 0xf4.
+ * A PV domain prints by console_io where it may, else into its console ring (xen/io/console.h).
+ * Native prints to COM1 and powers off by ACPI (PIIX4, as QEMU's `pc` places it) or isa-debug-exit
+ * at 0xf4.
  */
 #include "hypercall.h"
 #include "micro.h"
 #include <xen/io/console.h>
 
-#define COM1             0x3f8
-#define PIIX4_PM1A_CNT   0x604
-#define PM1_SLP_EN       0x2000
-#define ISA_DEBUG_EXIT   0xf4
-#define MULTIBOOT_MAGIC  0x2badb002
+#define COM1              0x3f8
+#define PIIX4_PM1A_CNT    0x604
+#define PM1_SLP_EN        0x2000
+#define ISA_DEBUG_EXIT    0xf4
+#define MULTIBOOT_MAGIC   0x2badb002
 #define MULTIBOOT_CMDLINE 4
 
 enum micro_platform platform;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traps: the tables of both platforms, the dispatcher, and the two ways a test meets a trap: trap_try() for its
- * own exceptions and user_run() for what user mode raises.
+ * Traps: the tables of both platforms, the dispatcher, and the two ways a test meets a trap:
+ * trap_try() for its own exceptions and user_run() for what user mode raises.
  *
- * One of each may be active at a time. An exception that nobody waits for prints its frame and powers off, as
- * a failure. The double-fault stack is nobody's concern here: a kernel that small dies by triple fault.
+ * One of each may be active at a time. An exception that nobody waits for prints its frame and
+ * powers off, as a failure. The double-fault stack is nobody's concern here: a kernel that small
+ * dies by triple fault.
  */
 #include "hypercall.h"
 #include "micro.h"
@@ -63,8 +64,8 @@ static void caught(struct trap_caught *out, const struct trap_frame *f)
 static void trap_unexpected(const struct trap_frame *f) __attribute__((noreturn));
 static void trap_unexpected(const struct trap_frame *f)
 {
-    print("MICRO unexpected trap %lu error %lx rip %lx cs %lx rsp %lx rflags %lx cr2 %lx\n", f->vector,
-          f->error, f->rip, f->cs, f->rsp, f->rflags, fault_address());
+    print("MICRO unexpected trap %lu error %lx rip %lx cs %lx rsp %lx rflags %lx cr2 %lx\n",
+          f->vector, f->error, f->rip, f->cs, f->rsp, f->rflags, fault_address());
     print("MICRO done pass=0 fail=1 skip=0\n");
     platform_poweroff();
 }
@@ -146,7 +147,7 @@ uint64_t trap_stack_top(void)
     return PTR(trap_stack) + TRAP_STACK_SIZE;
 }
 
-/* ---- user mode ------------------------------------------------------------------------------------------ */
+/* ---- user mode ---- */
 
 volatile uint64_t *user_data;
 
@@ -171,8 +172,17 @@ int user_run(const struct user_regs *r, struct trap_caught *out)
     static struct trap_frame f;
 
     f = (struct trap_frame){
-        .rip = r->rip, .rsp = r->rsp, .cs = r->cs, .ss = r->ss, .rflags = r->rflags, .rax = r->rax,
-        .rbx = r->rbx, .rcx = r->rcx, .rdx = r->rdx, .rdi = r->rdi, .rsi = r->rsi,
+        .rip = r->rip,
+        .rsp = r->rsp,
+        .cs = r->cs,
+        .ss = r->ss,
+        .rflags = r->rflags,
+        .rax = r->rax,
+        .rbx = r->rbx,
+        .rcx = r->rcx,
+        .rdx = r->rdx,
+        .rdi = r->rdi,
+        .rsi = r->rsi,
     };
     in_user.out = out;
     if (ctx_save(&in_user.ctx) == 0) {
@@ -189,7 +199,8 @@ int user_run_iret(const struct iret_context *iret, struct trap_caught *out)
 {
     in_user.out = out;
     if (ctx_save(&in_user.ctx) == 0) {
-        struct iret_context *on_stack = (struct iret_context *)(trap_stack_top() - sizeof(*iret) - 64);
+        struct iret_context *on_stack =
+            (struct iret_context *)(trap_stack_top() - sizeof(*iret) - 64);
 
         in_user.active = true;
         *on_stack = *iret;
@@ -205,7 +216,7 @@ void user_absorb(int vector, unsigned n, unsigned skip)
     absorb.skip = skip;
 }
 
-/* ---- PV ------------------------------------------------------------------------------------------------- */
+/* ---- PV ---- */
 
 static struct trap_info trap_table[257];
 
@@ -214,8 +225,10 @@ long trap_table_default(void)
     for (unsigned v = 0; v < 256; v++) {
         unsigned dpl = v == VEC_BP || v == VEC_OF || v == 0x80 ? 3 : 0;
 
-        trap_table[v] = (struct trap_info){
-            .vector = (uint8_t)v, .flags = (uint8_t)dpl, .cs = kernel_cs, .address = trap_stub((int)v)};
+        trap_table[v] = (struct trap_info){.vector = (uint8_t)v,
+                                           .flags = (uint8_t)dpl,
+                                           .cs = kernel_cs,
+                                           .address = trap_stub((int)v)};
     }
     /* Vector 0x81 stays at level 0: user mode may not enter it. */
     return hc_set_trap_table(trap_table);
@@ -236,7 +249,7 @@ void trap_init_pv(void)
     hc_stack_switch(kernel_ss, trap_stack_top());
 }
 
-/* ---- native --------------------------------------------------------------------------------------------- */
+/* ---- native ---- */
 
 static uint64_t native_gdt[7] = {
     0,
@@ -276,8 +289,8 @@ void trap_init_native(void)
 
     native_tss.rsp0 = native_kernel_rsp = trap_stack_top();
     native_tss.iomap = sizeof(native_tss);
-    native_gdt[5] = (sizeof(native_tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 |
-                    (tss >> 24 & 0xff) << 56;
+    native_gdt[5] =
+        (sizeof(native_tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
     native_gdt[6] = tss >> 32;
     for (unsigned v = 0; v < 256; v++) {
         uint64_t stub = trap_stub((int)v);
@@ -292,7 +305,7 @@ void trap_init_native(void)
     __asm__ volatile("lgdt %0; lidt %1; ltr %w2" ::"m"(gdtr), "m"(idtr), "r"(0x28));
     outb(0x21, 0xff); /* both interrupt controllers masked: user mode runs with IF set */
     outb(0xa1, 0xff);
-    wrmsr(0xc0000082, PTR(native_syscall));         /* LSTAR */
-    wrmsr(0xc0000081, (uint64_t)kernel_cs << 32);   /* STAR */
-    wrmsr(0xc0000084, X86_TF | X86_IF | X86_NT);    /* SFMASK */
+    wrmsr(0xc0000082, PTR(native_syscall));       /* LSTAR */
+    wrmsr(0xc0000081, (uint64_t)kernel_cs << 32); /* STAR */
+    wrmsr(0xc0000084, X86_TF | X86_IF | X86_NT);  /* SFMASK */
 }

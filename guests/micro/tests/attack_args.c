@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attacks by argument pointers: every hypercall that reads or writes guest memory gets the first and the last
- * byte of the hypervisor's range, ranges that cross into it, and ranges that wrap. Each must answer -EFAULT (or
- * what its interface says instead), and the machine-to-phys table, which lies at the first byte, is unchanged.
+ * Attacks by argument pointers: every hypercall that reads or writes guest memory gets the first
+ * and the last byte of the hypervisor's range, ranges that cross into it, and ranges that wrap.
+ * Each must answer -EFAULT (or what its interface says instead), and the machine-to-phys table,
+ * which lies at the first byte, is unchanged.
  */
 #include "frames.h"
 #include <xen/platform.h>
 
 static const uint64_t pointers[] = {
-    HV_START,               /* the first byte */
-    HV_START - 1,           /* not canonical, and crosses into the first byte */
-    HV_START - 8,
-    0xffff80407fffffff,     /* behind the M2P */
-    0xffff82d080200000,     /* where Xen's text is */
-    0xffff830000000000,     /* and its direct map */
-    HV_END - 1,             /* the last byte */
-    HV_END - 8,
-    0x0000800000000000,     /* the first non-canonical address */
-    0x8000000000000000,
-    ~0ul,                   /* wraps */
+    HV_START,                               /* the first byte */
+    HV_START - 1,                           /* not canonical, and crosses into the first byte */
+    HV_START - 8,       0xffff80407fffffff, /* behind the M2P */
+    0xffff82d080200000,                     /* where Xen's text is */
+    0xffff830000000000,                     /* and its direct map */
+    HV_END - 1,                             /* the last byte */
+    HV_END - 8,         0x0000800000000000, /* the first non-canonical address */
+    0x8000000000000000, ~0ul,               /* wraps */
     ~0ul - 7,
 };
 
@@ -47,7 +45,10 @@ static const struct attack {
     {"xen_version compile_info", __HYPERVISOR_xen_version, {XENVER_compile_info, P}, -XEN_EFAULT},
     {"xen_version capabilities", __HYPERVISOR_xen_version, {XENVER_capabilities, P}, -XEN_EFAULT},
     {"xen_version changeset", __HYPERVISOR_xen_version, {XENVER_changeset, P}, -XEN_EFAULT},
-    {"xen_version parameters", __HYPERVISOR_xen_version, {XENVER_platform_parameters, P}, -XEN_EFAULT},
+    {"xen_version parameters",
+     __HYPERVISOR_xen_version,
+     {XENVER_platform_parameters, P},
+     -XEN_EFAULT},
     {"xen_version features", __HYPERVISOR_xen_version, {XENVER_get_features, P}, -XEN_EFAULT},
     {"xen_version commandline", __HYPERVISOR_xen_version, {XENVER_commandline, P}, -XEN_EFAULT},
     {"xen_version build_id", __HYPERVISOR_xen_version, {XENVER_build_id, P}, -XEN_EFAULT},
@@ -58,7 +59,9 @@ static const struct attack {
     {"grant map", __HYPERVISOR_grant_table_op, {GNTTABOP_map_grant_ref, P, 1}, 1},
     {"grant copy", __HYPERVISOR_grant_table_op, {GNTTABOP_copy, P, 1}, 1},
     {"vcpu_op runstate", __HYPERVISOR_vcpu_op, {VCPUOP_get_runstate_info, 0, P}, -XEN_EFAULT},
-    {"vcpu_op register runstate", __HYPERVISOR_vcpu_op, {VCPUOP_register_runstate_memory_area, 0, P},
+    {"vcpu_op register runstate",
+     __HYPERVISOR_vcpu_op,
+     {VCPUOP_register_runstate_memory_area, 0, P},
      -XEN_EFAULT},
     {"vcpu_op vcpu_info", __HYPERVISOR_vcpu_op, {VCPUOP_register_vcpu_info, 0, P}, -XEN_EFAULT},
     {"vcpu_op singleshot", __HYPERVISOR_vcpu_op, {VCPUOP_set_singleshot_timer, 0, P}, -XEN_EFAULT},
@@ -69,7 +72,10 @@ static const struct attack {
     {"sched_op poll", __HYPERVISOR_sched_op, {SCHEDOP_poll, P}, -XEN_EFAULT},
     {"callback_op register", __HYPERVISOR_callback_op, {CALLBACKOP_register, P}, -XEN_EFAULT},
     {"callback_op unregister", __HYPERVISOR_callback_op, {CALLBACKOP_unregister, P}, -XEN_EFAULT},
-    {"evtchn alloc_unbound", __HYPERVISOR_event_channel_op, {EVTCHNOP_alloc_unbound, P}, -XEN_EFAULT},
+    {"evtchn alloc_unbound",
+     __HYPERVISOR_event_channel_op,
+     {EVTCHNOP_alloc_unbound, P},
+     -XEN_EFAULT},
     {"evtchn bind_virq", __HYPERVISOR_event_channel_op, {EVTCHNOP_bind_virq, P}, -XEN_EFAULT},
     {"evtchn bind_ipi", __HYPERVISOR_event_channel_op, {EVTCHNOP_bind_ipi, P}, -XEN_EFAULT},
     {"evtchn close", __HYPERVISOR_event_channel_op, {EVTCHNOP_close, P}, -XEN_EFAULT},
@@ -107,8 +113,8 @@ static void pointers_attacked(void)
             rc = hypercall(a->nr, arg[0], arg[1], arg[2], arg[3], arg[4]);
             if (rc == -XEN_EPERM && !privileged())
                 continue;
-            EXPECT(a->want == 1 ? rc <= 0 : rc == a->want, "%s of %lx: %ld, want %ld", a->what, pointers[p], rc,
-                   a->want);
+            EXPECT(a->want == 1 ? rc <= 0 : rc == a->want, "%s of %lx: %ld, want %ld", a->what,
+                   pointers[p], rc, a->want);
         }
     }
     EXPECT(m2p_sum() == before, "the M2P changed");
@@ -135,7 +141,8 @@ static void nested_pointers(void)
 
         set_xen_guest_handle(poll.ports, (evtchn_port_t *)pointers[i]);
         EXPECT(hc_sched_op(SCHEDOP_poll, &poll) == -XEN_EFAULT, "poll of %lx", pointers[i]);
-        /* Behind the hypervisor's range a pointer is the guest's own: a frame may come and its number be lost. */
+        /* Behind the hypervisor's range a pointer is the guest's own: a frame may come and its
+         * number be lost. */
         set_xen_guest_handle(r.extent_start, (xen_pfn_t *)pointers[i]);
         for (unsigned cmd = 0; cmd <= 1 && pointers[i] < HV_END; cmd++)
             EXPECT(hc_memory_op(cmd, &r) <= 0, "memory_op %u of %lx", cmd, pointers[i]);
@@ -143,7 +150,8 @@ static void nested_pointers(void)
             EXPECT(hc_memory_op(XENMEM_populate_physmap, &r) <= 0, "populate of %lx", pointers[i]);
         set_xen_guest_handle(g.frame_list, (xen_pfn_t *)pointers[i]);
         rc = hc_grant_table_op(GNTTABOP_setup_table, &g, 1);
-        EXPECT(rc < 0 || g.status < 0, "setup_table to %lx: %ld, status %d", pointers[i], rc, g.status);
+        EXPECT(rc < 0 || g.status < 0, "setup_table to %lx: %ld, status %d", pointers[i], rc,
+               g.status);
         rc = hc_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area);
         EXPECT(rc == -XEN_EFAULT || pointers[i] >= HV_END, "runstate at %lx: %ld", pointers[i], rc);
         rc = hc_mmu_update(&u, 1, (unsigned *)pointers[i], DOMID_SELF);
@@ -155,7 +163,8 @@ static void nested_pointers(void)
 }
 MICRO_TEST(nested_pointers, "attack-args-nested", PLATFORM_PV);
 
-/* Counts whose bytes exceed the address space, or the mapped memory: the arrays end where a page ends. */
+/* Counts whose bytes exceed the address space, or the mapped memory: the arrays end where a page
+ * ends. */
 static void huge_counts(void)
 {
     uint8_t *page = page_alloc(), *end = (uint8_t *)window_va(1);
@@ -169,7 +178,8 @@ static void huge_counts(void)
     EXPECT(hc_mmu_update(u, 0x7fffffff, NULL, DOMID_SELF) < 0, "mmu_update");
     m->op = 63;
     EXPECT(hc_multicall(m, 0xffffffff) < 0, "multicall");
-    EXPECT((long)m->result == -XEN_ENOSYS || m->result == 0, "multicall: result %ld", (long)m->result);
+    EXPECT((long)m->result == -XEN_ENOSYS || m->result == 0, "multicall: result %ld",
+           (long)m->result);
     EXPECT(hc_grant_table_op(GNTTABOP_query_size, end - 8, 0xffffffff) < 0, "grant_table_op");
     EXPECT_RC(pte_write(window_va(0), 0), 0);
     expect_frame_clean(page, "page");
@@ -187,8 +197,9 @@ MICRO_TEST(huge_counts, "attack-args-counts", PLATFORM_PV);
 
 static void multicall_in_multicall(void)
 {
-    struct multicall_entry deep[3] = {
-        {.op = __HYPERVISOR_multicall}, {.op = __HYPERVISOR_multicall}, {.op = __HYPERVISOR_xen_version}};
+    struct multicall_entry deep[3] = {{.op = __HYPERVISOR_multicall},
+                                      {.op = __HYPERVISOR_multicall},
+                                      {.op = __HYPERVISOR_xen_version}};
 
     deep[0].args[0] = PTR(&deep[0]); /* itself */
     deep[0].args[1] = 3;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attacks by processor state: descriptors, iret, flags, debug registers, bases and callbacks. Where the contract
- * is that the domain ends, the test is a crash test (attack_crash.c).
+ * Attacks by processor state: descriptors, iret, flags, debug registers, bases and callbacks. Where
+ * the contract is that the domain ends, the test is a crash test (attack_crash.c).
  */
 #include "evtchn.h"
 #include "frames.h"
@@ -10,7 +10,7 @@
 
 extern char u_syscall[], u_regs[], u_in[], u_load_gs[], u_load_fs[], u_ud2[];
 
-/* ---- descriptors ---------------------------------------------------------------------------------------- */
+/* ---- descriptors ---- */
 
 struct bad_descriptor {
     const char *what;
@@ -18,27 +18,22 @@ struct bad_descriptor {
 };
 
 static const struct bad_descriptor system_descriptors[] = {
-    {"TSS", 0x0000890000000067},
-    {"busy TSS", 0x00008b0000000067},
-    {"LDT", 0x000082000000ffff},
-    {"interrupt gate", 0x00008e00e0080000},
-    {"trap gate", 0x00008f00e0080000},
-    {"16-bit call gate", 0x0000e400e0080000},
+    {"TSS", 0x0000890000000067},       {"busy TSS", 0x00008b0000000067},
+    {"LDT", 0x000082000000ffff},       {"interrupt gate", 0x00008e00e0080000},
+    {"trap gate", 0x00008f00e0080000}, {"16-bit call gate", 0x0000e400e0080000},
     {"task gate", 0x0000e500e0080000},
 };
 
 /* Code and data of ring 0 (or 1, 2): refused, or lowered to ring 3 before they are in force. */
 static const struct bad_descriptor ring0_descriptors[] = {
-    {"64-bit code, DPL 0", 0x00af9b000000ffff},
-    {"conforming code, DPL 0", 0x00af9f000000ffff},
-    {"data, DPL 0", 0x00cf93000000ffff},
-    {"32-bit code, DPL 1", 0x00cfbb000000ffff},
+    {"64-bit code, DPL 0", 0x00af9b000000ffff}, {"conforming code, DPL 0", 0x00af9f000000ffff},
+    {"data, DPL 0", 0x00cf93000000ffff},        {"32-bit code, DPL 1", 0x00cfbb000000ffff},
     {"data, DPL 2", 0x00cfd3000000ffff},
 };
 
-#define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
-#define PRESENT(d)  ((d) >> 47 & 1)
-#define DPL_OF(d)   ((d) >> 45 & 3)
+#define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
+#define PRESENT(d) ((d) >> 47 & 1)
+#define DPL_OF(d)  ((d) >> 45 & 3)
 
 static void gdt_system(void)
 {
@@ -58,7 +53,8 @@ static void gdt_system(void)
         good = gdt[8];
         rc = hc_update_descriptor(maddr_of(&gdt[8]), system_descriptors[i].value);
         EXPECT(rc == -XEN_EINVAL, "%s by update: %ld", system_descriptors[i].what, rc);
-        EXPECT(((volatile uint64_t *)gdt)[8] == good, "%s: the descriptor changed", system_descriptors[i].what);
+        EXPECT(((volatile uint64_t *)gdt)[8] == good, "%s: the descriptor changed",
+               system_descriptors[i].what);
         EXPECT_RC(hc_set_gdt(NULL, 0), 0);
         expect_frame_clean(gdt, system_descriptors[i].what);
         page_free(gdt);
@@ -75,8 +71,8 @@ static void gdt_ring0(void)
         gdt[8] = ring0_descriptors[i].value;
         EXPECT_RC(page_readonly((void *)gdt), 0);
         if (hc_set_gdt(&frame, 512) == 0) {
-            EXPECT(!PRESENT(gdt[8]) || DPL_OF(gdt[8]) == 3, "%s is in force: %lx", ring0_descriptors[i].what,
-                   gdt[8]);
+            EXPECT(!PRESENT(gdt[8]) || DPL_OF(gdt[8]) == 3, "%s is in force: %lx",
+                   ring0_descriptors[i].what, gdt[8]);
             hc_update_descriptor(maddr_of((void *)&gdt[9]), ring0_descriptors[i].value);
             EXPECT(!PRESENT(gdt[9]) || DPL_OF(gdt[9]) == 3, "%s is in force by update: %lx",
                    ring0_descriptors[i].what, gdt[9]);
@@ -99,7 +95,8 @@ static void far_call(void *arg)
     __asm__ volatile("rex.W lcall *%0" ::"m"(p) : "memory");
 }
 
-/* A call gate to the hypervisor's code: refused, or made harmless; using it must not reach ring 0. */
+/* A call gate to the hypervisor's code: refused, or made harmless; using it must not reach ring 0.
+ */
 static void gdt_call_gate(void)
 {
     volatile uint64_t *gdt = page_alloc();
@@ -129,7 +126,8 @@ static void load_from_ldt(void *arg)
     __asm__ volatile("mov %0, %%es" ::"r"(0));
 }
 
-/* An LDT is looked at when it is set or when it is used; either way a bad one does not come into force. */
+/* An LDT is looked at when it is set or when it is used; either way a bad one does not come into
+ * force. */
 static void ldt_system(void)
 {
     for (unsigned i = 0; i < COUNT(system_descriptors); i++) {
@@ -139,7 +137,8 @@ static void ldt_system(void)
         ldt[8] = system_descriptors[i].value;
         EXPECT_RC(page_readonly(ldt), 0);
         if (hc_mmuext(MMUEXT_SET_LDT, PTR(ldt), 512) == 0)
-            EXPECT(trap_try(load_from_ldt, NULL, &c) != -1, "%s was used", system_descriptors[i].what);
+            EXPECT(trap_try(load_from_ldt, NULL, &c) != -1, "%s was used",
+                   system_descriptors[i].what);
         EXPECT_RC(hc_mmuext(MMUEXT_SET_LDT, 0, 0), 0);
         expect_frame_clean(ldt, system_descriptors[i].what);
         page_free(ldt);
@@ -164,13 +163,16 @@ static void ldt_address(void)
 }
 MICRO_TEST(ldt_address, "attack-ldt-address", PLATFORM_PV);
 
-/* ---- iret ----------------------------------------------------------------------------------------------- */
+/* ---- iret ---- */
 
 static struct iret_context user_context(const void *piece)
 {
     return (struct iret_context){
-        .rip = user_addr(piece), .rsp = user_addr(u_syscall) + 4096, .rflags = X86_IF | 2,
-        .cs = user_cs, .ss = user_ss,
+        .rip = user_addr(piece),
+        .rsp = user_addr(u_syscall) + 4096,
+        .rflags = X86_IF | 2,
+        .cs = user_cs,
+        .ss = user_ss,
     };
 }
 
@@ -185,7 +187,8 @@ static void expect_user_works(void)
 
 static void iret_selectors(void)
 {
-    static const uint16_t cs[] = {0xe008, 0xe00b, 0xe010, 0x08, 0x0b, 0x10, 0, 3, 0x33, 0xfffb, 0x7};
+    static const uint16_t cs[] = {0xe008, 0xe00b, 0xe010, 0x08,   0x0b, 0x10,
+                                  0,      3,      0x33,   0xfffb, 0x7};
 
     for (unsigned i = 0; i < COUNT(cs); i++) {
         struct iret_context x = user_context(u_regs);
@@ -199,7 +202,8 @@ static void iret_selectors(void)
         x.ss = cs[i];
         v = user_run_iret(&x, &c);
         /* Some are usable after all; the stack segment must be one of ring 3 then. */
-        EXPECT(v != VEC_SYSCALL || (c.frame.rbx & 3) == 3, "ss %x: user mode ran with ss %lx", cs[i], c.frame.rbx);
+        EXPECT(v != VEC_SYSCALL || (c.frame.rbx & 3) == 3, "ss %x: user mode ran with ss %lx",
+               cs[i], c.frame.rbx);
     }
     expect_user_works();
 }
@@ -211,8 +215,9 @@ static void iret_flags(void)
         const char *what;
         uint64_t set;
     } f[] = {
-        {"IOPL", X86_IOPL}, {"VM", X86_VM}, {"NT", X86_NT}, {"VIF, VIP", 3ul << 19},
-        {"RF", 1ul << 16}, {"all", 0xffffffffffffffff & ~X86_TF}, {"high", 0xffffffff00000000},
+        {"IOPL", X86_IOPL},           {"VM", X86_VM},    {"NT", X86_NT},
+        {"VIF, VIP", 3ul << 19},      {"RF", 1ul << 16}, {"all", 0xffffffffffffffff & ~X86_TF},
+        {"high", 0xffffffff00000000},
     };
 
     for (unsigned i = 0; i < COUNT(f); i++) {
@@ -224,9 +229,11 @@ static void iret_flags(void)
             x.rflags |= f[i].set;
             x.flags = form ? VGCF_in_syscall : 0;
             v = user_run_iret(&x, &c);
-            EXPECT(v == VEC_SYSCALL || v == VEC_FAILSAFE || v == VEC_GP, "%s: vector %d", f[i].what, v);
+            EXPECT(v == VEC_SYSCALL || v == VEC_FAILSAFE || v == VEC_GP, "%s: vector %d", f[i].what,
+                   v);
             if (v == VEC_SYSCALL) {
-                EXPECT(!(c.frame.rdx & (X86_IOPL | X86_VM)), "%s: user rflags %lx", f[i].what, c.frame.rdx);
+                EXPECT(!(c.frame.rdx & (X86_IOPL | X86_VM)), "%s: user rflags %lx", f[i].what,
+                       c.frame.rdx);
                 EXPECT(c.frame.rdx & X86_IF, "%s: user mode ran with interrupts off", f[i].what);
             }
         }
@@ -260,8 +267,9 @@ MICRO_TEST(iret_iopl_ports, "attack-iret-iopl-ports", PLATFORM_PV);
 
 static void iret_rip(void)
 {
-    static const uint64_t rip[] = {0x8000000000000000, 0x0000800000000000, 0xffff7fffffffffff, 0xffff800000000000,
-                                   0xffff82d080200000, 0xffff87ffffffffff, 0x00007ffffffffffe};
+    static const uint64_t rip[] = {0x8000000000000000, 0x0000800000000000, 0xffff7fffffffffff,
+                                   0xffff800000000000, 0xffff82d080200000, 0xffff87ffffffffff,
+                                   0x00007ffffffffffe};
 
     for (unsigned i = 0; i < COUNT(rip); i++) {
         for (unsigned form = 0; form < 2; form++) {
@@ -272,7 +280,8 @@ static void iret_rip(void)
             x.rip = rip[i];
             x.flags = form ? VGCF_in_syscall : 0;
             v = user_run_iret(&x, &c);
-            EXPECT(v == VEC_FAILSAFE || v == VEC_GP || v == VEC_PF, "rip %lx: vector %d", rip[i], v);
+            EXPECT(v == VEC_FAILSAFE || v == VEC_GP || v == VEC_PF, "rip %lx: vector %d", rip[i],
+                   v);
         }
     }
     expect_user_works();
@@ -281,7 +290,8 @@ MICRO_TEST(iret_rip, "attack-iret-rip", PLATFORM_PV);
 
 static void iret_rsp(void)
 {
-    static const uint64_t rsp[] = {0, 8, 0x8000000000000000, 0xffff800000000000, 0xffff87fffffffff8, ~0ul};
+    static const uint64_t rsp[] = {
+        0, 8, 0x8000000000000000, 0xffff800000000000, 0xffff87fffffffff8, ~0ul};
 
     for (unsigned i = 0; i < COUNT(rsp); i++) {
         struct iret_context x = user_context(u_syscall);
@@ -294,7 +304,8 @@ static void iret_rsp(void)
 }
 MICRO_TEST(iret_rsp, "attack-iret-rsp", PLATFORM_PV);
 
-/* A SYSCALL whose return address is the first non-canonical one: SYSRET to it would fault in ring 0. */
+/* A SYSCALL whose return address is the first non-canonical one: SYSRET to it would fault in ring
+ * 0. */
 static void syscall_at_the_edge(void)
 {
     struct iret_context x = user_context(u_syscall);
@@ -309,7 +320,7 @@ static void syscall_at_the_edge(void)
 }
 MICRO_TEST(syscall_at_the_edge, "attack-sysret-edge", PLATFORM_PV);
 
-/* ---- debug registers ------------------------------------------------------------------------------------ */
+/* ---- debug registers ---- */
 
 static void mov_dr0(void *arg)
 {
@@ -331,19 +342,21 @@ static void debug_registers(void)
         for (unsigned r = 0; r < 4; r++)
             EXPECT(hc_set_debugreg(r, bad[i]) == -XEN_EPERM, "DR%u = %lx: %ld", r, bad[i],
                    hc_set_debugreg(r, bad[i]));
-        EXPECT(trap_try(mov_dr0, (void *)bad[i], &c) == VEC_GP, "mov of %lx to DR0: no #GP", bad[i]);
+        EXPECT(trap_try(mov_dr0, (void *)bad[i], &c) == VEC_GP, "mov of %lx to DR0: no #GP",
+               bad[i]);
     }
     EXPECT_RC(hc_set_debugreg(0, 0x8000000000000000), -XEN_EPERM);
     EXPECT_RC(hc_get_debugreg(0), 0x1000);
     EXPECT(hc_set_debugreg(7, 1ul << 32) < 0, "bit 32 of DR7 was accepted");
     EXPECT_RC(trap_try(mov_dr7, (void *)(1ul << 32), &c), VEC_GP);
-    EXPECT(hc_set_debugreg(7, 0x2400) != 0 || !(hc_get_debugreg(7) & 0x2000), "general detect is on");
+    EXPECT(hc_set_debugreg(7, 0x2400) != 0 || !(hc_get_debugreg(7) & 0x2000),
+           "general detect is on");
     EXPECT_RC(hc_set_debugreg(7, 0x400), 0);
     EXPECT_RC(hc_set_debugreg(0, 0), 0);
 }
 MICRO_TEST(debug_registers, "attack-debugreg", PLATFORM_PV);
 
-/* ---- bases, callbacks, stacks --------------------------------------------------------------------------- */
+/* ---- bases, callbacks, stacks ---- */
 
 static void segment_base(void)
 {
@@ -351,8 +364,8 @@ static void segment_base(void)
 
     for (unsigned i = 0; i < COUNT(bad); i++) {
         for (unsigned which = SEGBASE_FS; which <= SEGBASE_GS_KERNEL; which++)
-            EXPECT(hc_set_segment_base(which, bad[i]) == -XEN_EINVAL, "base %u = %lx: %ld", which, bad[i],
-                   hc_set_segment_base(which, bad[i]));
+            EXPECT(hc_set_segment_base(which, bad[i]) == -XEN_EINVAL, "base %u = %lx: %ld", which,
+                   bad[i], hc_set_segment_base(which, bad[i]));
     }
     expect_user_works();
 }
@@ -384,15 +397,15 @@ MICRO_TEST(gs_selector, "attack-gs-selector", PLATFORM_PV);
 
 static void callbacks(void)
 {
-    static const unsigned types[] = {CALLBACKTYPE_event, CALLBACKTYPE_failsafe, CALLBACKTYPE_syscall,
-                                     CALLBACKTYPE_nmi};
+    static const unsigned types[] = {CALLBACKTYPE_event, CALLBACKTYPE_failsafe,
+                                     CALLBACKTYPE_syscall, CALLBACKTYPE_nmi};
     uint32_t port;
     static const uint64_t bad[] = {0x8000000000000000, 0x0000800000000000, 0xffff7fffffffffff};
 
     for (unsigned i = 0; i < COUNT(bad); i++) {
         for (unsigned t = 0; t < COUNT(types); t++)
-            EXPECT(hc_callback_register(types[t], 0, bad[i]) == -XEN_EINVAL, "type %u at %lx: %ld", types[t],
-                   bad[i], hc_callback_register(types[t], 0, bad[i]));
+            EXPECT(hc_callback_register(types[t], 0, bad[i]) == -XEN_EINVAL, "type %u at %lx: %ld",
+                   types[t], bad[i], hc_callback_register(types[t], 0, bad[i]));
         /* This older call has no way to say which; it may leave the bad one out and succeed. */
         hc_set_callbacks(bad[i], bad[i], bad[i]);
     }
@@ -405,12 +418,17 @@ static void callbacks(void)
     EXPECT(ev_count == 1, "%u events by the callback that was to be replaced", ev_count);
     EXPECT_RC(port_close(port), 0);
     EXPECT_RC(hc_callback_register(CALLBACKTYPE_event, 0, trap_stub(VEC_EVENT)), 0);
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_failsafe, CALLBACKF_mask_events, trap_stub(VEC_FAILSAFE)), 0);
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)), 0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_failsafe, CALLBACKF_mask_events, trap_stub(VEC_FAILSAFE)),
+        0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)),
+        0);
 }
 MICRO_TEST(callbacks, "attack-callbacks", PLATFORM_PV);
 
-/* A callback within the hypervisor is refused, or runs in ring 3 there: a page fault of the guest's own. */
+/* A callback within the hypervisor is refused, or runs in ring 3 there: a page fault of the guest's
+ * own. */
 static void callback_hypervisor(void)
 {
     struct user_regs r = user_entry(u_syscall);
@@ -423,15 +441,17 @@ static void callback_hypervisor(void)
     } else {
         EXPECT(rc == -XEN_EINVAL, "%ld", rc);
     }
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)), 0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)),
+        0);
     expect_user_works();
     test_note("register: %ld", rc);
 }
 MICRO_TEST(callback_hypervisor, "attack-callback-hypervisor", PLATFORM_PV);
 
 /*
- * The bad selector of a return reaches the guest kernel, and the domain lives: by the failsafe callback, or as the
- * #GP of the user context it was to enter (Xen 4.17).
+ * The bad selector of a return reaches the guest kernel, and the domain lives: by the failsafe
+ * callback, or as the #GP of the user context it was to enter (Xen 4.17).
  */
 static void failsafe(void)
 {
@@ -459,7 +479,8 @@ static void wrmsr_value(void *arg)
 /* MSRs by which the processor would enter ring 0 elsewhere. Refused, or without effect. */
 static void msrs(void)
 {
-    static const uint32_t msr[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0x174, 0x175, 0x176, 0x1d9};
+    static const uint32_t msr[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+                                   0x174,      0x175,      0x176,      0x1d9};
     struct trap_caught c;
 
     for (unsigned i = 0; i < COUNT(msr); i++) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Crash tests: what ends the domain, by contract, and nobody else. One per boot, selected by its full name.
+ * Crash tests: what ends the domain, by contract, and nobody else. One per boot, selected by its
+ * full name.
  *
- * A hypervisor that refuses the call which prepares the crash is as good: the test passes by test_refused().
+ * A hypervisor that refuses the call which prepares the crash is as good: the test passes by
+ * test_refused().
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -80,7 +82,8 @@ MICRO_CRASH_TEST(crash_no_handler, "crash-no-handler", PLATFORM_PV);
 /* The iret hypercall's frame lies in the hypervisor. */
 static void crash_iret_frame(void)
 {
-    __asm__ volatile("mov %0, %%rsp; mov $23, %%eax; syscall" ::"r"(0xffff830000001000ul) : "memory");
+    __asm__ volatile("mov %0, %%rsp; mov $23, %%eax; syscall" ::"r"(0xffff830000001000ul)
+                     : "memory");
 }
 MICRO_CRASH_TEST(crash_iret_frame, "crash-iret-frame", PLATFORM_PV);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attacks on the page-table invariant: no writable mapping of a table, no mapping of what is not the domain's.
+ * Attacks on the page-table invariant: no writable mapping of a table, no mapping of what is not
+ * the domain's.
  *
- * Each asserts the errno, that the entry is as it was, and by expect_frame_clean() that every frame involved can
- * still be pinned, unpinned and written: no count was lost or left behind. None may end the domain.
+ * Each asserts the errno, that the entry is as it was, and by expect_frame_clean() that every frame
+ * involved can still be pinned, unpinned and written: no count was lost or left behind. None may
+ * end the domain.
  */
 #include "frames.h"
 
@@ -13,7 +15,7 @@ static uint64_t *table_in_force(uint64_t va, int level)
     return (uint64_t *)(PTR(pt_entry(va, level)) & ~(PAGE_SIZE - 1));
 }
 
-/* ---- writable maps of tables ---------------------------------------------------------------------------- */
+/* ---- writable maps of tables ---- */
 
 static void writable_own_tables(void)
 {
@@ -21,7 +23,8 @@ static void writable_own_tables(void)
     struct table_tree t = tree_build(0);
 
     for (int level = 1; level <= 4; level++)
-        expect_l1_refused(ENTRY_OF(table_in_force(WINDOW_VA, level), PTE_RW), -XEN_EBUSY, what[level - 1]);
+        expect_l1_refused(ENTRY_OF(table_in_force(WINDOW_VA, level), PTE_RW), -XEN_EBUSY,
+                          what[level - 1]);
     expect_l1_refused(ENTRY_OF(user_l4, PTE_RW), -XEN_EBUSY, "user L4");
     EXPECT_RC(pin(4, t.t[3]), 0);
     for (int level = 1; level <= 4; level++)
@@ -33,13 +36,15 @@ static void writable_own_tables(void)
 }
 MICRO_TEST(writable_own_tables, "attack-writable-table", PLATFORM_PV);
 
-/* The other way round: a page with a writable mapping does not become a table of any level, by pin or entry. */
+/* The other way round: a page with a writable mapping does not become a table of any level, by pin
+ * or entry. */
 static void table_of_writable(void)
 {
     uint64_t *page = page_alloc();
 
     for (int level = 1; level <= 4; level++)
-        EXPECT(pin(level, page) == -XEN_EINVAL, "pin L%d of a writable page: %ld", level, pin(level, page));
+        EXPECT(pin(level, page) == -XEN_EINVAL, "pin L%d of a writable page: %ld", level,
+               pin(level, page));
     for (int level = 2; level <= 4; level++) {
         uint64_t *e = pt_entry(WINDOW_VA, level) + 1; /* the empty neighbour */
         long rc;
@@ -74,7 +79,7 @@ static void writable_inside_pin(void)
 }
 MICRO_TEST(writable_inside_pin, "attack-writable-inside-pin", PLATFORM_PV);
 
-/* ---- reserved slots and bits ---------------------------------------------------------------------------- */
+/* ---- reserved slots and bits ---- */
 
 static void hypervisor_slots(void)
 {
@@ -91,7 +96,8 @@ static void hypervisor_slots(void)
         EXPECT(rc == -XEN_EINVAL, "slot %u: %ld", 256 + i, rc);
         rc = hc_mmu_update1(maddr_of(e), 0);
         EXPECT(rc == -XEN_EINVAL, "slot %u cleared: %ld", 256 + i, rc);
-        EXPECT(((*(volatile uint64_t *)e ^ before[i]) & ~(PTE_A | PTE_D)) == 0, "slot %u changed", 256 + i);
+        EXPECT(((*(volatile uint64_t *)e ^ before[i]) & ~(PTE_A | PTE_D)) == 0, "slot %u changed",
+               256 + i);
     }
     EXPECT_RC(unpin(t.t[2]), 0);
     for (int i = 0; i < 4; i++)
@@ -113,7 +119,8 @@ static void hypervisor_slots_by_pin(void)
     EXPECT_RC(page_readonly(t.t[3]), 0);
     if (pin(4, t.t[3]) == 0) {
         for (unsigned i = 256; i < 272; i++)
-            EXPECT((((volatile uint64_t *)t.t[3])[i] & PTE_ADDR) != (evil & PTE_ADDR), "slot %u is in force", i);
+            EXPECT((((volatile uint64_t *)t.t[3])[i] & PTE_ADDR) != (evil & PTE_ADDR),
+                   "slot %u is in force", i);
         EXPECT_RC(unpin(t.t[3]), 0);
     }
     for (int i = 0; i < 4; i++)
@@ -163,9 +170,11 @@ static void reserved_bits(void)
 {
     uint64_t *page = page_alloc();
 
-    /* Beyond any frame there is, up to the last address bit. As if it were I/O memory that nobody was given. */
+    /* Beyond any frame there is, up to the last address bit. As if it were I/O memory that nobody
+     * was given. */
     for (unsigned bit = 40; bit < 52; bit++)
-        expect_l1_refused((mfn_of(page) << PAGE_SHIFT | 1ul << bit) | PTE_RW, -XEN_EPERM, "address bit");
+        expect_l1_refused((mfn_of(page) << PAGE_SHIFT | 1ul << bit) | PTE_RW, -XEN_EPERM,
+                          "address bit");
     for (int level = 2; level <= 4; level++) {
         uint64_t *e = pt_entry(WINDOW_VA, level) + 1;
         long rc = hc_mmu_update1(maddr_of(e), ENTRY_OF(page, PTE_TABLE) | 1ul << 51);
@@ -180,7 +189,7 @@ static void reserved_bits(void)
 }
 MICRO_TEST(reserved_bits, "attack-reserved-bits", PLATFORM_PV);
 
-/* ---- linear and self maps ------------------------------------------------------------------------------- */
+/* ---- linear and self maps ---- */
 
 /* A root that maps itself read-only is what Xen allows (a linear page table); writable is never. */
 static void self_map(void)
@@ -204,7 +213,8 @@ static void self_map(void)
 }
 MICRO_TEST(self_map, "attack-self-map", PLATFORM_PV);
 
-/* The same one and two levels down: a table used at the level above its own, in a tree that is not in force. */
+/* The same one and two levels down: a table used at the level above its own, in a tree that is not
+ * in force. */
 static void linear_map(void)
 {
     for (int level = 2; level <= 4; level++) {
@@ -226,7 +236,7 @@ static void linear_map(void)
 }
 MICRO_TEST(linear_map, "attack-linear-map", PLATFORM_PV);
 
-/* ---- levels, pins, counts ------------------------------------------------------------------------------- */
+/* ---- levels, pins, counts ---- */
 
 static void wrong_level(void)
 {
@@ -247,7 +257,8 @@ static void wrong_level(void)
             EXPECT(rc < 0, "an L%d was entered as L%d", is, as);
             EXPECT(((volatile uint64_t *)t.t[as])[9] == 0, "an entry was left");
         }
-        EXPECT(is == 4 || hc_mmuext(MMUEXT_NEW_BASEPTR, mfn_of(t.t[is - 1]), 0) < 0, "an L%d became the root", is);
+        EXPECT(is == 4 || hc_mmuext(MMUEXT_NEW_BASEPTR, mfn_of(t.t[is - 1]), 0) < 0,
+               "an L%d became the root", is);
         EXPECT(is == 4 || hc_mmuext(MMUEXT_NEW_USER_BASEPTR, mfn_of(t.t[is - 1]), 0) < 0,
                "an L%d became the user root", is);
     }
@@ -282,7 +293,8 @@ static void double_pin(void)
 }
 MICRO_TEST(double_pin, "attack-double-pin", PLATFORM_PV);
 
-/* 512 x 512 references by entries and a thousand batches more: counts must neither wrap nor stick. */
+/* 512 x 512 references by entries and a thousand batches more: counts must neither wrap nor stick.
+ */
 static void count_overflow(void)
 {
     uint64_t *leaf = page_alloc(), *l1 = page_alloc(), *l2 = page_alloc(), *l3 = page_alloc();
@@ -319,7 +331,7 @@ static void count_overflow(void)
 }
 MICRO_TEST(count_overflow, "attack-count-overflow", PLATFORM_PV);
 
-/* ---- frames of others ----------------------------------------------------------------------------------- */
+/* ---- frames of others ---- */
 
 static struct e820 {
     uint64_t start, size;
@@ -347,7 +359,8 @@ static bool is_grant_frame(uint64_t mfn)
     return false;
 }
 
-/* RAM above 1 MiB that is not this domain's: every `step`-th frame is handed to attack(). Returns how many. */
+/* RAM above 1 MiB that is not this domain's: every `step`-th frame is handed to attack(). Returns
+ * how many. */
 static unsigned each_foreign_frame(unsigned step, void (*attack)(uint64_t mfn))
 {
     struct xen_memory_map m = {.nr_entries = 64};
@@ -430,7 +443,8 @@ static void use_foreign(uint64_t mfn)
     for (int level = 2; level <= 4; level++) {
         uint64_t *e = pt_entry(WINDOW_VA, level) + 1;
 
-        EXPECT(hc_mmu_update1(maddr_of(e), mfn << PAGE_SHIFT | PTE_TABLE) < 0, "level %d entry to %lx", level, mfn);
+        EXPECT(hc_mmu_update1(maddr_of(e), mfn << PAGE_SHIFT | PTE_TABLE) < 0,
+               "level %d entry to %lx", level, mfn);
         EXPECT(*(volatile uint64_t *)e == 0, "level %d: an entry was left", level);
     }
 }
@@ -446,7 +460,8 @@ static void foreign_tables(void)
 }
 MICRO_TEST(foreign_tables, "attack-foreign-table", PLATFORM_PV);
 
-/* Frames of the hypervisor that the guest knows by number: the M2P's, and the tables behind its own L4 slots. */
+/* Frames of the hypervisor that the guest knows by number: the M2P's, and the tables behind its own
+ * L4 slots. */
 static void hypervisor_frames(void)
 {
     xen_pfn_t frames[4] = {0};
@@ -476,7 +491,8 @@ static void hypervisor_frames(void)
     }
     EXPECT(start_info->shared_info, "no shared_info");
     for (unsigned cmd = MMUEXT_PIN_L1_TABLE; cmd <= MMUEXT_PIN_L4_TABLE; cmd++)
-        EXPECT(hc_mmuext(cmd, start_info->shared_info >> PAGE_SHIFT, 0) < 0, "shared_info pinned, mmuext %u", cmd);
+        EXPECT(hc_mmuext(cmd, start_info->shared_info >> PAGE_SHIFT, 0) < 0,
+               "shared_info pinned, mmuext %u", cmd);
 }
 MICRO_TEST(hypervisor_frames, "attack-hypervisor-frame", PLATFORM_PV);
 
@@ -510,7 +526,8 @@ static void freed_while_mapped(void)
         }
         REQUIRE(rc == 1, "populate %u: %ld", i, rc);
         EXPECT(extent != old, "the frame came out again while it was mapped");
-        EXPECT(machine_to_phys_mapping[extent] == pfn, "M2P of %lx: %lx", extent, machine_to_phys_mapping[extent]);
+        EXPECT(machine_to_phys_mapping[extent] == pfn, "M2P of %lx: %lx", extent,
+               machine_to_phys_mapping[extent]);
         if (i + 1 < N)
             EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 1);
     }
@@ -521,15 +538,17 @@ static void freed_while_mapped(void)
 }
 MICRO_TEST(freed_while_mapped, "attack-freed-while-mapped", PLATFORM_PV);
 
-/* ---- stale translations --------------------------------------------------------------------------------- */
+/* ---- stale translations ---- */
 
-/* What would be stored: an entry that maps a table writable, so that emulation refuses it as well. */
+/* What would be stored: an entry that maps a table writable, so that emulation refuses it as well.
+ */
 static void stale_store(void *arg)
 {
     *(volatile uint64_t *)arg = ENTRY_OF(window_l1, PTE_RW);
 }
 
-/* Written through a writable mapping, unmapped without a flush, then retyped: the old translation is dead. */
+/* Written through a writable mapping, unmapped without a flush, then retyped: the old translation
+ * is dead. */
 static void stale_tlb(void)
 {
     for (int level = 1; level <= 4; level++) {
@@ -544,11 +563,12 @@ static void stale_tlb(void)
         EXPECT_RC(hc_update_va_mapping(va, 0, UVMF_NONE), 0);
         rc = (uint64_t)pin(level, (void *)page);
         EXPECT(rc == 0, "pin as L%d: %ld", level, (long)rc);
-        EXPECT(trap_try(stale_store, (void *)va, &c) == VEC_PF, "L%d: a stale store did not fault", level);
+        EXPECT(trap_try(stale_store, (void *)va, &c) == VEC_PF, "L%d: a stale store did not fault",
+               level);
         EXPECT(trap_try(stale_store, (void *)(PTR(page) + 8), &c) == VEC_PF,
                "L%d: a stale store by the boot mapping did not fault", level);
-        EXPECT(page[0] == 0 && page[1] == 0, "L%d: a stale store reached the table: %lx %lx", level, page[0],
-               page[1]);
+        EXPECT(page[0] == 0 && page[1] == 0, "L%d: a stale store reached the table: %lx %lx", level,
+               page[0], page[1]);
         EXPECT_RC(unpin((void *)page), 0);
         expect_frame_clean((void *)page, "page");
         page_free((void *)page);
@@ -602,7 +622,7 @@ static void stale_tlb_user(void)
 }
 MICRO_TEST(stale_tlb_user, "attack-stale-tlb-user", PLATFORM_PV);
 
-/* ---- trapped writes ------------------------------------------------------------------------------------- */
+/* ---- trapped writes ---- */
 
 static void store_half(void *arg)
 {
@@ -625,11 +645,12 @@ static void trapped_partial(void)
 }
 MICRO_TEST(trapped_partial, "attack-trapped-partial", PLATFORM_PV);
 
-/* ---- by other domains' ids ------------------------------------------------------------------------------ */
+/* ---- by other domains' ids ---- */
 
 static void other_domains(void)
 {
-    static const domid_t ids[] = {DOMID_XEN, DOMID_IO, DOMID_COW, DOMID_INVALID, DOMID_IDLE, 1, 0x7fef};
+    static const domid_t ids[] = {DOMID_XEN,  DOMID_IO, DOMID_COW, DOMID_INVALID,
+                                  DOMID_IDLE, 1,        0x7fef};
     struct mmu_update u = {pte_maddr(window_va(0)), mfn_of(window_l1) << PAGE_SHIFT | PTE_RW};
     struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = mfn_of(kernel_l4)};
 
@@ -637,7 +658,8 @@ static void other_domains(void)
         long rc = hc_mmu_update(&u, 1, NULL, ids[i]);
 
         EXPECT(rc < 0 && !window_l1[0], "mmu_update for %x: %ld", ids[i], rc);
-        rc = hypercall(__HYPERVISOR_update_va_mapping_otherdomain, window_va(0), u.val, UVMF_INVLPG, ids[i], 0);
+        rc = hypercall(__HYPERVISOR_update_va_mapping_otherdomain, window_va(0), u.val, UVMF_INVLPG,
+                       ids[i], 0);
         EXPECT(rc < 0 && !window_l1[0], "update_va_mapping for %x: %ld", ids[i], rc);
         rc = hc_mmuext_op(&op, 1, NULL, ids[i]);
         EXPECT(rc < 0, "unpin for %x: %ld", ids[i], rc);

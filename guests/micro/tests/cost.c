@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Costs: one primitive each, counted between marks by the plugin, with the native equivalent where there is one.
+ * Costs: one primitive each, counted between marks by the plugin, with the native equivalent where
+ * there is one.
  *
- * A run is a loop of `ops` operations; `loop` is that loop alone, to be subtracted. What a run needs is set up
- * before the marks. Instruction counts are the harness's business: nothing is measured here.
+ * A run is a loop of `ops` operations; `loop` is that loop alone, to be subtracted. What a run
+ * needs is set up before the marks. Instruction counts are the harness's business: nothing is
+ * measured here.
  */
 #include "evtchn.h"
 #include "frames.h"
@@ -30,7 +32,7 @@ static void run_null(unsigned ops)
 }
 MICRO_COST(null, "hypercall", PLATFORM_PV, OPS, NULL, run_null, NULL);
 
-/* ---- user mode ------------------------------------------------------------------------------------------ */
+/* ---- user mode ---- */
 
 static void bounce(const void *piece, int vector, unsigned skip, unsigned ops)
 {
@@ -55,7 +57,7 @@ static void run_page_fault(unsigned ops)
 }
 MICRO_COST(page_fault, "page-fault-bounce", BOTH, OPS, NULL, run_page_fault, NULL);
 
-/* ---- page tables ---------------------------------------------------------------------------------------- */
+/* ---- page tables ---- */
 
 static bool two_pages(void)
 {
@@ -105,13 +107,15 @@ static void run_mmu_update_1(unsigned ops)
 {
     run_mmu_update(1, ops);
 }
-MICRO_COST(mmu_update_1, "mmu-update-1", PLATFORM_PV, OPS, two_pages, run_mmu_update_1, two_pages_free);
+MICRO_COST(mmu_update_1, "mmu-update-1", PLATFORM_PV, OPS, two_pages, run_mmu_update_1,
+           two_pages_free);
 
 static void run_mmu_update_64(unsigned ops)
 {
     run_mmu_update(64, ops);
 }
-MICRO_COST(mmu_update_64, "mmu-update-64", PLATFORM_PV, 100, two_pages, run_mmu_update_64, two_pages_free);
+MICRO_COST(mmu_update_64, "mmu-update-64", PLATFORM_PV, 100, two_pages, run_mmu_update_64,
+           two_pages_free);
 
 /* The native equivalent of both, and of an emulated write. On PV each store traps. */
 static void run_pte_store(unsigned ops)
@@ -158,7 +162,8 @@ static void pin_teardown(void)
     page_writable(page_a);
     page_free(page_a);
 }
-MICRO_COST(pin_empty, "pin-unpin-empty-l1", PLATFORM_PV, 100, pin_empty_setup, run_pin, pin_teardown);
+MICRO_COST(pin_empty, "pin-unpin-empty-l1", PLATFORM_PV, 100, pin_empty_setup, run_pin,
+           pin_teardown);
 MICRO_COST(pin_full, "pin-unpin-full-l1", PLATFORM_PV, 100, pin_full_setup, run_pin, pin_teardown);
 
 static uint64_t *other_root;
@@ -208,7 +213,7 @@ static void run_invlpg(unsigned ops)
 }
 MICRO_COST(invlpg, "invlpg", BOTH, OPS, NULL, run_invlpg, NULL);
 
-/* ---- events and timers ---------------------------------------------------------------------------------- */
+/* ---- events and timers ---- */
 
 static uint32_t port;
 
@@ -246,7 +251,7 @@ static void timer_teardown(void)
 }
 MICRO_COST(timer, "timer-set", PLATFORM_PV, OPS, NULL, run_timer, timer_teardown);
 
-/* ---- processor state ------------------------------------------------------------------------------------ */
+/* ---- processor state ---- */
 
 static void run_stack_switch(unsigned ops)
 {

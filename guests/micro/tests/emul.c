@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions that the hypervisor carries out for the guest: page-table writes in every form Linux uses, CPUID,
- * MSRs, ports, control registers, TSC.
+ * Instructions that the hypervisor carries out for the guest: page-table writes in every form Linux
+ * uses, CPUID, MSRs, ports, control registers, TSC.
  */
 #include "frames.h"
 
-/* ---- writes to page tables ------------------------------------------------------------------------------ */
+/* ---- writes to page tables ---- */
 
-/* Run `code` on *e (window_l1's slot 2), which holds `before`; expect `after` in the bits that matter. */
+/* Run `code` on *e (window_l1's slot 2), which holds `before`; expect `after` in the bits that
+ * matter. */
 #define PT_WRITE(what, before, after, code)                                                        \
     do {                                                                                           \
         uint64_t got_;                                                                             \
         EXPECT_RC(pte_write(window_va(2), before), 0);                                             \
         code;                                                                                      \
         got_ = *(volatile uint64_t *)e;                                                            \
-        EXPECT(((got_ ^ (after)) & MATTERS) == 0, "%s: %lx, want %lx", what, got_, (uint64_t)(after)); \
+        EXPECT(((got_ ^ (after)) & MATTERS) == 0, "%s: %lx, want %lx", what, got_,                 \
+               (uint64_t)(after));                                                                 \
     } while (0)
 #define MATTERS (PTE_ADDR | PTE_P | PTE_W | PTE_A | PTE_D | PTE_NX)
 
@@ -124,7 +126,8 @@ static void emul_pt_write_not(void)
 
     EXPECT_RC(page_readonly(a), 0);
     EXPECT_RC(trap_try(store8, a, &c), VEC_PF);
-    EXPECT(c.frame.error == 3 && c.cr2 == PTR(a), "plain ro page: error %lx cr2 %lx", c.frame.error, c.cr2);
+    EXPECT(c.frame.error == 3 && c.cr2 == PTR(a), "plain ro page: error %lx cr2 %lx", c.frame.error,
+           c.cr2);
     EXPECT_RC(trap_try(store8, kernel_l4, &c), VEC_PF);
     EXPECT(c.cr2 == PTR(kernel_l4), "L4: cr2 %lx", c.cr2);
     EXPECT_RC(page_writable(a), 0);
@@ -132,14 +135,14 @@ static void emul_pt_write_not(void)
 }
 MICRO_TEST(emul_pt_write_not, "emul-pt-write-not", PLATFORM_PV);
 
-/* ---- CPUID, MSRs, TSC ----------------------------------------------------------------------------------- */
+/* ---- CPUID, MSRs, TSC ---- */
 
 static void emul_cpuid(void)
 {
     struct cpuid_regs r = cpuid_forced(0x40000000, 0);
 
-    EXPECT(r.b == 0x566e6558 && r.c == 0x65584d4d && r.d == 0x4d4d566e, "no Xen signature: %x %x %x", r.b,
-           r.c, r.d);
+    EXPECT(r.b == 0x566e6558 && r.c == 0x65584d4d && r.d == 0x4d4d566e,
+           "no Xen signature: %x %x %x", r.b, r.c, r.d);
     EXPECT(r.a >= 0x40000002, "highest leaf %x", r.a);
     r = cpuid_forced(0x40000001, 0);
     EXPECT(r.a == 0x40011, "version %x", r.a);
@@ -148,13 +151,14 @@ static void emul_cpuid(void)
     EXPECT(!(r.c & 1u << 3) && !(r.c & 1u << 5), "monitor or vmx is offered: %x", r.c);
     r = cpuid_forced(0x80000001, 0);
     EXPECT((r.d & 1u << 29) && (r.d & 1u << 11) && (r.d & 1u << 20), "leaf 80000001: edx %x", r.d);
-    EXPECT(!(r.d & 1u << 26) && !(r.c & 1u << 2), "1 GiB pages or SVM are offered: %x %x", r.c, r.d);
+    EXPECT(!(r.d & 1u << 26) && !(r.c & 1u << 2), "1 GiB pages or SVM are offered: %x %x", r.c,
+           r.d);
 }
 MICRO_TEST(emul_cpuid, "emul-cpuid", PLATFORM_PV);
 
 static void do_rdmsr(void *arg)
 {
-    *(uint64_t *)arg = rdmsr((uint32_t)*(uint64_t *)arg);
+    *(uint64_t *)arg = rdmsr((uint32_t) * (uint64_t *)arg);
 }
 
 static void do_wrmsr(void *arg)
@@ -219,21 +223,21 @@ static void emul_clock(void)
 }
 MICRO_TEST(emul_clock, "emul-clock", PLATFORM_PV);
 
-/* ---- ports ---------------------------------------------------------------------------------------------- */
+/* ---- ports ---- */
 
 static void do_in(void *arg)
 {
-    *(uint64_t *)arg = inb((uint16_t)*(uint64_t *)arg);
+    *(uint64_t *)arg = inb((uint16_t) * (uint64_t *)arg);
 }
 
 static void do_out(void *arg)
 {
-    outb((uint16_t)*(uint64_t *)arg, 0);
+    outb((uint16_t) * (uint64_t *)arg, 0);
 }
 
 /*
- * Ports need IOPL 1 from physdev_op. With it the privileged domain reads real ports, another domain all-ones or
- * an emulated device; none gets a fault.
+ * Ports need IOPL 1 from physdev_op. With it the privileged domain reads real ports, another domain
+ * all-ones or an emulated device; none gets a fault.
  */
 static void emul_ports(void)
 {
@@ -257,7 +261,7 @@ static void emul_ports(void)
 }
 MICRO_TEST(emul_ports, "emul-ports", PLATFORM_PV);
 
-/* ---- control registers ---------------------------------------------------------------------------------- */
+/* ---- control registers ---- */
 
 static uint64_t read_cr0(void)
 {
@@ -373,7 +377,7 @@ static void do_xgetbv(void *arg)
 
 static void do_xsetbv(void *arg)
 {
-    __asm__ volatile("xsetbv" ::"a"((uint32_t)*(uint64_t *)arg), "d"(0), "c"(0));
+    __asm__ volatile("xsetbv" ::"a"((uint32_t) * (uint64_t *)arg), "d"(0), "c"(0));
 }
 
 static void emul_xsetbv(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels by the 2-level ABI: every operation, masks, delivery to the upcall. evtchn_fifo.c goes on.
+ * Event channels by the 2-level ABI: every operation, masks, delivery to the upcall. evtchn_fifo.c
+ * goes on.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -68,7 +69,8 @@ void evtchn_port_mask(void)
     EXPECT_RC(port_send(port), 0);
     EXPECT(ev_count == 0 && port_pending(port), "a masked port was delivered");
     EXPECT_RC(hc_evtchn(EVTCHNOP_unmask, &u), 0);
-    EXPECT(ev_count == 1 && ev_log[0] == port && !port_pending(port), "unmask delivered %u", ev_count);
+    EXPECT(ev_count == 1 && ev_log[0] == port && !port_pending(port), "unmask delivered %u",
+           ev_count);
     EXPECT_RC(hc_evtchn(EVTCHNOP_unmask, &u), 0);
     EXPECT(ev_count == 1, "unmask of a quiet port delivered");
     events_mask();
@@ -89,19 +91,21 @@ void evtchn_interdomain(void)
     EXPECT(b.local_port != a.port, "both ends are port %u", a.port);
     s.port = b.local_port;
     EXPECT_RC(hc_evtchn(EVTCHNOP_status, &s), 0);
-    EXPECT(s.status == EVTCHNSTAT_interdomain && s.u.interdomain.port == a.port, "status %u port %u",
-           s.status, s.u.interdomain.port);
+    EXPECT(s.status == EVTCHNSTAT_interdomain && s.u.interdomain.port == a.port,
+           "status %u port %u", s.status, s.u.interdomain.port);
     port_mask(a.port, false);
     port_mask(b.local_port, false);
     events_unmask(); /* binding marks the new port pending: take that first */
     events_reset_log();
     EXPECT_RC(port_send(b.local_port), 0);
-    EXPECT(ev_count == 1 && ev_log[0] == a.port, "ports %u, first %u, want %u", ev_count, ev_log[0], a.port);
+    EXPECT(ev_count == 1 && ev_log[0] == a.port, "ports %u, first %u, want %u", ev_count, ev_log[0],
+           a.port);
     EXPECT_RC(port_send(a.port), 0);
     EXPECT(ev_count == 2 && ev_log[1] == b.local_port, "ports %u, second %u", ev_count, ev_log[1]);
     events_mask();
     EXPECT_RC(port_close(b.local_port), 0);
-    EXPECT(status_of(a.port) == EVTCHNSTAT_unbound, "after a close the other end is %u", status_of(a.port));
+    EXPECT(status_of(a.port) == EVTCHNSTAT_unbound, "after a close the other end is %u",
+           status_of(a.port));
     EXPECT_RC(port_close(a.port), 0);
 }
 MICRO_TEST(evtchn_interdomain, "evtchn-2l-interdomain", PLATFORM_PV);
@@ -109,7 +113,8 @@ MICRO_TEST(evtchn_interdomain, "evtchn-2l-interdomain", PLATFORM_PV);
 static void evtchn_virq(void)
 {
     struct evtchn_bind_virq b = {.virq = VIRQ_TIMER, .vcpu = 0}, again = b;
-    struct evtchn_bind_virq bad = {.virq = NR_VIRQS, .vcpu = 0}, absent = {.virq = VIRQ_DEBUG, .vcpu = 7};
+    struct evtchn_bind_virq bad = {.virq = NR_VIRQS, .vcpu = 0},
+                            absent = {.virq = VIRQ_DEBUG, .vcpu = 7};
     struct evtchn_bind_virq global = {.virq = VIRQ_DOM_EXC, .vcpu = 1};
 
     EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &b), 0);

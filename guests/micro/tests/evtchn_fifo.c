@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels by the FIFO ABI: the switch to it, growth, priorities, order, more ports than 2-level has.
+ * Event channels by the FIFO ABI: the switch to it, growth, priorities, order, more ports than
+ * 2-level has.
  *
- * The first test switches the domain over for all that follow; each says so when that has not happened.
+ * The first test switches the domain over for all that follow; each says so when that has not
+ * happened.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -100,7 +102,8 @@ static void fifo_priorities(void)
     events_mask();
     EXPECT(ev_count == N, "%u events", ev_count);
     for (unsigned i = 0; i < N; i++)
-        EXPECT(ev_log[i] == port[order[i]], "place %u: port %u, want %u", i, ev_log[i], port[order[i]]);
+        EXPECT(ev_log[i] == port[order[i]], "place %u: port %u, want %u", i, ev_log[i],
+               port[order[i]]);
     for (unsigned i = 0; i < N; i++)
         EXPECT_RC(port_close(port[i]), 0);
 }
@@ -168,12 +171,14 @@ static void fifo_growth(void)
 }
 MICRO_TEST(fifo_growth, "evtchn-fifo-growth", PLATFORM_PV);
 
-/* The pages given to the hypervisor stay plain writable memory: they must not become page tables. */
+/* The pages given to the hypervisor stay plain writable memory: they must not become page tables.
+ */
 static void fifo_pages_held(void)
 {
     REQUIRE(fifo_on(), "no FIFO");
     EXPECT_RC(page_readonly(fifo_page[0]), 0);
-    EXPECT(hc_mmuext(MMUEXT_PIN_L1_TABLE, mfn_of(fifo_page[0]), 0) < 0, "an event array was pinned as L1");
+    EXPECT(hc_mmuext(MMUEXT_PIN_L1_TABLE, mfn_of(fifo_page[0]), 0) < 0,
+           "an event array was pinned as L1");
     EXPECT_RC(page_writable(fifo_page[0]), 0);
 }
 MICRO_TEST(fifo_pages_held, "evtchn-fifo-pages-held", PLATFORM_PV);

@@ -4,7 +4,8 @@
  */
 #include "frames.h"
 
-/* Another frame stands behind a page of the boot region now; the p2m lies there too and is the guest's own. */
+/* Another frame stands behind a page of the boot region now; the p2m lies there too and is the
+ * guest's own. */
 static void p2m_set(uint64_t pfn, uint64_t mfn)
 {
     ((uint64_t *)start_info->mfn_list)[pfn] = mfn;
@@ -27,9 +28,11 @@ static long count_of(unsigned cmd)
 
 static void memop_counts(void)
 {
-    long current = count_of(XENMEM_current_reservation), maximum = count_of(XENMEM_maximum_reservation);
+    long current = count_of(XENMEM_current_reservation),
+         maximum = count_of(XENMEM_maximum_reservation);
 
-    EXPECT(current >= (long)start_info->nr_pages - 1, "current %ld of %lu", current, start_info->nr_pages);
+    EXPECT(current >= (long)start_info->nr_pages - 1, "current %ld of %lu", current,
+           start_info->nr_pages);
     EXPECT(maximum >= current || maximum < 0, "maximum %ld, current %ld", maximum, current);
     EXPECT(hc_memory_op(XENMEM_maximum_ram_page, NULL) > (long)start_info->nr_pages, "ram page %ld",
            hc_memory_op(XENMEM_maximum_ram_page, NULL));
@@ -63,7 +66,8 @@ static void memop_memory_map(void)
     set_xen_guest_handle(m.buffer, e);
     rc = hc_memory_op(XENMEM_machine_memory_map, &m);
     if (privileged()) {
-        EXPECT(rc == 0 && m.nr_entries >= 1 && m.nr_entries <= 64, "%ld, %u entries", rc, m.nr_entries);
+        EXPECT(rc == 0 && m.nr_entries >= 1 && m.nr_entries <= 64, "%ld, %u entries", rc,
+               m.nr_entries);
         for (unsigned i = 0; i < m.nr_entries && i < 64; i++)
             ram += e[i].type == 1 ? e[i].size : 0;
         EXPECT(ram >= start_info->nr_pages << PAGE_SHIFT, "only %lx bytes of RAM", ram);
@@ -88,13 +92,15 @@ static void memop_balloon(void)
     EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 1);
     EXPECT(count_of(XENMEM_current_reservation) == before - 1, "reservation %ld, was %ld",
            count_of(XENMEM_current_reservation), before);
-    EXPECT(pte_write(window_va(0), old << PAGE_SHIFT | PTE_RW) != 0, "a page given back could be mapped");
+    EXPECT(pte_write(window_va(0), old << PAGE_SHIFT | PTE_RW) != 0,
+           "a page given back could be mapped");
     EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 0);
 
     extent = pfn;
     r = reservation(&extent, 1);
     EXPECT_RC(hc_memory_op(XENMEM_populate_physmap, &r), 1);
-    EXPECT(machine_to_phys_mapping[extent] == pfn, "M2P of the new page: %lx", machine_to_phys_mapping[extent]);
+    EXPECT(machine_to_phys_mapping[extent] == pfn, "M2P of the new page: %lx",
+           machine_to_phys_mapping[extent]);
     EXPECT(count_of(XENMEM_current_reservation) == before, "reservation %ld, was %ld",
            count_of(XENMEM_current_reservation), before);
     p2m_set(pfn, extent);
@@ -125,18 +131,21 @@ static void memop_increase(void)
 }
 MICRO_TEST(memop_increase, "memop-increase", PLATFORM_PV);
 
-/* These calls return the number of extents done, or an errno: Xen answers 0 where the first one is refused. */
+/* These calls return the number of extents done, or an errno: Xen answers 0 where the first one is
+ * refused. */
 static void memop_errors(void)
 {
     xen_pfn_t extent = 0xffffffff;
     struct xen_memory_reservation r = reservation(&extent, 1);
-    static const unsigned cmds[] = {XENMEM_decrease_reservation, XENMEM_increase_reservation, XENMEM_populate_physmap};
+    static const unsigned cmds[] = {XENMEM_decrease_reservation, XENMEM_increase_reservation,
+                                    XENMEM_populate_physmap};
 
     EXPECT(hc_memory_op(XENMEM_decrease_reservation, &r) <= 0, "an absent frame was given back");
     for (unsigned i = 0; i < 3; i++) {
         r = reservation((xen_pfn_t *)HV_START, 1);
         EXPECT(hc_memory_op(cmds[i], &r) <= 0, "command %u: a list in the hypervisor", cmds[i]);
-        EXPECT(hc_memory_op(cmds[i], (void *)HV_START) <= 0, "command %u: arguments in the hypervisor", cmds[i]);
+        EXPECT(hc_memory_op(cmds[i], (void *)HV_START) <= 0,
+               "command %u: arguments in the hypervisor", cmds[i]);
         r = reservation(&extent, 1);
         r.domid = 0x1234;
         EXPECT(hc_memory_op(cmds[i], &r) <= 0, "command %u: an absent domain", cmds[i]);
@@ -154,7 +163,8 @@ static void memop_exchange(void)
     REQUIRE(pte_write(PTR(page), 0) == 0, "cannot unmap");
     EXPECT_RC(hc_memory_op(XENMEM_exchange, &x), 0);
     EXPECT(x.nr_exchanged == 1, "%lu exchanged", x.nr_exchanged);
-    EXPECT(machine_to_phys_mapping[out] == pfn, "M2P of the new page: %lx", machine_to_phys_mapping[out]);
+    EXPECT(machine_to_phys_mapping[out] == pfn, "M2P of the new page: %lx",
+           machine_to_phys_mapping[out]);
     p2m_set(pfn, out);
     EXPECT_RC(page_writable(page), 0);
     expect_frame_clean(page, "new page");

@@ -31,9 +31,12 @@ static void mmu_va_mapping_flushes(void)
         EXPECT_RC(hc_update_va_mapping(va, ENTRY_OF(b, PTE_RW), flags[i]), 0);
         EXPECT(peek(va) == 0xb, "flags %lx: b not seen", flags[i]);
     }
-    EXPECT_RC(hc_update_va_mapping(va, ENTRY_OF(a, PTE_RW), UVMF_INVLPG | UVMF_MULTI | PTR(&vcpus)), 0);
+    EXPECT_RC(hc_update_va_mapping(va, ENTRY_OF(a, PTE_RW), UVMF_INVLPG | UVMF_MULTI | PTR(&vcpus)),
+              0);
     EXPECT(peek(va) == 0xa, "multi invlpg: a not seen");
-    EXPECT_RC(hc_update_va_mapping(va, ENTRY_OF(b, PTE_RW), UVMF_TLB_FLUSH | UVMF_MULTI | PTR(&vcpus)), 0);
+    EXPECT_RC(
+        hc_update_va_mapping(va, ENTRY_OF(b, PTE_RW), UVMF_TLB_FLUSH | UVMF_MULTI | PTR(&vcpus)),
+        0);
     EXPECT(peek(va) == 0xb, "multi flush: b not seen");
     EXPECT_RC(hc_update_va_mapping(va, ENTRY_OF(a, PTE_RW), UVMF_NONE), 0);
     EXPECT_RC(hc_mmuext(MMUEXT_INVLPG_LOCAL, va, 0), 0);
@@ -52,7 +55,8 @@ static void mmu_va_mapping_errors(void)
     EXPECT_RC(hc_update_va_mapping(HV_START, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
     EXPECT_RC(hc_update_va_mapping(HV_END - PAGE_SIZE, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
     EXPECT_RC(hc_update_va_mapping(0x0000300000000000, ENTRY_OF(a, PTE_RW), 0), -XEN_EINVAL);
-    /* The set of vCPUs lies in the hypervisor: refused, or not even looked at where there is one vCPU. */
+    /* The set of vCPUs lies in the hypervisor: refused, or not even looked at where there is one
+     * vCPU. */
     rc = hc_update_va_mapping(window_va(0), ENTRY_OF(a, PTE_RW), UVMF_INVLPG | HV_START);
     EXPECT(rc == -XEN_EFAULT || rc == 0, "vCPU set in the hypervisor: %ld", rc);
     pte_write(window_va(0), 0);
@@ -63,8 +67,9 @@ MICRO_TEST(mmu_va_mapping_errors, "mmu-va-mapping-errors", PLATFORM_PV);
 /* What the guest asked for is what it reads back: address, P, W, NX, and the bits it may use. */
 static void mmu_entry_readback(void)
 {
-    static const uint64_t bits[] = {PTE_P, PTE_P | PTE_W, PTE_P | PTE_NX, PTE_P | PTE_W | PTE_A | PTE_D,
-                                    PTE_P | PTE_PWT, PTE_P | PTE_PCD, PTE_P | 1ul << 9};
+    static const uint64_t bits[] = {
+        PTE_P,           PTE_P | PTE_W,   PTE_P | PTE_NX,  PTE_P | PTE_W | PTE_A | PTE_D,
+        PTE_P | PTE_PWT, PTE_P | PTE_PCD, PTE_P | 1ul << 9};
     uint64_t *a = page_alloc();
 
     for (unsigned i = 0; i < sizeof(bits) / sizeof(*bits); i++) {
@@ -135,8 +140,8 @@ static void mmu_update_preserve_ad(void)
     EXPECT(!(window_l1[0] & (PTE_A | PTE_D)), "fresh entry %lx", window_l1[0]);
     *(volatile uint64_t *)va = 2;
     barrier();
-    EXPECT((*(volatile uint64_t *)&window_l1[0] & (PTE_A | PTE_D)) == (PTE_A | PTE_D), "after a store %lx",
-           window_l1[0]);
+    EXPECT((*(volatile uint64_t *)&window_l1[0] & (PTE_A | PTE_D)) == (PTE_A | PTE_D),
+           "after a store %lx", window_l1[0]);
     EXPECT_RC(hc_mmu_update1(maddr | MMU_PT_UPDATE_PRESERVE_AD, ENTRY_OF(a, PTE_P)), 0);
     EXPECT((window_l1[0] & (PTE_A | PTE_D | PTE_W)) == (PTE_A | PTE_D), "A, D not preserved: %lx",
            window_l1[0]);
@@ -179,7 +184,7 @@ static void mmu_update_errors(void)
 }
 MICRO_TEST(mmu_update_errors, "mmu-update-errors", PLATFORM_PV);
 
-/* ---- pinning -------------------------------------------------------------------------------------------- */
+/* ---- pinning ---- */
 
 static void mmu_pin_levels(void)
 {
@@ -190,7 +195,8 @@ static void mmu_pin_levels(void)
 
         EXPECT_RC(pin(level, t.t[level - 1]), 0);
         for (int l = 1; l <= level; l++)
-            EXPECT(page_writable(t.t[l - 1]) != 0, "level %d of a pinned L%d became writable", l, level);
+            EXPECT(page_writable(t.t[l - 1]) != 0, "level %d of a pinned L%d became writable", l,
+                   level);
         EXPECT_RC(unpin(t.t[level - 1]), 0);
         tree_free(&t);
     }
@@ -207,7 +213,8 @@ static void mmu_pin_full_l1(void)
         l1[i] = ENTRY_OF(leaf, PTE_RW);
     EXPECT_RC(page_readonly(l1), 0);
     EXPECT_RC(pin(1, l1), 0);
-    EXPECT(page_readonly(leaf) == 0 && pin(1, leaf) != 0, "a frame mapped writable 512 times was pinned");
+    EXPECT(page_readonly(leaf) == 0 && pin(1, leaf) != 0,
+           "a frame mapped writable 512 times was pinned");
     EXPECT_RC(unpin(l1), 0);
     table_free(l1);
     expect_frame_clean(leaf, "leaf");
@@ -231,7 +238,7 @@ static void mmu_pin_errors(void)
 }
 MICRO_TEST(mmu_pin_errors, "mmu-pin-errors", PLATFORM_PV);
 
-/* ---- base pointers -------------------------------------------------------------------------------------- */
+/* ---- base pointers ---- */
 
 /* A copy of the kernel's root that shares everything the guest has below it. */
 static uint64_t *copy_of_root(void)
@@ -300,7 +307,7 @@ static void mmu_new_user_baseptr(void)
 }
 MICRO_TEST(mmu_new_user_baseptr, "mmu-new-user-baseptr", PLATFORM_PV);
 
-/* ---- flushes and pages ---------------------------------------------------------------------------------- */
+/* ---- flushes and pages ---- */
 
 static void mmu_flush_ops(void)
 {
@@ -310,8 +317,11 @@ static void mmu_flush_ops(void)
         unsigned cmd;
         uint64_t arg1, arg2;
     } f[] = {
-        {MMUEXT_TLB_FLUSH_LOCAL, 0, 0}, {MMUEXT_INVLPG_LOCAL, va, 0}, {MMUEXT_TLB_FLUSH_ALL, 0, 0},
-        {MMUEXT_INVLPG_ALL, va, 0}, {MMUEXT_TLB_FLUSH_MULTI, 0, PTR(&vcpus)},
+        {MMUEXT_TLB_FLUSH_LOCAL, 0, 0},
+        {MMUEXT_INVLPG_LOCAL, va, 0},
+        {MMUEXT_TLB_FLUSH_ALL, 0, 0},
+        {MMUEXT_INVLPG_ALL, va, 0},
+        {MMUEXT_TLB_FLUSH_MULTI, 0, PTR(&vcpus)},
         {MMUEXT_INVLPG_MULTI, va, PTR(&vcpus)},
     };
 
@@ -341,7 +351,8 @@ static void mmu_clear_copy_page(void)
     EXPECT_RC(hc_mmuext(MMUEXT_CLEAR_PAGE, mfn_of(b), 0), 0);
     EXPECT(*(volatile uint64_t *)b == 0 && b[511] == 0, "not cleared");
     EXPECT(hc_mmuext(MMUEXT_CLEAR_PAGE, mfn_of(window_l1), 0) < 0, "a page table was cleared");
-    EXPECT(hc_mmuext(MMUEXT_COPY_PAGE, mfn_of(window_l1), mfn_of(a)) < 0, "a page table was copied over");
+    EXPECT(hc_mmuext(MMUEXT_COPY_PAGE, mfn_of(window_l1), mfn_of(a)) < 0,
+           "a page table was copied over");
     EXPECT(window_l1[0] == 0 && pt_entry(WINDOW_VA, 1) == window_l1, "the window's table changed");
     page_free(a);
     page_free(b);
@@ -379,7 +390,8 @@ static void mmu_update_long(void)
     unsigned done = 0;
 
     for (unsigned i = 0; i < N; i++)
-        u[i] = (struct mmu_update){pte_maddr(window_va(i % 512)), ENTRY_OF(a, i % 2 ? PTE_RW : PTE_RO)};
+        u[i] = (struct mmu_update){pte_maddr(window_va(i % 512)),
+                                   ENTRY_OF(a, i % 2 ? PTE_RW : PTE_RO)};
     EXPECT_RC(hc_mmu_update(u, N, &done, DOMID_SELF), 0);
     EXPECT(done == N, "done %u", done);
     for (unsigned i = 0; i < 512; i++)

@@ -23,7 +23,8 @@ static void multicall_results(void)
     };
 
     EXPECT_RC(hc_multicall(m, 6), 0);
-    EXPECT(m[0].result == 0x40011 && m[5].result == 0x40011, "version %lx, %lx", m[0].result, m[5].result);
+    EXPECT(m[0].result == 0x40011 && m[5].result == 0x40011, "version %lx, %lx", m[0].result,
+           m[5].result);
     EXPECT(m[1].result == 0 && (window_l1[0] & PTE_P), "mapping: %ld", (long)m[1].result);
     EXPECT((long)m[2].result == -XEN_ENOSYS, "unknown: %ld", (long)m[2].result);
     EXPECT((long)m[3].result == -XEN_EINVAL, "bad address: %ld", (long)m[3].result);
@@ -72,7 +73,8 @@ static void multicall_long(void)
     for (unsigned i = 0; i < N; i++)
         EXPECT(m[i].result == 0, "entry %u: %ld", i, (long)m[i].result);
     for (unsigned i = 0; i < 512; i++)
-        m[i] = (struct multicall_entry){.op = __HYPERVISOR_update_va_mapping, .args = {window_va(i)}};
+        m[i] =
+            (struct multicall_entry){.op = __HYPERVISOR_update_va_mapping, .args = {window_va(i)}};
     EXPECT_RC(hc_multicall(m, 512), 0);
     hc_mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0);
     expect_frame_clean(a, "page");
@@ -93,7 +95,8 @@ static void multicall_continued(void)
     };
 
     for (unsigned i = 0; i < N; i++)
-        u[i] = (struct mmu_update){pte_maddr(window_va(i % 512)), i < N - 512 ? ENTRY_OF(a, PTE_RW) : 0};
+        u[i] = (struct mmu_update){pte_maddr(window_va(i % 512)),
+                                   i < N - 512 ? ENTRY_OF(a, PTE_RW) : 0};
     EXPECT_RC(hc_multicall(m, 2), 0);
     EXPECT(m[0].result == 0 && done == N, "result %ld, done %u", (long)m[0].result, done);
     EXPECT(m[1].result == 0x40011, "version %lx", m[1].result);

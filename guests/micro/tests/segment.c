@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments: bases of FS and GS in their four forms, GDT and LDT set-up, descriptor updates, debug registers.
+ * Segments: bases of FS and GS in their four forms, GDT and LDT set-up, descriptor updates, debug
+ * registers.
  */
 #include "frames.h"
 
@@ -66,7 +67,7 @@ static void segment_gs_selector(void)
 }
 MICRO_TEST(segment_gs_selector, "segment-gs-selector", PLATFORM_PV);
 
-/* ---- descriptor tables ---------------------------------------------------------------------------------- */
+/* ---- descriptor tables ---- */
 
 #define DATA3 0x00cff3000000ffff /* present, DPL 3, writable data, flat */
 
@@ -75,7 +76,10 @@ static uint64_t limit_of(uint16_t selector, bool *valid)
     uint64_t limit = 0;
     uint8_t zf;
 
-    __asm__ volatile("lsl %2, %0; setz %1" : "=&r"(limit), "=q"(zf) : "r"((uint64_t)selector) : "cc");
+    __asm__ volatile("lsl %2, %0; setz %1"
+                     : "=&r"(limit), "=q"(zf)
+                     : "r"((uint64_t)selector)
+                     : "cc");
     *valid = zf;
     return limit;
 }
@@ -137,7 +141,7 @@ static void segment_ldt(void)
 }
 MICRO_TEST(segment_ldt, "segment-ldt", PLATFORM_PV);
 
-/* ---- debug registers ------------------------------------------------------------------------------------ */
+/* ---- debug registers ---- */
 
 static void do_target(void *arg)
 {

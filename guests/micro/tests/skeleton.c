@@ -2,10 +2,10 @@
 /*
  * Skeleton of a test file: copy it, name the group after the file, add the file to CMakeLists.txt.
  *
- * What a test may rely on, and must leave behind: events masked, the default trap table and callbacks, its
- * pages freed and writable, the window (micro.h) unmapped. EXPECT() goes on after a failure, so that cleaning
- * up happens; REQUIRE() leaves. A test that cannot run here says test_skip("why"). Explain in tests/micro/README.md
- * what it proves.
+ * What a test may rely on, and must leave behind: events masked, the default trap table and
+ * callbacks, its pages freed and writable, the window (micro.h) unmapped. EXPECT() goes on after a
+ * failure, so that cleaning up happens; REQUIRE() leaves. A test that cannot run here says
+ * test_skip("why"). Explain in tests/micro/README.md what it proves.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"

@@ -49,7 +49,8 @@ static void timer_past(void)
     uint32_t port = port_timer();
     long rc = singleshot(1, VCPU_SSHOTTMR_future);
 
-    /* With the flag the hypervisor may refuse by -ETIME, or ignore it; without, the event comes at once. */
+    /* With the flag the hypervisor may refuse by -ETIME, or ignore it; without, the event comes at
+     * once. */
     EXPECT(rc == 0 || rc == -XEN_ETIME, "past, with the flag: %ld", rc);
     EXPECT_RC(singleshot(1, 0), 0);
     EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0);
@@ -64,10 +65,11 @@ static void timer_stop(void)
     uint32_t port = port_timer();
     uint64_t end;
 
-    EXPECT_RC(singleshot(now_ns() + 2000000, 0), 0);
+    /* Long enough for the host to stall between the two calls. */
+    EXPECT_RC(singleshot(now_ns() + 100000000, 0), 0);
     EXPECT_RC(hc_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL), 0);
     events_unmask();
-    for (end = now_ns() + 4000000; now_ns() < end;)
+    for (end = now_ns() + 120000000; now_ns() < end;)
         hc_sched_op(SCHEDOP_yield, NULL);
     events_mask();
     EXPECT(ev_count == 0, "%u events of a stopped timer", ev_count);
@@ -83,7 +85,7 @@ static void timer_set_timer_op(void)
     EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0);
     EXPECT(ev_count == 1, "%u events", ev_count);
     events_mask();
-    EXPECT_RC(hc_set_timer_op(now_ns() + 1000000), 0);
+    EXPECT_RC(hc_set_timer_op(now_ns() + 100000000), 0);
     EXPECT_RC(hc_set_timer_op(0), 0); /* 0 stops it */
     EXPECT_RC(port_close(port), 0);
 }
@@ -118,7 +120,7 @@ static void timer_errors(void)
 }
 MICRO_TEST(timer_errors, "timer-errors", PLATFORM_PV);
 
-/* ---- sched_op ------------------------------------------------------------------------------------------- */
+/* ---- sched_op ---- */
 
 static void sched_yield_block(void)
 {
@@ -127,7 +129,8 @@ static void sched_yield_block(void)
     EXPECT_RC(hc_sched_op(SCHEDOP_yield, NULL), 0);
     events_reset_log();
     EXPECT_RC(port_send(port), 0);
-    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0); /* pending work: returns, with the event taken */
+    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL),
+              0); /* pending work: returns, with the event taken */
     EXPECT(ev_count == 1, "%u events", ev_count);
     events_mask();
     EXPECT_RC(port_close(port), 0);
@@ -137,7 +140,7 @@ MICRO_TEST(sched_yield_block, "sched-yield-block", PLATFORM_PV);
 static void sched_poll(void)
 {
     uint32_t port = port_ipi();
-    struct sched_poll p = {.nr_ports = 1, .timeout = now_ns() + 2000000};
+    struct sched_poll p = {.nr_ports = 1, .timeout = now_ns() + 20000000};
     uint64_t end = p.timeout;
 
     set_xen_guest_handle(p.ports, &port);

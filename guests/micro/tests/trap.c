@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traps: each exception reaches the handler with the right vector, error code, address and return point, from
- * kernel and from user mode; software interrupts obey the table's levels; every form of iret.
+ * Traps: each exception reaches the handler with the right vector, error code, address and return
+ * point, from kernel and from user mode; software interrupts obey the table's levels; every form of
+ * iret.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -11,7 +12,8 @@
 extern char u_syscall[], u_int3[], u_int80[], u_int81[], u_int13[], u_ud2[], u_div0[], u_load[];
 extern char u_store[], u_hlt[], u_cli[], u_in[], u_regs[];
 
-/* Kernel-mode faults always look the same to the handler: code and stack selectors of the kernel. */
+/* Kernel-mode faults always look the same to the handler: code and stack selectors of the kernel.
+ */
 static void expect_kernel_frame(const struct trap_caught *c)
 {
     EXPECT((c->frame.cs & 3) == 0, "cs %lx does not say kernel mode", c->frame.cs);
@@ -92,10 +94,11 @@ static void trap_page_fault(void)
     EXPECT_RC(pte_write(va, mfn_of(page) << PAGE_SHIFT | PTE_RO | PTE_NX), 0);
     EXPECT_RC(trap_try(do_load, (void *)va, &c), -1);
     EXPECT_RC(trap_try(do_store, (void *)va, &c), VEC_PF);
-    EXPECT(c.frame.error == 3 && c.cr2 == va, "store to ro: error %lx cr2 %lx", c.frame.error, c.cr2);
+    EXPECT(c.frame.error == 3 && c.cr2 == va, "store to ro: error %lx cr2 %lx", c.frame.error,
+           c.cr2);
     EXPECT_RC(trap_try(do_jump, (void *)va, &c), VEC_PF);
-    EXPECT(c.frame.error == 0x11 && c.cr2 == va && c.frame.rip == va, "fetch nx: error %lx cr2 %lx rip %lx",
-           c.frame.error, c.cr2, c.frame.rip);
+    EXPECT(c.frame.error == 0x11 && c.cr2 == va && c.frame.rip == va,
+           "fetch nx: error %lx cr2 %lx rip %lx", c.frame.error, c.cr2, c.frame.rip);
     EXPECT_RC(pte_write(va, 0), 0);
     page_free(page);
 }
@@ -175,7 +178,7 @@ static void trap_device_not_available(void)
 }
 MICRO_TEST(trap_device_not_available, "trap-device-not-available", PLATFORM_PV);
 
-/* ---- user mode ------------------------------------------------------------------------------------------ */
+/* ---- user mode ---- */
 
 static int run_piece(const void *piece, uint64_t rdi, uint64_t rsi, struct trap_caught *c)
 {
@@ -198,7 +201,8 @@ static void trap_user_syscall(void)
     r.rbx = 0x5678;
     r.rdi = 0x9abc;
     EXPECT_RC(user_run(&r, &c), VEC_SYSCALL);
-    EXPECT(c.frame.rax == 0x1234 && c.frame.rbx == 0x5678 && c.frame.rdi == 0x9abc, "registers lost");
+    EXPECT(c.frame.rax == 0x1234 && c.frame.rbx == 0x5678 && c.frame.rdi == 0x9abc,
+           "registers lost");
     EXPECT(c.frame.rip == user_addr(u_syscall) + 2, "rip %lx", c.frame.rip);
     EXPECT(c.frame.rcx == c.frame.rip, "rcx %lx", c.frame.rcx);
     EXPECT(c.frame.rsp == r.rsp, "rsp %lx", c.frame.rsp);
@@ -231,9 +235,11 @@ static void trap_user_page_fault(void)
     struct trap_caught c;
 
     EXPECT_RC(run_piece(u_load, unmapped + 3, 0, &c), VEC_PF);
-    EXPECT(c.frame.error == 4 && c.cr2 == unmapped + 3, "load: error %lx cr2 %lx", c.frame.error, c.cr2);
+    EXPECT(c.frame.error == 4 && c.cr2 == unmapped + 3, "load: error %lx cr2 %lx", c.frame.error,
+           c.cr2);
     EXPECT_RC(run_piece(u_store, unmapped, 1, &c), VEC_PF);
-    EXPECT(c.frame.error == 6 && c.cr2 == unmapped, "store: error %lx cr2 %lx", c.frame.error, c.cr2);
+    EXPECT(c.frame.error == 6 && c.cr2 == unmapped, "store: error %lx cr2 %lx", c.frame.error,
+           c.cr2);
     EXPECT_RC(run_piece(u_store, PTR(user_data) + 8, 77, &c), VEC_SYSCALL);
     EXPECT(user_data[1] == 77, "a store of user mode did not arrive");
     EXPECT_RC(run_piece(u_load, PTR(user_data) + 8, 0, &c), VEC_SYSCALL);
@@ -241,7 +247,8 @@ static void trap_user_page_fault(void)
 }
 MICRO_TEST(trap_user_page_fault, "trap-user-page-fault", BOTH);
 
-/* The kernel's memory does not exist for user mode: on PV another page table, natively the U bit. */
+/* The kernel's memory does not exist for user mode: on PV another page table, natively the U bit.
+ */
 static void trap_user_isolation(void)
 {
     static uint64_t secret = 42;
@@ -252,8 +259,8 @@ static void trap_user_isolation(void)
            "error %lx cr2 %lx", c.frame.error, c.cr2);
     if (platform == PLATFORM_PV) {
         EXPECT_RC(run_piece(u_load, 0xffff830000000000, 0, &c), VEC_PF);
-        EXPECT((c.frame.error & 4) && c.cr2 == 0xffff830000000000, "error %lx cr2 %lx", c.frame.error,
-               c.cr2);
+        EXPECT((c.frame.error & 4) && c.cr2 == 0xffff830000000000, "error %lx cr2 %lx",
+               c.frame.error, c.cr2);
     }
 }
 MICRO_TEST(trap_user_isolation, "trap-user-isolation", PLATFORM_PV);
@@ -299,7 +306,7 @@ static void trap_user_single_step(void)
 }
 MICRO_TEST(trap_user_single_step, "trap-user-single-step", BOTH);
 
-/* ---- tables and masks ----------------------------------------------------------------------------------- */
+/* ---- tables and masks ---- */
 
 static void trap_table_mask(void)
 {
@@ -348,7 +355,9 @@ static void trap_syscall_mask(void)
     EXPECT_RC(hc_callback_register(CALLBACKTYPE_syscall, 0, trap_stub(VEC_SYSCALL)), 0);
     EXPECT_RC(run_piece(u_syscall, 0, 0, &c), VEC_SYSCALL);
     EXPECT(!c.masked, "plain callback: masked");
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)), 0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)),
+        0);
 }
 MICRO_TEST(trap_syscall_mask, "trap-syscall-mask", PLATFORM_PV);
 
@@ -356,15 +365,20 @@ static void trap_set_callbacks(void)
 {
     struct trap_caught c;
 
-    EXPECT_RC(hc_set_callbacks(trap_stub(VEC_EVENT), trap_stub(VEC_FAILSAFE), trap_stub(VEC_SYSCALL)), 0);
+    EXPECT_RC(
+        hc_set_callbacks(trap_stub(VEC_EVENT), trap_stub(VEC_FAILSAFE), trap_stub(VEC_SYSCALL)), 0);
     EXPECT_RC(run_piece(u_syscall, 0, 0, &c), VEC_SYSCALL);
     EXPECT_RC(hc_callback_register(99, 0, trap_stub(VEC_EVENT)), -XEN_ENOSYS);
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)), 0);
-    EXPECT_RC(hc_callback_register(CALLBACKTYPE_failsafe, CALLBACKF_mask_events, trap_stub(VEC_FAILSAFE)), 0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_syscall, CALLBACKF_mask_events, trap_stub(VEC_SYSCALL)),
+        0);
+    EXPECT_RC(
+        hc_callback_register(CALLBACKTYPE_failsafe, CALLBACKF_mask_events, trap_stub(VEC_FAILSAFE)),
+        0);
 }
 MICRO_TEST(trap_set_callbacks, "trap-set-callbacks", PLATFORM_PV);
 
-/* ---- iret ----------------------------------------------------------------------------------------------- */
+/* ---- iret ---- */
 
 /* IRETQ by the guest kernel itself, to itself: legal with its real (ring 3) selectors. */
 static void trap_iret_direct(void)
@@ -383,8 +397,15 @@ MICRO_TEST(trap_iret_direct, "trap-iret-direct", BOTH);
 static void trap_iret_syscall_form(void)
 {
     struct iret_context i = {
-        .flags = VGCF_in_syscall, .rip = user_addr(u_syscall), .rsp = user_addr(u_syscall) + 4096,
-        .rflags = X86_IF | 2 | X86_CF, .rax = 0x77, .rcx = 1, .r11 = 2, .cs = user_cs, .ss = user_ss,
+        .flags = VGCF_in_syscall,
+        .rip = user_addr(u_syscall),
+        .rsp = user_addr(u_syscall) + 4096,
+        .rflags = X86_IF | 2 | X86_CF,
+        .rax = 0x77,
+        .rcx = 1,
+        .r11 = 2,
+        .cs = user_cs,
+        .ss = user_ss,
     };
     struct trap_caught c;
 
@@ -399,8 +420,14 @@ MICRO_TEST(trap_iret_syscall_form, "trap-iret-syscall-form", PLATFORM_PV);
 static void trap_iret_full_form(void)
 {
     struct iret_context i = {
-        .rip = user_addr(u_ud2), .rsp = user_addr(u_syscall) + 4096, .rflags = X86_IF | 2,
-        .rax = 0x77, .rcx = 0x1111, .r11 = 0x2222, .cs = user_cs, .ss = user_ss,
+        .rip = user_addr(u_ud2),
+        .rsp = user_addr(u_syscall) + 4096,
+        .rflags = X86_IF | 2,
+        .rax = 0x77,
+        .rcx = 0x1111,
+        .r11 = 0x2222,
+        .cs = user_cs,
+        .ss = user_ss,
     };
     struct trap_caught c;
 

@@ -26,14 +26,15 @@ static void vcpu_runstate(void)
     EXPECT(area.state == RUNSTATE_running, "state %d", area.state);
     EXPECT(area.state_entry_time <= now_ns(), "entered in the future");
     EXPECT_RC(hc_vcpu_op(VCPUOP_get_runstate_info, 0, &copy), 0);
-    EXPECT(copy.state == RUNSTATE_running && copy.time[RUNSTATE_running] >= area.time[RUNSTATE_running],
+    EXPECT(copy.state == RUNSTATE_running &&
+               copy.time[RUNSTATE_running] >= area.time[RUNSTATE_running],
            "state %d", copy.state);
     now = now_ns();
     sum = copy.time[0] + copy.time[1] + copy.time[2] + copy.time[3];
     EXPECT(sum <= now, "the states' times exceed the clock: %lu, %lu", sum, now);
 
     /* Time spent blocked arrives in the area. */
-    struct sched_poll p = {.nr_ports = 0, .timeout = now_ns() + 3000000};
+    struct sched_poll p = {.nr_ports = 0, .timeout = now_ns() + 30000000};
 
     end = area.time[RUNSTATE_blocked];
     EXPECT_RC(hc_sched_op(SCHEDOP_poll, &p), 0);

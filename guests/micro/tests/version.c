@@ -84,15 +84,18 @@ MICRO_TEST(version_errors, "version-errors", PLATFORM_PV);
 
 static void hypercall_unknown(void)
 {
-    static const uint64_t numbers[] = {11, 43, 47, 55, 63, 64, 127, 1000, 0x7fffffff, 0xffffffff,
-                                       1ul << 32, 1ul << 32 | __HYPERVISOR_xen_version, ~0ul};
+    static const uint64_t numbers[] = {
+        11,  43,   47,         55,         63,        64,
+        127, 1000, 0x7fffffff, 0xffffffff, 1ul << 32, 1ul << 32 | __HYPERVISOR_xen_version,
+        ~0ul};
 
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
         long rc = raw_hypercall(numbers[i], XENVER_version, 0);
 
         EXPECT(rc == -XEN_ENOSYS, "hypercall %lx = %ld", numbers[i], rc);
     }
-    EXPECT(raw_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0) > 0, "a direct SYSCALL fails");
+    EXPECT(raw_hypercall(__HYPERVISOR_xen_version, XENVER_version, 0) > 0,
+           "a direct SYSCALL fails");
     EXPECT_RC(hypercall(__HYPERVISOR_xsm_op, 0, 0, 0, 0, 0), -XEN_ENOSYS);
     EXPECT_RC(hypercall(__HYPERVISOR_tmem_op, 0, 0, 0, 0, 0), -XEN_ENOSYS);
 }
