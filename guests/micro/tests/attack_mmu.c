@@ -650,7 +650,7 @@ MICRO_TEST(trapped_partial, "attack-trapped-partial", PLATFORM_PV);
 static void other_domains(void)
 {
     static const domid_t ids[] = {DOMID_XEN,  DOMID_IO, DOMID_COW, DOMID_INVALID,
-                                  DOMID_IDLE, 1,        0x7fef};
+                                  DOMID_IDLE, 0x1234,        0x7fef};
     struct mmu_update u = {pte_maddr(window_va(0)), mfn_of(window_l1) << PAGE_SHIFT | PTE_RW};
     struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE, .arg1.mfn = mfn_of(kernel_l4)};
 
