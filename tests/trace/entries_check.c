@@ -4,12 +4,14 @@
  *
  *   entries_check TRACE INTERVALS [INTERVALS-UNTRACED]
  *
- * The plugin counts changes from guest code to hypervisor code between the start of the first domain and the guest's INIT mark; it
- * shares no code with the hypervisor. In that time the trace must hold one record (hypercall, trap or irq; those within a multicall are
- * none) for each. The time of the mark follows from domain_start and the plugin's instruction count, since the trace clock counts
- * instructions (-icount shift=0) and a guest that does not idle passes no other time.
- * With INTERVALS-UNTRACED, of the same run with trace=off: prints per interval what tracing cost for each entry.
- * Exit status: 0 they agree, 1 they do not, 2 a file cannot be read or lacks what is needed.
+ * The plugin counts the SYSCALL instructions from reset to the guest's INIT mark; it shares no code
+ * with the hypervisor. Up to then the trace must hold one record for each: a hypercall (not one
+ * within a multicall), or the bounce of a guest user's system call. When that was follows from the
+ * plugin's instruction count, since the trace clock counts instructions from reset (-icount
+ * shift=0) and nothing idles.
+ * With INTERVALS-UNTRACED, of the same run with trace=off: prints per measured interval what
+ * tracing cost for each entry.
+ * Exit status: 0 they agree, 1 they do not or records were lost, 2 a file cannot be read.
  */
 #include <err.h>
 #include <inttypes.h>
@@ -19,6 +21,7 @@
 
 #include "bench/interval.h"
 #include "trace/reader.h"
+#include "trace/record.h"
 
 struct intervals {
     struct interval_file_head head;
@@ -38,6 +41,8 @@ static void read_intervals(const char *path, struct intervals *intervals)
         errx(2, "%s: not an interval file of this build", path);
     fseek(in, 0, SEEK_END);
     size = ftell(in) - (long)sizeof(intervals->head);
+    if (size != (long)(intervals->head.nr_intervals * sizeof(struct interval)))
+        errx(2, "%s: broken off", path);
     fseek(in, sizeof(intervals->head), SEEK_SET);
     intervals->nr = size / sizeof(struct interval);
     intervals->interval = calloc(intervals->nr + 1, sizeof(struct interval));
@@ -56,31 +61,40 @@ static const struct interval *find(const struct intervals *intervals, uint32_t k
     return NULL;
 }
 
-/* Entries into the hypervisor that the trace holds between two times. */
-static uint64_t entries_between(const struct trace_log *log, uint64_t from, uint64_t to)
+/* SYSCALL instructions that the trace knows of before a time. */
+static uint64_t syscalls_before(const struct trace_log *log, uint64_t end)
 {
     uint64_t nr = 0;
 
     for (size_t i = 0; i < log->streams[0].nr_items; i++) {
         const struct trace_item *item = &log->streams[0].items[i];
         const struct trace_field *flags = trace_event_field(item->event, "flags");
+        const struct trace_field *kind = trace_event_field(item->event, "kind");
 
-        if (!item->event->is_span || item->time < from || item->time >= to)
+        if (item->time >= end)
             continue;
-        if (flags && trace_field_value(flags, item->record) >= 4) /* within a multicall */
-            continue;
-        nr++;
+        if (strcmp(item->event->name, "hypercall") == 0)
+            nr += trace_field_value(flags, item->record) < TRACE_HC_MULTICALL;
+        else if (strcmp(item->event->name, "trap") == 0)
+            nr += trace_field_value(kind, item->record) == TRACE_TRAP_SYSCALL_BOUNCE;
     }
     return nr;
 }
 
-static uint64_t start_of_domain(const struct trace_log *log)
+/* Time of the INIT mark and SYSCALLs until then, out of the two intervals that end there. */
+static uint64_t time_of_init(const struct intervals *intervals, uint64_t *syscalls)
 {
-    for (size_t i = 0; i < log->streams[0].nr_items; i++) {
-        if (strcmp(log->streams[0].items[i].event->name, "domain_start") == 0)
-            return log->streams[0].items[i].time;
+    uint64_t time = 0;
+
+    for (uint32_t kind = INTERVAL_PRE_DOMAIN; kind <= INTERVAL_BOOT; kind++) {
+        const struct interval *part = find(intervals, kind, 0);
+
+        if (!part)
+            errx(2, "the guest has not reached its INIT mark");
+        time += part->user + part->kernel + part->hypervisor + part->counter[COUNTER_rep_iter];
+        *syscalls += part->counter[COUNTER_syscall];
     }
-    errx(2, "the trace has no domain_start");
+    return time;
 }
 
 static void print_cost(const struct intervals *traced, const struct intervals *untraced)
@@ -91,10 +105,10 @@ static void print_cost(const struct intervals *traced, const struct intervals *u
         const struct interval *without = find(untraced, with->kind, with->seq);
         const uint64_t entries = with->counter[COUNTER_hv_entry];
 
-        if (with->kind == INTERVAL_PRE_DOMAIN || !without || !entries)
+        if (with->kind != INTERVAL_MEASURED || !without || !entries)
             continue;
-        printf("%s %-4u %11" PRIu64 " %14" PRIu64 " %14" PRIu64 " %12.1f\n",
-               with->kind == INTERVAL_BOOT ? "boot " : "cost ", with->seq, entries, without->hypervisor, with->hypervisor,
+        printf("%-10u %10" PRIu64 " %14" PRIu64 " %14" PRIu64 " %12.1f\n", with->seq, entries,
+               without->hypervisor, with->hypervisor,
                ((double)with->hypervisor - (double)without->hypervisor) / entries);
     }
 }
@@ -102,9 +116,8 @@ static void print_cost(const struct intervals *traced, const struct intervals *u
 int main(int argc, char **argv)
 {
     struct intervals traced, untraced;
-    const struct interval *boot;
+    uint64_t init, seen = 0, recorded;
     struct trace_log *log;
-    uint64_t start, end, recorded, seen;
 
     if (argc != 3 && argc != 4)
         errx(2, "usage: entries_check TRACE INTERVALS [INTERVALS-UNTRACED]");
@@ -112,19 +125,14 @@ int main(int argc, char **argv)
     if (!log)
         return 2;
     read_intervals(argv[2], &traced);
-    boot = find(&traced, INTERVAL_BOOT, 0);
-    if (!boot)
-        errx(2, "%s: the guest has not reached its INIT mark", argv[2]);
-    start = start_of_domain(log);
-    end = start + boot->user + boot->kernel + boot->hypervisor + boot->counter[COUNTER_rep_iter];
-    recorded = entries_between(log, start, end);
-    seen = boot->counter[COUNTER_hv_entry];
-    printf("entries from the start of the domain to INIT: %" PRIu64 " seen by the plugin, %" PRIu64
+    init = time_of_init(&traced, &seen);
+    recorded = syscalls_before(log, init);
+    printf("SYSCALLs up to INIT, at %" PRIu64 ": %" PRIu64 " seen by the plugin, %" PRIu64
            " recorded; %" PRIu64 " records lost\n",
-           seen, recorded, log->lost);
+           init, seen, recorded, log->lost);
     if (argc == 4) {
         read_intervals(argv[3], &untraced);
         print_cost(&traced, &untraced);
     }
-    return recorded != seen || log->lost;
+    return recorded != seen || !seen || log->lost;
 }

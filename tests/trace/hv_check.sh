@@ -4,7 +4,7 @@
 #   hv_check.sh BUILD-FOLDER TRACE-COMMAND ENTRIES-CHECK SOURCE-FOLDER
 # The micro kernel runs its costs four times: without trace, with trace and no relay, with a relay that keeps up, and with one ten
 # times slower. The last three must leave the same bytes in the shared memory, the same compact trace and the same counts. The trace must have a
-# record for every entry that the plugin saw, and babeltrace2 must read it without a warning.
+# record for every SYSCALL that the plugin saw up to INIT, and babeltrace2 must read it without a warning.
 # Exit status 77 (skipped) with a reason where QEMU 10, the plugin, the hypervisor or the micro kernel is missing.
 set -eu
 build=$1 trace=$2 entries_check=$3 here=$4
