@@ -335,13 +335,13 @@ static char *path_head(const struct explained *e, bool full)
     char *head;
 
     if (full)
-        head = format("%*s %s (the whole interval)", COUNT_WIDTH, "instr.", e->platform);
+        head = format("%*s %s, whole interval", COUNT_WIDTH, "instr.", e->platform);
     else if (!e->typical)
-        head = format("%*s %s (about the first of %" PRIu64 ")", COUNT_WIDTH, "instr.", e->platform, e->ops);
+        head = format("%*s %s, first of %" PRIu64 ", about", COUNT_WIDTH, "instr.", e->platform, e->ops);
     else if (e->typical != &e->path.alike)
-        head = format("%*s %s (so %s times)", COUNT_WIDTH, "instr.", e->platform, times);
+        head = format("%*s %s × %s", COUNT_WIDTH, "instr.", e->platform, times);
     else
-        head = format("%*s %s (of %s: %s to %s)", COUNT_WIDTH, "instr.", e->platform, times, least, most);
+        head = format("%*s %s, of %s: %s to %s", COUNT_WIDTH, "instr.", e->platform, times, least, most);
     free(times);
     free(least);
     free(most);
@@ -511,7 +511,10 @@ void explain_print(FILE *out, const struct explained *e, size_t nr, const struct
 {
     fprintf(out, "%s: what one operation executes, REP folded\n\n", view->operation);
     print_totals(out, e, nr);
-    fprintf(out, "\nThe path, in order: own instructions of each function, callees indented; \"..\" goes on from before.\n\n");
+    fprintf(out, "\nThe path, in order: own instructions of each function, callees indented; \"..\" goes on from before.\n");
+    if (!view->full)
+        fprintf(out, "\"× n\": n operations went exactly so; \"of n\": the median of n that differ.\n");
+    fputc('\n', out);
     print_path(out, e, nr, view);
     fprintf(out, "\nThe functions, over the whole interval\n\n");
     print_functions(out, e, nr, view);
