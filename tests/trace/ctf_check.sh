@@ -27,7 +27,7 @@ run() {
 for cpus in 1 4; do
     for seed in 1 2 3; do
         name=whole-$cpus-$seed
-        run $name 4096 $cpus 20000 $seed record
+        run $name 4096 $cpus 5000 $seed record
         by_time $name.written > $name.sorted
         cmp $name.sorted $name.decoded
         [ ! -s $name.warnings ] || { cat $name.warnings; exit 1; }

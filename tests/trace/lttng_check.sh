@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # LTTng-UST: the same calls, compiled with -DTRACE_LTTNG, give the same events in an LTTng session; and so does republishing a trace.
-#   lttng_check.sh SYNTHETIC SYNTHETIC-LTTNG TRACE-COMMAND SOURCE-FOLDER
+#   lttng_check.sh SYNTHETIC SYNTHETIC-LTTNG TRACE-COMMAND SOURCE-FOLDER [SCENARIO SCENARIO-LTTNG]
+# SCENARIO: the hypervisor's portable sources at work on the simulated machine, built both ways.
 # Exit status 77 (skipped) with a reason where no session daemon can run. A session daemon that runs already is used and left alone.
 set -eu
-synthetic=$1 lttng_synthetic=$2 trace=$3 here=$4
+synthetic=$1 lttng_synthetic=$2 trace=$3 here=$4 scenario=${5:-} lttng_scenario=${6:-}
 session=parangon-test-$$
 daemon=
 work=$(mktemp -d)
@@ -55,3 +56,12 @@ echo "the same calls: $(wc -l < calls.events) LTTng events equal the records of 
 run republished "$trace" export --lttng ring.mem
 sort -s -t'[' -k2n ring.expected | cmp - republished.events
 echo "republished: $(wc -l < republished.events) LTTng events equal the records of the ring"
+
+if [ -n "$scenario" ]; then
+    "$scenario" scenario.mem
+    "$trace" show --events scenario.mem | sed 's/ cpu [0-9]*//' > scenario.expected
+    [ "$(wc -l < scenario.expected)" -gt 1000 ]
+    run hypervisor "$lttng_scenario" none.mem
+    cmp scenario.expected hypervisor.events
+    echo "the hypervisor's scheduler and event channels on the host: $(wc -l < hypervisor.events) LTTng events equal the records of the ring"
+fi
