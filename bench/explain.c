@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `parangon explain OPERATION --on pv,xen-pv`: the executed path of an operation by function, platforms side by side.
+ * `parangon explain OPERATION --on pv,xen-pv`: the executed path of an operation by function,
+ * platforms side by side.
  *
- * Each platform boots once and runs the operation under one seed: the workload warms up, then one interval is measured
- * and its path recorded by the counting plugin. What is shown is that interval, to the instruction.
+ * Each platform boots once and runs the operation under one seed: the workload warms up, then one
+ * interval is measured and its path recorded by the counting plugin. What is shown is that
+ * interval, to the instruction.
  * Does not: time anything; resolve functions of user programs.
  */
 #include <argp.h>
@@ -46,10 +48,13 @@ struct subject {
 enum { OPT_ON = 0x100, OPT_CLASS, OPT_JSON, OPT_FULL, OPT_ASM, OPT_WIDTH, OPT_SEED };
 
 static const struct argp_option option_table[] = {
-    {"on", OPT_ON, "PLATFORMS", 0, "Which, with commas between; default pv,xen-pv (parangon list shows all)"},
+    {"on", OPT_ON, "PLATFORMS", 0,
+     "Which, with commas between; default pv,xen-pv (parangon list shows all)"},
     {"class", OPT_CLASS, "CLASS", 0, "Mitigations: default or tuned"},
-    {"full", OPT_FULL, NULL, 0, "The whole interval and every function, not one operation and the largest"},
-    {"asm", OPT_ASM, "FUNCTION", 0, "Instead: the addresses that this function executed, with counts"},
+    {"full", OPT_FULL, NULL, 0,
+     "The whole interval and every function, not one operation and the largest"},
+    {"asm", OPT_ASM, "FUNCTION", 0,
+     "Instead: the addresses that this function executed, with counts"},
     {"json", OPT_JSON, NULL, 0, "One JSON object"},
     {"width", OPT_WIDTH, "COLUMNS", 0, "Of the screen; default 100"},
     {"seed", OPT_SEED, "N", 0, "Another perturbation; default 1"},
@@ -66,7 +71,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         words_split(&o->platforms, arg, ',');
         for (size_t i = 0; i < o->platforms.nr; i++)
             if (!platform_find(o->platforms.word[i]))
-                argp_error(state, "no platform \"%s\" (parangon list shows them)", o->platforms.word[i]);
+                argp_error(state, "no platform \"%s\" (parangon list shows them)",
+                           o->platforms.word[i]);
         if (o->platforms.nr == 0 || o->platforms.nr > EXPLAIN_PLATFORMS_MAX)
             argp_error(state, "one to %d platforms", EXPLAIN_PLATFORMS_MAX);
         return 0;
@@ -102,7 +108,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->view.operation = arg;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which operation? for example: parangon explain getppid --on pv,xen-pv,native");
+        argp_error(state,
+                   "which operation? for example: parangon explain getppid --on pv,xen-pv,native");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -113,15 +120,19 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse,
     .args_doc = "OPERATION",
-    .doc = "The path that an operation executes, by function, with instruction counts, platforms side by side: the time line of "
+    .doc = "The path that an operation executes, by function, with instruction counts, platforms "
+           "side by side: the time line of "
            "one operation, and a summary. OPERATION is a workload (parangon list).",
 };
 
-/* Members of macro-1 run programs of the large image; all else is in the small one, which boots sooner. */
+/*
+ * Members of macro-1 run programs of the large image; all else is in the small one, which boots
+ * sooner.
+ */
 static const char *image_for(const char *operation)
 {
-    static const char *const programs[] = {"gzip", "xz", "gcc", "sqlite", "postgres", "dbench", "shell", "nginx", "redis",
-                                           "python"};
+    static const char *const programs[] = {"gzip",   "xz",    "gcc",   "sqlite", "postgres",
+                                           "dbench", "shell", "nginx", "redis",  "python"};
 
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         if (strcmp(operation, programs[i]) == 0)
@@ -130,20 +141,27 @@ static const char *image_for(const char *operation)
 }
 
 /* The machine as `bench` would build it, with the path recorded besides. 0 or an exit status. */
-static int subject_prepare(struct subject *s, const struct options *o, const char *folder, const char *name)
+static int subject_prepare(struct subject *s, const struct options *o, const char *folder,
+                           const char *name)
 {
     static const struct measure_options options;
     struct plan plan = {.nr_parts = 1};
     int status;
 
     s->platform = platform_find(name);
-    s->class = platform_has_class(s->platform, o->class) ? o->class : o->class == RUN_DEFAULT ? RUN_TUNED : RUN_DEFAULT;
+    s->class = platform_has_class(s->platform, o->class) ? o->class
+               : o->class == RUN_DEFAULT                 ? RUN_TUNED
+                                                         : RUN_DEFAULT;
     s->recording = format("%s/%s", folder, name);
     plan.experiment = format("explain");
     plan.classes = 1u << s->class;
     words_add(&plan.platforms, "%s", name);
-    plan.part[0] = (struct plan_part){.name = format("explain"), .image = format("%s", image_for(o->view.operation)),
-                                      .nr_seeds = 1, .iters = 1, .warmup = 1, .native_seconds = 2};
+    plan.part[0] = (struct plan_part){.name = format("explain"),
+                                      .image = format("%s", image_for(o->view.operation)),
+                                      .nr_seeds = 1,
+                                      .iters = 1,
+                                      .warmup = 1,
+                                      .native_seconds = 2};
     plan.part[0].seeds[0] = (uint32_t)strtoul(o->seed, NULL, 10);
     words_add(&plan.part[0].workloads, "%s", o->view.operation);
     status = measure_prepare(&s->m, &plan, &options);
@@ -152,7 +170,8 @@ static int subject_prepare(struct subject *s, const struct options *o, const cha
 
         for (size_t i = 1; i < argv->nr; i++) {
             if (strcmp(argv->word[i - 1], "-plugin") == 0) {
-                char *with = format("%s,trace=%s,trace_max=%d", argv->word[i], s->recording, TOKENS_MAX);
+                char *with =
+                    format("%s,trace=%s,trace_max=%d", argv->word[i], s->recording, TOKENS_MAX);
 
                 free(argv->word[i]);
                 argv->word[i] = with;
@@ -176,7 +195,9 @@ static uint64_t sample_ops(const char *console)
         line = at + 5;
         object = json_loads(line, JSON_DISABLE_EOF_CHECK, NULL);
         ev = json_string_value(json_object_get(object, "ev"));
-        ops = ev && strcmp(ev, "sample") == 0 ? (uint64_t)json_integer_value(json_object_get(object, "ops")) : 0;
+        ops = ev && strcmp(ev, "sample") == 0
+                  ? (uint64_t)json_integer_value(json_object_get(object, "ops"))
+                  : 0;
         json_decref(object);
         if (ops)
             return ops;
@@ -192,18 +213,25 @@ static int take_interval(struct explained *e, const struct boot *boot)
 
     e->ops = boot->console ? sample_ops(boot->console) : 0;
     if (!e->ops) {
-        fprintf(stderr, "parangon: %s: the guest measured nothing; its last words:\n%s\n", boot->name,
-                boot->console_size > 600 ? boot->console + boot->console_size - 600 : boot->console ? boot->console : "");
+        fprintf(stderr, "parangon: %s: the guest measured nothing; its last words:\n%s\n",
+                boot->name,
+                boot->console_size > 600 ? boot->console + boot->console_size - 600
+                : boot->console          ? boot->console
+                                         : "");
         return -1;
     }
     if (!head || boot->intervals_size < sizeof *head || head->magic != INTERVAL_MAGIC ||
         head->version != INTERVAL_VERSION || head->nr_counters != COUNTER_NR ||
         boot->intervals_size < sizeof *head + head->nr_intervals * sizeof *interval) {
-        fprintf(stderr, "parangon: %s: the interval file is missing or of another build of the plugin\n", boot->name);
+        fprintf(stderr,
+                "parangon: %s: the interval file is missing or of another build of the plugin\n",
+                boot->name);
         return -1;
     }
     if (head->nr_inexact)
-        fprintf(stderr, "parangon: warning: %s: the plugin could not explain %u ends of blocks: counts are not exact\n",
+        fprintf(stderr,
+                "parangon: warning: %s: the plugin could not explain %u ends of blocks: counts are "
+                "not exact\n",
                 boot->name, head->nr_inexact);
     e->valid = head->valid;
     for (uint32_t i = 0; i < head->nr_intervals; i++) {
@@ -239,7 +267,8 @@ static int show(const struct options *o, const struct explained *e, size_t nr)
     json_t *object;
 
     if (o->function)
-        return explain_print_addresses(stdout, e, nr, o->function) ? STATUS_DONE : STATUS_CHECK_FAILED;
+        return explain_print_addresses(stdout, e, nr, o->function) ? STATUS_DONE
+                                                                   : STATUS_CHECK_FAILED;
     if (!o->json) {
         explain_print(stdout, e, nr, &o->view);
         return STATUS_DONE;
@@ -254,7 +283,8 @@ static int show(const struct options *o, const struct explained *e, size_t nr)
 /* Run all, read what they left, show it. */
 static int explain(const struct options *o, struct subject *subject, size_t nr)
 {
-    const struct run_limits limits = {.silence_seconds = SILENCE, .total_seconds = TOTAL, .progress = true};
+    const struct run_limits limits = {
+        .silence_seconds = SILENCE, .total_seconds = TOTAL, .progress = true};
     struct explained e[EXPLAIN_PLATFORMS_MAX] = {0};
     struct boot boots[EXPLAIN_PLATFORMS_MAX];
     struct symbols kernel = {0};

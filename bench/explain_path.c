@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explain_path.h: the recording's blocks are cut at function boundaries once; the tokens are then walked once. Trees are built
- * with a stack of activations; folding compares hashes, short periods first, so that loops within loops fold too.
+ * explain_path.h: the recording's blocks are cut at function boundaries once; the tokens are then
+ * walked once. Trees are built with a stack of activations; folding compares hashes, short periods
+ * first, so that loops within loops fold too.
  */
 #include "bench/explain_path.h"
 
@@ -26,10 +27,10 @@ struct part {
 
 struct rec_block {
     struct path_block head;
-    uint8_t *length;    /* of each instruction */
+    uint8_t *length; /* of each instruction */
     struct part *part;
     size_t nr_parts;
-    uint64_t *changes;  /* of the execution count at instruction i against i - 1; nr + 1 of them */
+    uint64_t *changes; /* of the execution count at instruction i against i - 1; nr + 1 of them */
 };
 
 struct path_recording {
@@ -42,9 +43,10 @@ struct walk {
     struct path *path;
     struct path_segment *segment; /* the open one, NULL before the first */
     size_t depth;
-    uint32_t chain[DEPTH_MAX];    /* functions, outermost first; the nodes are the last children down from the root */
+    /* Functions, outermost first; the nodes are the last children down from the root. */
+    uint32_t chain[DEPTH_MAX];
     bool after_call;
-    int vector;                   /* pending, for the next segment */
+    int vector; /* pending, for the next segment */
 };
 
 static void *grow(void *old, size_t nr, size_t *capacity, size_t size)
@@ -74,7 +76,8 @@ static bool read_blocks(struct path_recording *r, FILE *f)
     for (uint32_t i = 0; i < r->head.nr_blocks; i++) {
         struct rec_block *b = &r->block[i];
 
-        if (fread(&b->head, sizeof b->head, 1, f) != 1 || b->head.nr == 0 || b->head.class >= PATH_CLASSES)
+        if (fread(&b->head, sizeof b->head, 1, f) != 1 || b->head.nr == 0 ||
+            b->head.class >= PATH_CLASSES)
             return false;
         b->length = malloc(b->head.nr);
         b->changes = calloc(b->head.nr + 1u, sizeof *b->changes);
@@ -98,31 +101,38 @@ static bool read_recording(struct path_recording *r, FILE *f)
 {
     long at, size;
 
-    if (fread(&r->head, sizeof r->head, 1, f) != 1 || r->head.magic != PATH_MAGIC || r->head.version != PATH_VERSION)
+    if (fread(&r->head, sizeof r->head, 1, f) != 1 || r->head.magic != PATH_MAGIC ||
+        r->head.version != PATH_VERSION)
         return false;
     at = ftell(f);
     fseek(f, 0, SEEK_END);
     size = ftell(f) - at;
     fseek(f, at, SEEK_SET);
-    if (r->head.nr_tokens > (uint64_t)size / 4 || r->head.nr_blocks > (uint64_t)size / sizeof(struct path_block))
+    if (r->head.nr_tokens > (uint64_t)size / 4 ||
+        r->head.nr_blocks > (uint64_t)size / sizeof(struct path_block))
         return false;
     r->block = calloc(r->head.nr_blocks + 1u, sizeof *r->block);
     r->token = calloc(r->head.nr_tokens + 1, sizeof *r->token);
     if (!r->block || !r->token)
         abort();
-    return read_blocks(r, f) && fread(r->token, 4, r->head.nr_tokens, f) == r->head.nr_tokens && valid_tokens(r);
+    return read_blocks(r, f) && fread(r->token, 4, r->head.nr_tokens, f) == r->head.nr_tokens &&
+           valid_tokens(r);
 }
 
 /* ---- functions ---- */
 
-/* The compilers' detours around returns and indirect calls: no functions to the reader of a path. */
+/*
+ * The compilers' detours around returns and indirect calls: no functions to the reader of a path.
+ */
 static bool is_thunk(const char *name)
 {
-    return strncmp(name, "__x86_return_thunk", 18) == 0 || strncmp(name, "__x86_indirect_thunk", 20) == 0 ||
+    return strncmp(name, "__x86_return_thunk", 18) == 0 ||
+           strncmp(name, "__x86_indirect_thunk", 20) == 0 ||
            strcmp(name, "__indirect_thunk_start") == 0;
 }
 
-static uint32_t function_add(struct path *path, enum path_class class, uint64_t start, const char *name)
+static uint32_t function_add(struct path *path, enum path_class class, uint64_t start,
+                             const char *name)
 {
     struct path_function *f;
 
@@ -131,15 +141,18 @@ static uint32_t function_add(struct path *path, enum path_class class, uint64_t 
         if (f->class == class && f->start == start && strcmp(f->name, name) == 0)
             return (uint32_t)i;
     }
-    path->function = grow(path->function, path->nr_functions, &path->functions_capacity, sizeof *path->function);
+    path->function =
+        grow(path->function, path->nr_functions, &path->functions_capacity, sizeof *path->function);
     f = &path->function[path->nr_functions];
-    *f = (struct path_function){.name = strdup(name), .class = class, .start = start, .thunk = is_thunk(name)};
+    *f = (struct path_function){
+        .name = strdup(name), .class = class, .start = start, .thunk = is_thunk(name)};
     if (!f->name)
         abort();
     return (uint32_t)path->nr_functions++;
 }
 
-static uint32_t function_of(struct path *path, enum path_class class, const struct symbol *symbol, uint64_t address)
+static uint32_t function_of(struct path *path, enum path_class class, const struct symbol *symbol,
+                            uint64_t address)
 {
     char name[64];
 
@@ -147,7 +160,8 @@ static uint32_t function_of(struct path *path, enum path_class class, const stru
         return function_add(path, class, symbol->start, symbol->name);
     if (class == PATH_USER)
         return function_add(path, class, 0, "(program)");
-    snprintf(name, sizeof name, "(0x%llx)", (unsigned long long)(address & ~(uint64_t)(PAGE_BYTES - 1)));
+    snprintf(name, sizeof name, "(0x%llx)",
+             (unsigned long long)(address & ~(uint64_t)(PAGE_BYTES - 1)));
     return function_add(path, class, 0, name);
 }
 
@@ -163,7 +177,8 @@ static void cut_block(struct path *path, struct rec_block *b, const struct symbo
 
         if (i == 0 || at_start || function != b->part[b->nr_parts - 1].function) {
             b->part = grow(b->part, b->nr_parts, &capacity, sizeof *b->part);
-            b->part[b->nr_parts++] = (struct part){.first = i, .at_start = at_start, .function = function};
+            b->part[b->nr_parts++] =
+                (struct part){.first = i, .at_start = at_start, .function = function};
         }
         address += b->length[i];
     }
@@ -195,9 +210,11 @@ static void open_segment(struct walk *w, enum path_class class)
 {
     struct path *path = w->path;
 
-    path->segment = grow(path->segment, path->nr_segments, &path->segments_capacity, sizeof *path->segment);
+    path->segment =
+        grow(path->segment, path->nr_segments, &path->segments_capacity, sizeof *path->segment);
     w->segment = &path->segment[path->nr_segments++];
-    *w->segment = (struct path_segment){.class = class, .vector = w->vector, .times = 1, .root = {.times = 1}};
+    *w->segment = (struct path_segment){
+        .class = class, .vector = w->vector, .times = 1, .root = {.times = 1}};
     w->depth = 0;
     w->after_call = false;
 }
@@ -230,7 +247,8 @@ static void execute(struct walk *w, const struct rec_block *b, uint32_t from, ui
     struct path *path = w->path;
 
     for (size_t i = 0; i < b->nr_parts; i++) {
-        uint32_t first = b->part[i].first, end = i + 1 < b->nr_parts ? b->part[i + 1].first : b->head.nr, nr;
+        uint32_t first = b->part[i].first,
+                 end = i + 1 < b->nr_parts ? b->part[i + 1].first : b->head.nr, nr;
         struct path_function *f = &path->function[b->part[i].function];
         bool at_start = b->part[i].at_start && from <= first;
 
@@ -355,8 +373,12 @@ static void segment_free(struct path_segment *s)
 
 static struct path_segment group_of(struct path_segment *first, size_t nr, uint64_t times)
 {
-    struct path_segment group = {.class = first->class, .vector = PATH_NO_VECTOR, .times = times, .nr_members = nr,
-                                 .hash = 1, .root = {.times = 1}};
+    struct path_segment group = {.class = first->class,
+                                 .vector = PATH_NO_VECTOR,
+                                 .times = times,
+                                 .nr_members = nr,
+                                 .hash = 1,
+                                 .root = {.times = 1}};
 
     group.member = malloc(nr * sizeof *first);
     if (!group.member)
@@ -378,7 +400,8 @@ static void fold_period(struct path *path, size_t period)
     while (i < path->nr_segments) {
         uint64_t times = 1;
 
-        while (i + (times + 1) * period <= path->nr_segments && segments_equal(s + i, s + i + times * period, period))
+        while (i + (times + 1) * period <= path->nr_segments &&
+               segments_equal(s + i, s + i + times * period, period))
             times++;
         if (times == 1) {
             s[to++] = s[i++];
@@ -401,13 +424,17 @@ static void fold_period(struct path *path, size_t period)
 
 static void fold_segments(struct path *path)
 {
-    for (size_t period = 1; period <= SEGMENT_PERIOD_MAX && period * 2 <= path->nr_segments; period++)
+    for (size_t period = 1; period <= SEGMENT_PERIOD_MAX && period * 2 <= path->nr_segments;
+         period++)
         fold_period(path, period);
 }
 
 /* ---- operations that are alike but not equal ---- */
 
-/* What a segment is, counts aside: its class, what began it, and the first functions down its first branch. */
+/*
+ * What a segment is, counts aside: its class, what began it, and the first functions down its first
+ * branch.
+ */
 static uint64_t shape_of(const struct path_segment *s)
 {
     const struct path_node *n = &s->root;
@@ -420,7 +447,10 @@ static uint64_t shape_of(const struct path_segment *s)
     return shape;
 }
 
-/* The shortest distance at which most segments have the shape of the one before; 0 when there is none. */
+/*
+ * The shortest distance at which most segments have the shape of the one before; 0 when there is
+ * none.
+ */
 static size_t shape_period(const uint64_t *shape, size_t nr)
 {
     for (size_t period = 1; period <= SEGMENT_PERIOD_MAX && period * 3 <= nr; period++) {
@@ -478,7 +508,9 @@ static void keep_window(struct path *path, const struct window *window, size_t n
     path->alike_most = window[nr - 1].instructions;
 }
 
-/* Windows of one period that begin with user code; of the most frequent shape, the median is kept. */
+/*
+ * Windows of one period that begin with user code; of the most frequent shape, the median is kept.
+ */
 static void find_alike(struct path *path)
 {
     size_t nr = path->nr_segments, period, nr_windows = 0, best = 0, best_nr = 0;
@@ -522,7 +554,8 @@ static void find_alike(struct path *path)
 
 /* ---- the interface ---- */
 
-int path_read(struct path *path, const char *file, const struct symbols *kernel, const struct symbols *hypervisor)
+int path_read(struct path *path, const char *file, const struct symbols *kernel,
+              const struct symbols *hypervisor)
 {
     static const struct symbols none;
     const struct symbols *const by_class[] = {&none, kernel, hypervisor, hypervisor};
@@ -553,7 +586,10 @@ int path_read(struct path *path, const char *file, const struct symbols *kernel,
     return 0;
 }
 
-/* A repetition may be told from any of its members on; from user code it reads best. That member's number. */
+/*
+ * A repetition may be told from any of its members on; from user code it reads best. That member's
+ * number.
+ */
 static size_t told_from(const struct path_segment *group)
 {
     for (size_t i = 0; i < group->nr_members; i++)
@@ -591,7 +627,9 @@ static void rotate(struct path_segment *group)
     group->member = turned;
 }
 
-/* Timer ticks and the like cut a repetition into several: all with one cycle hash count together. */
+/*
+ * Timer ticks and the like cut a repetition into several: all with one cycle hash count together.
+ */
 static const struct path_segment *typical_exactly(struct path *path, uint64_t *times)
 {
     struct path_segment *best = NULL;
@@ -638,10 +676,11 @@ static int by_address(const void *a, const void *b)
 }
 
 size_t path_addresses(const struct path *path, const char *function,
-                      void (*each)(uint64_t address, uint64_t offset, uint64_t count, void *data), void *data)
+                      void (*each)(uint64_t address, uint64_t offset, uint64_t count, void *data),
+                      void *data)
 {
     const struct path_recording *r = path->recording;
-    uint64_t (*hit)[3] = NULL; /* address, offset, count */
+    uint64_t(*hit)[3] = NULL; /* address, offset, count */
     size_t nr = 0, capacity = 0, kept = 0;
 
     for (uint32_t b = 0; b < r->head.nr_blocks; b++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explain_show.h: each platform's segments become blocks of lines; the blocks of several platforms are aligned like two texts in
- * a comparison (a block pairs with one of the same class, best with one that begins with the same function), and
- * printed in columns.
+ * explain_show.h: each platform's segments become blocks of lines; the blocks of several platforms
+ * are aligned like two texts in a comparison (a block pairs with one of the same class, best with
+ * one that begins with the same function), and printed in columns.
  */
 #include "bench/explain_show.h"
 
@@ -71,7 +71,8 @@ static size_t display_width(const char *text)
     size_t width = 0;
 
     for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80; /* UTF-8: continuation bytes take no place */
+        width +=
+            ((unsigned char)*text & 0xc0) != 0x80; /* UTF-8: continuation bytes take no place */
     return width;
 }
 
@@ -131,10 +132,12 @@ static char *times_suffix(uint64_t times)
 static const char *vector_name(int vector)
 {
     static const char *const names[] = {
-        [0] = "divide error", [1] = "debug", [2] = "NMI", [3] = "breakpoint", [4] = "overflow", [5] = "bound",
-        [6] = "invalid opcode", [7] = "no FPU", [8] = "double fault", [10] = "invalid TSS", [11] = "absent segment",
-        [12] = "stack fault", [13] = "general protection", [14] = "page fault", [16] = "FPU error", [17] = "alignment",
-        [18] = "machine check", [19] = "SIMD error",
+        [0] = "divide error",        [1] = "debug",           [2] = "NMI",
+        [3] = "breakpoint",          [4] = "overflow",        [5] = "bound",
+        [6] = "invalid opcode",      [7] = "no FPU",          [8] = "double fault",
+        [10] = "invalid TSS",        [11] = "absent segment", [12] = "stack fault",
+        [13] = "general protection", [14] = "page fault",     [16] = "FPU error",
+        [17] = "alignment",          [18] = "machine check",  [19] = "SIMD error",
     };
     static char text[32];
 
@@ -144,17 +147,20 @@ static const char *vector_name(int vector)
     return text;
 }
 
-static void add_node(struct item *item, const struct path *path, const struct path_node *n, size_t indent)
+static void add_node(struct item *item, const struct path *path, const struct path_node *n,
+                     size_t indent)
 {
     char *suffix = times_suffix(n->times);
 
-    add_line(item, n->self, indent, format("%s%s%s", n->continued ? ".." : "", path->function[n->function].name, suffix));
+    add_line(item, n->self, indent,
+             format("%s%s%s", n->continued ? ".." : "", path->function[n->function].name, suffix));
     free(suffix);
     for (size_t i = 0; i < n->nr; i++)
         add_node(item, path, &n->child[i], indent + 1);
 }
 
-static void add_segment(struct item *item, const struct path *path, const struct path_segment *s, size_t indent)
+static void add_segment(struct item *item, const struct path *path, const struct path_segment *s,
+                        size_t indent)
 {
     char *suffix = times_suffix(s->times);
 
@@ -164,7 +170,8 @@ static void add_segment(struct item *item, const struct path *path, const struct
             add_segment(item, path, &s->member[i], indent + 1);
     } else {
         add_line(item, s->instructions, indent,
-                 format("-- %s%s%s%s", path_class_name(s->class), s->vector == PATH_NO_VECTOR ? "" : ", ",
+                 format("-- %s%s%s%s", path_class_name(s->class),
+                        s->vector == PATH_NO_VECTOR ? "" : ", ",
                         s->vector == PATH_NO_VECTOR ? "" : vector_name(s->vector), suffix));
         for (size_t i = 0; i < s->root.nr; i++)
             add_node(item, path, &s->root.child[i], indent + 1);
@@ -172,13 +179,15 @@ static void add_segment(struct item *item, const struct path *path, const struct
     free(suffix);
 }
 
-/* Where no operation is typical: how many segments the first one takes, if all are about as long. */
+/*
+ * Where no operation is typical: how many segments the first one takes, if all are about as long.
+ */
 static size_t first_operation(const struct explained *e)
 {
     uint64_t all = 0, sum = 0;
     size_t nr = 0;
 
-    for (int class = 0; class < PATH_CLASSES; class++)
+    for (int class = 0; class < PATH_CLASSES; class ++)
         all += e->path.instructions[class];
     while (nr < e->path.nr_segments && sum < all / e->ops) {
         sum += e->path.segment[nr].instructions * e->path.segment[nr].times;
@@ -234,8 +243,8 @@ static const char *first_function(const struct explained *e, const struct path_s
     return s->root.nr ? e->path.function[s->root.child[0].function].name : "";
 }
 
-static int similarity(const struct explained *ea, const struct path_segment *a, const struct explained *eb,
-                      const struct path_segment *b)
+static int similarity(const struct explained *ea, const struct path_segment *a,
+                      const struct explained *eb, const struct path_segment *b)
 {
     if (a->class != b->class || !a->nr_members != !b->nr_members)
         return 0;
@@ -253,25 +262,27 @@ static size_t row_column(const struct row *r)
 }
 
 /* Merge column c into the rows so far: the longest common subsequence, weighted by similarity. */
-static struct row *merge_column(const struct explained *e, const struct column *columns, size_t c, struct row *rows,
-                                size_t *nr_rows)
+static struct row *merge_column(const struct explained *e, const struct column *columns, size_t c,
+                                struct row *rows, size_t *nr_rows)
 {
     size_t n = *nr_rows, m = columns[c].nr, i, k, to = 0;
     int *best = calloc((n + 1) * (m + 1), sizeof *best);
     struct row *merged = calloc(n + m + 1, sizeof *merged);
 #define BEST(i, k) best[(i) * (m + 1) + (k)]
-#define SIMILAR(i, k)                                                                                                  \
-    similarity(&e[row_column(&rows[i])],                                                                               \
-               columns[row_column(&rows[i])].item[rows[i].at[row_column(&rows[i])]].segment, &e[c],                    \
-               columns[c].item[k].segment)
+#define SIMILAR(i, k)                                                                              \
+    similarity(&e[row_column(&rows[i])],                                                           \
+               columns[row_column(&rows[i])].item[rows[i].at[row_column(&rows[i])]].segment,       \
+               &e[c], columns[c].item[k].segment)
 
     if (!best || !merged)
         abort();
     for (i = n; i-- > 0;) {
         for (k = m; k-- > 0;) {
-            int pair = SIMILAR(i, k), skip = BEST(i + 1, k) > BEST(i, k + 1) ? BEST(i + 1, k) : BEST(i, k + 1);
+            int pair = SIMILAR(i, k),
+                skip = BEST(i + 1, k) > BEST(i, k + 1) ? BEST(i + 1, k) : BEST(i, k + 1);
 
-            BEST(i, k) = pair && pair + BEST(i + 1, k + 1) > skip ? pair + BEST(i + 1, k + 1) : skip;
+            BEST(i, k) =
+                pair && pair + BEST(i + 1, k + 1) > skip ? pair + BEST(i + 1, k + 1) : skip;
         }
     }
     for (i = k = 0; i < n || k < m; to++) {
@@ -298,8 +309,8 @@ static struct row *merge_column(const struct explained *e, const struct column *
 
 /* ---- the screen ---- */
 
-static void print_rows(FILE *out, const struct column *columns, size_t nr, const struct row *rows, size_t nr_rows,
-                       size_t width, bool full)
+static void print_rows(FILE *out, const struct column *columns, size_t nr, const struct row *rows,
+                       size_t nr_rows, size_t width, bool full)
 {
     size_t printed = 0, left_out = 0;
 
@@ -315,7 +326,8 @@ static void print_rows(FILE *out, const struct column *columns, size_t nr, const
                 continue;
             }
             for (size_t c = 0; c < nr; c++) {
-                const struct item *item = rows[r].at[c] >= 0 ? &columns[c].item[rows[r].at[c]] : NULL;
+                const struct item *item =
+                    rows[r].at[c] >= 0 ? &columns[c].item[rows[r].at[c]] : NULL;
 
                 put_cell(out, item && l < item->nr ? item->line[l] : "", width, c + 1 == nr);
                 if (c + 1 < nr)
@@ -331,24 +343,28 @@ static void print_rows(FILE *out, const struct column *columns, size_t nr, const
 
 static char *path_head(const struct explained *e, bool full)
 {
-    char *times = grouped(e->typical_times), *least = grouped(e->path.alike_least), *most = grouped(e->path.alike_most);
+    char *times = grouped(e->typical_times), *least = grouped(e->path.alike_least),
+         *most = grouped(e->path.alike_most);
     char *head;
 
     if (full)
         head = format("%*s %s, whole interval", COUNT_WIDTH, "instr.", e->platform);
     else if (!e->typical)
-        head = format("%*s %s, first of %" PRIu64 ", about", COUNT_WIDTH, "instr.", e->platform, e->ops);
+        head = format("%*s %s, first of %" PRIu64 ", about", COUNT_WIDTH, "instr.", e->platform,
+                      e->ops);
     else if (e->typical != &e->path.alike)
         head = format("%*s %s × %s", COUNT_WIDTH, "instr.", e->platform, times);
     else
-        head = format("%*s %s, of %s: %s to %s", COUNT_WIDTH, "instr.", e->platform, times, least, most);
+        head = format("%*s %s, of %s: %s to %s", COUNT_WIDTH, "instr.", e->platform, times, least,
+                      most);
     free(times);
     free(least);
     free(most);
     return head;
 }
 
-static void print_path(FILE *out, const struct explained *e, size_t nr, const struct explain_view *view)
+static void print_path(FILE *out, const struct explained *e, size_t nr,
+                       const struct explain_view *view)
 {
     size_t width = (view->width - GAP * (nr - 1)) / nr, nr_rows = 0;
     struct column columns[EXPLAIN_PLATFORMS_MAX];
@@ -373,7 +389,8 @@ static void print_path(FILE *out, const struct explained *e, size_t nr, const st
     free(rows);
 }
 
-static void print_number_row(FILE *out, const char *label, const struct explained *e, size_t nr, const uint64_t *value)
+static void print_number_row(FILE *out, const char *label, const struct explained *e, size_t nr,
+                             const uint64_t *value)
 {
     fprintf(out, "%-14s", label);
     for (size_t i = 0; i < nr; i++)
@@ -383,8 +400,9 @@ static void print_number_row(FILE *out, const char *label, const struct explaine
 
 static void print_totals(FILE *out, const struct explained *e, size_t nr)
 {
-    uint64_t user[EXPLAIN_PLATFORMS_MAX], kernel[EXPLAIN_PLATFORMS_MAX], hypervisor[EXPLAIN_PLATFORMS_MAX],
-        total[EXPLAIN_PLATFORMS_MAX], counter[EXPLAIN_PLATFORMS_MAX];
+    uint64_t user[EXPLAIN_PLATFORMS_MAX], kernel[EXPLAIN_PLATFORMS_MAX],
+        hypervisor[EXPLAIN_PLATFORMS_MAX], total[EXPLAIN_PLATFORMS_MAX],
+        counter[EXPLAIN_PLATFORMS_MAX];
 
     for (size_t i = 0; i < nr; i++) {
         user[i] = e[i].interval.user;
@@ -478,9 +496,11 @@ static struct summary *summarize(const struct explained *e, size_t nr, size_t *n
     return s;
 }
 
-static void print_functions(FILE *out, const struct explained *e, size_t nr, const struct explain_view *view)
+static void print_functions(FILE *out, const struct explained *e, size_t nr,
+                            const struct explain_view *view)
 {
-    size_t nr_functions, name_width = view->width > 12 + 20 * nr + 16 ? view->width - 12 - 20 * nr : 16;
+    size_t nr_functions,
+        name_width = view->width > 12 + 20 * nr + 16 ? view->width - 12 - 20 * nr : 16;
     struct summary *s = summarize(e, nr, &nr_functions);
     size_t shown = view->full || nr_functions < FUNCTIONS_MAX ? nr_functions : FUNCTIONS_MAX;
 
@@ -511,16 +531,20 @@ void explain_print(FILE *out, const struct explained *e, size_t nr, const struct
 {
     fprintf(out, "%s: what one operation executes, REP folded\n\n", view->operation);
     print_totals(out, e, nr);
-    fprintf(out, "\nThe path, in order: own instructions of each function, callees indented; \"..\" goes on from before.\n");
+    fprintf(out, "\nThe path, in order: own instructions of each function, callees indented; "
+                 "\"..\" goes on from before.\n");
     if (!view->full)
-        fprintf(out, "\"× n\": n operations went exactly so; \"of n\": the median of n that differ.\n");
+        fprintf(out,
+                "\"× n\": n operations went exactly so; \"of n\": the median of n that differ.\n");
     fputc('\n', out);
     print_path(out, e, nr, view);
     fprintf(out, "\nThe functions, over the whole interval\n\n");
     print_functions(out, e, nr, view);
     for (size_t i = 0; i < nr; i++)
         if (e[i].path.truncated)
-            fprintf(out, "\nThe path on %s is cut: the interval is longer than a recording may be.\n", e[i].platform);
+            fprintf(out,
+                    "\nThe path on %s is cut: the interval is longer than a recording may be.\n",
+                    e[i].platform);
 }
 
 struct address_list {
@@ -545,7 +569,8 @@ bool explain_print_addresses(FILE *out, const struct explained *e, size_t nr, co
     for (size_t i = 0; i < nr; i++) {
         struct address_list list = {.out = out, .ops = e[i].ops};
 
-        fprintf(out, "%s on %s: address, offset, executions, per operation\n", function, e[i].platform);
+        fprintf(out, "%s on %s: address, offset, executions, per operation\n", function,
+                e[i].platform);
         if (path_addresses(&e[i].path, function, print_address, &list))
             any = true;
         else
@@ -562,9 +587,9 @@ static json_t *node_json(const struct path *path, const struct path_node *n)
 
     for (size_t i = 0; i < n->nr; i++)
         json_array_append_new(calls, node_json(path, &n->child[i]));
-    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:o}", "function", path->function[n->function].name, "times",
-                     (json_int_t)n->times, "continued", n->continued, "self", (json_int_t)n->self, "total",
-                     (json_int_t)n->total, "calls", calls);
+    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:o}", "function", path->function[n->function].name,
+                     "times", (json_int_t)n->times, "continued", n->continued, "self",
+                     (json_int_t)n->self, "total", (json_int_t)n->total, "calls", calls);
 }
 
 static json_t *segment_json(const struct path *path, const struct path_segment *s)
@@ -575,13 +600,15 @@ static json_t *segment_json(const struct path *path, const struct path_segment *
         json_array_append_new(parts, segment_json(path, &s->member[i]));
     for (size_t i = 0; i < s->root.nr; i++)
         json_array_append_new(parts, node_json(path, &s->root.child[i]));
-    object = json_pack("{s:I, s:I}", "times", (json_int_t)s->times, "instructions", (json_int_t)s->instructions);
+    object = json_pack("{s:I, s:I}", "times", (json_int_t)s->times, "instructions",
+                       (json_int_t)s->instructions);
     if (s->nr_members) {
         json_object_set_new(object, "segments", parts);
         return object;
     }
     json_object_set_new(object, "class", json_string(path_class_name(s->class)));
-    json_object_set_new(object, "vector", s->vector == PATH_NO_VECTOR ? json_null() : json_integer(s->vector));
+    json_object_set_new(object, "vector",
+                        s->vector == PATH_NO_VECTOR ? json_null() : json_integer(s->vector));
     json_object_set_new(object, "calls", parts);
     return object;
 }
@@ -595,8 +622,9 @@ static json_t *functions_json(const struct path *path)
 
         if (f->instructions)
             json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I}", "name", f->name, "class",
-                                                  path_class_name(f->class), "calls", (json_int_t)f->calls,
-                                                  "instructions", (json_int_t)f->instructions));
+                                                  path_class_name(f->class), "calls",
+                                                  (json_int_t)f->calls, "instructions",
+                                                  (json_int_t)f->instructions));
     }
     return list;
 }
@@ -608,14 +636,18 @@ static json_t *platform_json(const struct explained *e, bool full)
 
     for (int k = 0; k < COUNTER_NR; k++)
         json_object_set_new(events, counter_names[k],
-                            e->valid >> k & 1 ? json_integer((json_int_t)e->interval.counter[k]) : json_null());
+                            e->valid >> k & 1 ? json_integer((json_int_t)e->interval.counter[k])
+                                              : json_null());
     for (size_t i = 0; i < nr; i++)
-        json_array_append_new(segments, segment_json(&e->path, e->typical && !full ? e->typical : &e->path.segment[i]));
-    return json_pack("{s:s, s:s, s:I, s:{s:I, s:I, s:I}, s:o, s:I, s:b, s:o, s:o}", "platform", e->platform, "class",
-                     e->class, "ops", (json_int_t)e->ops, "instructions", "user", (json_int_t)e->interval.user, "kernel",
-                     (json_int_t)e->interval.kernel, "hypervisor", (json_int_t)e->interval.hypervisor, "events", events,
-                     "typical_times", (json_int_t)(full ? 0 : e->typical_times), "truncated", e->path.truncated, "path", segments, "functions",
-                     functions_json(&e->path));
+        json_array_append_new(
+            segments,
+            segment_json(&e->path, e->typical && !full ? e->typical : &e->path.segment[i]));
+    return json_pack("{s:s, s:s, s:I, s:{s:I, s:I, s:I}, s:o, s:I, s:b, s:o, s:o}", "platform",
+                     e->platform, "class", e->class, "ops", (json_int_t)e->ops, "instructions",
+                     "user", (json_int_t)e->interval.user, "kernel", (json_int_t)e->interval.kernel,
+                     "hypervisor", (json_int_t)e->interval.hypervisor, "events", events,
+                     "typical_times", (json_int_t)(full ? 0 : e->typical_times), "truncated",
+                     e->path.truncated, "path", segments, "functions", functions_json(&e->path));
 }
 
 json_t *explain_json(const struct explained *e, size_t nr, const struct explain_view *view)
@@ -624,6 +656,6 @@ json_t *explain_json(const struct explained *e, size_t nr, const struct explain_
 
     for (size_t i = 0; i < nr; i++)
         json_array_append_new(platforms, platform_json(&e[i], view->full));
-    return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "operation", view->operation, "unit", "instructions",
-                     "platforms", platforms);
+    return json_pack("{s:i, s:s, s:s, s:o}", "schema", 1, "operation", view->operation, "unit",
+                     "instructions", "platforms", platforms);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `explain` puts on the screen: totals, the path of one operation side by side, the functions; and the same as JSON.
+ * What `explain` puts on the screen: totals, the path of one operation side by side, the functions;
+ * and the same as JSON.
  */
 #ifndef PARANGON_EXPLAIN_SHOW_H
 #define PARANGON_EXPLAIN_SHOW_H
@@ -18,9 +19,9 @@
 /** One platform's interval of an operation. */
 struct explained {
     const char *platform, *class;
-    uint64_t ops;               /* operations in the interval */
+    uint64_t ops; /* operations in the interval */
     struct interval interval;
-    uint64_t valid;             /* of its counters, as in struct interval_file_head */
+    uint64_t valid; /* of its counters, as in struct interval_file_head */
     struct path path;
     const struct path_segment *typical; /* path_typical() of it */
     uint64_t typical_times;
@@ -32,9 +33,12 @@ struct explain_view {
     bool full;      /* every segment and every function */
 };
 
-void explain_print(FILE *out, const struct explained *e, size_t nr, const struct explain_view *view);
+void explain_print(FILE *out, const struct explained *e, size_t nr,
+                   const struct explain_view *view);
 
-/** Addresses and counts of a function on each platform. @return false when none of them executed it */
+/**
+ * Addresses and counts of a function on each platform. @return false when none of them executed it
+ */
 bool explain_print_addresses(FILE *out, const struct explained *e, size_t nr, const char *function);
 
 /** The same as one object; the caller owns it. */

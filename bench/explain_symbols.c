@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explain_symbols.h: libelf for symbol tables; for kallsyms a search for the token table, from which all else follows.
+ * explain_symbols.h: libelf for symbol tables; for kallsyms a search for the token table, from
+ * which all else follows.
  *
- * In the image the parts stand in this order, each aligned to 8 bytes: offsets (int32 each), relative base (uint64), number of
- * symbols (uint32), names, markers (uint32: where every 256th name begins), token table (256 strings), token index (uint16
- * each: where each string begins). The index proves the token table, the markers prove the names.
+ * In the image the parts stand in this order, each aligned to 8 bytes: offsets (int32 each),
+ * relative base (uint64), number of symbols (uint32), names, markers (uint32: where every 256th
+ * name begins), token table (256 strings), token index (uint16 each: where each string begins). The
+ * index proves the token table, the markers prove the names.
  */
 #include "bench/explain_symbols.h"
 
@@ -52,7 +54,8 @@ static bool is_code(Elf *elf, const GElf_Sym *sym)
     GElf_Shdr section;
     Elf_Scn *scn;
 
-    if (sym->st_shndx == SHN_UNDEF || sym->st_shndx >= SHN_LORESERVE || (type != STT_FUNC && type != STT_NOTYPE))
+    if (sym->st_shndx == SHN_UNDEF || sym->st_shndx >= SHN_LORESERVE ||
+        (type != STT_FUNC && type != STT_NOTYPE))
         return false;
     scn = elf_getscn(elf, sym->st_shndx);
     return scn && gelf_getshdr(scn, &section) && (section.sh_flags & SHF_EXECINSTR);
@@ -150,7 +153,9 @@ static bool take_tokens(struct kallsyms *k, size_t at)
     size_t pos = at, index;
 
     for (int i = 0; i < NR_TOKENS; i++) {
-        const uint8_t *end = pos < k->size ? memchr(k->image + pos, 0, k->size - pos < 64 ? k->size - pos : 64) : NULL;
+        const uint8_t *end =
+            pos < k->size ? memchr(k->image + pos, 0, k->size - pos < 64 ? k->size - pos : 64)
+                          : NULL;
 
         if (!end)
             return false;
@@ -167,7 +172,10 @@ static bool take_tokens(struct kallsyms *k, size_t at)
     return true;
 }
 
-/* The tokens of the digits stand for themselves in every kernel: "0", "1", ... "9" in a row, from token '0' on. */
+/*
+ * The tokens of the digits stand for themselves in every kernel: "0", "1", ... "9" in a row, from
+ * token '0' on.
+ */
 static bool find_tokens(struct kallsyms *k)
 {
     static const char digits[] = "0\0001\0002\0003\0004\0005\0006\0007\0008\0009";
@@ -199,8 +207,9 @@ static size_t name_at(const struct kallsyms *k, size_t at, size_t *length)
 }
 
 /*
- * Do `nr` names begin at `at`? Behind them stand markers that agree with where every 256th began, and behind those,
- * with or without a table of 3 bytes a symbol (stable kernels have it, to find symbols by name), the tokens.
+ * Do `nr` names begin at `at`? Behind them stand markers that agree with where every 256th began,
+ * and behind those, with or without a table of 3 bytes a symbol (stable kernels have it, to find
+ * symbols by name), the tokens.
  */
 static bool names_begin_at(const struct kallsyms *k, size_t at, uint32_t nr)
 {
@@ -218,7 +227,8 @@ static bool names_begin_at(const struct kallsyms *k, size_t at, uint32_t nr)
         return false;
     pos = at;
     for (uint32_t i = 0; i < nr; i++) {
-        if (i % NAMES_PER_MARK == 0 && get32(k->image + markers + 4 * (i / NAMES_PER_MARK)) != pos - at)
+        if (i % NAMES_PER_MARK == 0 &&
+            get32(k->image + markers + 4 * (i / NAMES_PER_MARK)) != pos - at)
             return false;
         pos = name_at(k, pos, &length);
         pos += length;
@@ -259,7 +269,8 @@ static size_t expand(const struct kallsyms *k, size_t at, char *name)
     return at + length;
 }
 
-int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t size, const char *name)
+int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t size,
+                           const char *name)
 {
     struct kallsyms k = {.image = image, .size = size};
     size_t offsets, at;
@@ -267,7 +278,8 @@ int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t
     int nr = 0;
 
     if (!find_tokens(&k) || !find_names(&k) || k.names < 16 + align8(4 * (size_t)k.nr)) {
-        fprintf(stderr, "parangon: %s has no table of kernel symbols in the format of Linux 6.1\n", name);
+        fprintf(stderr, "parangon: %s has no table of kernel symbols in the format of Linux 6.1\n",
+                name);
         return -1;
     }
     base = get64(image + k.names - 16);
@@ -278,7 +290,10 @@ int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t
         char text[NAME_MAX_BYTES];
 
         at = expand(&k, at, text);
-        /* Per-CPU symbols are absolute and not negative; all others count down from the base (kallsyms_sym_address). */
+        /*
+         * Per-CPU symbols are absolute and not negative; all others count down from the base
+         * (kallsyms_sym_address).
+         */
         if (offset >= 0 || !strchr("tTwW", text[0]))
             continue;
         add(symbols, base - 1 - (int64_t)offset, 0, text + 1);

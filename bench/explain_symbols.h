@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Symbols by address, for `explain`: of ELF files that have a symbol table (ours, Debian's xen-syms, static programs), and of a
- * stock Linux image, which has none but carries the kernel's own table (kallsyms) in its data.
+ * Symbols by address, for `explain`: of ELF files that have a symbol table (ours, Debian's
+ * xen-syms, static programs), and of a stock Linux image, which has none but carries the kernel's
+ * own table (kallsyms) in its data.
  *
- * Why it exists: Debian ships no System.map with addresses. The table's format is that of Linux 5.x and 6.1: names packed with
- * 256 tokens, offsets from a base (kernel/kallsyms.c and scripts/kallsyms.c of Linux describe it).
+ * Why it exists: Debian ships no System.map with addresses. The table's format is that of Linux 5.x
+ * and 6.1: names packed with 256 tokens, offsets from a base (kernel/kallsyms.c and
+ * scripts/kallsyms.c of Linux describe it).
  * Does not: relocate. The kernel has to run with nokaslr.
  */
 #ifndef PARANGON_EXPLAIN_SYMBOLS_H
@@ -39,9 +41,13 @@ int symbols_add_elf(struct symbols *symbols, const char *path);
 int symbols_add_kallsyms(struct symbols *symbols, const char *path);
 
 /** The same on bytes in memory; `name` is for messages. */
-int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t size, const char *name);
+int symbols_parse_kallsyms(struct symbols *symbols, const uint8_t *image, size_t size,
+                           const char *name);
 
-/** Order by address and drop second names of an address (the one without leading underscores stays). Then find works. */
+/**
+ * Order by address and drop second names of an address (the one without leading underscores stays).
+ * Then find works.
+ */
 void symbols_sort(struct symbols *symbols);
 
 /** @return the symbol that covers the address, or NULL */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file that the counting plugin writes: one header, then one struct interval per BEGIN/END pair of marks
- * (mark.h), in the order of their ends; plain little-endian memory images.
+ * The file that the counting plugin writes: one header, then one struct interval per BEGIN/END pair
+ * of marks (mark.h), in the order of their ends; plain little-endian memory images.
  *
- * Units: instructions, REP folded (consecutive iterations of one REP instruction are one); events as counters.def.
- * user + kernel + hypervisor is every instruction retired between the marks on all vCPUs. Idle executes none.
- * user + kernel + hypervisor + counter[rep_iter] is what QEMU's -icount charges, but for instructions that fault
- * without being executed (UD2, privileged ones in ring 3, INT through a closed gate): QEMU charges those too.
+ * Units: instructions, REP folded (consecutive iterations of one REP instruction are one); events
+ * as counters.def.
+ * user + kernel + hypervisor is every instruction retired between the marks on all vCPUs. Idle
+ * executes none.
+ * user + kernel + hypervisor + counter[rep_iter] is what QEMU's -icount charges, but for
+ * instructions that fault without being executed (UD2, privileged ones in ring 3, INT through a
+ * closed gate): QEMU charges those too.
  *
- * Guest kernel text is any address from 0xffffffff80000000; a guest that never runs there begins its BOOT interval
- * at its first mark. The DOM mark is recognised and changes nothing, so that all platforms share one boundary.
+ * Guest kernel text is any address from 0xffffffff80000000; a guest that never runs there begins
+ * its BOOT interval at its first mark. The DOM mark is recognised and changes nothing, so that all
+ * platforms share one boundary.
  */
 #ifndef PARANGON_INTERVAL_H
 #define PARANGON_INTERVAL_H
@@ -27,17 +31,18 @@ enum counter_id {
 #define INTERVAL_VERSION 1u
 
 struct interval_file_head {
-    uint64_t magic;        /* INTERVAL_MAGIC */
-    uint32_t version;      /* INTERVAL_VERSION */
-    uint32_t nr_counters;  /* COUNTER_NR of the writer */
-    uint64_t valid;        /* bit i: counter i was measured; where clear, its zero means "not measured" */
+    uint64_t magic;       /* INTERVAL_MAGIC */
+    uint32_t version;     /* INTERVAL_VERSION */
+    uint32_t nr_counters; /* COUNTER_NR of the writer */
+    uint64_t valid; /* bit i: counter i was measured; where clear, its zero means "not measured" */
     uint32_t nr_intervals; /* records that follow; a shorter file is a broken one */
-    uint32_t nr_inexact;   /* early ends of a translation block that the writer could not explain: 0 = counts exact */
+    /* Early ends of a translation block that the writer could not explain: 0 = counts exact. */
+    uint32_t nr_inexact;
 };
 
 enum interval_kind {
     INTERVAL_MEASURED = 0, /* between BEGIN and END */
-    INTERVAL_PRE_DOMAIN,   /* from reset to the first instruction of guest kernel text; all of it is hypervisor */
+    INTERVAL_PRE_DOMAIN,   /* from reset to the guest kernel's first instruction: all hypervisor */
     INTERVAL_BOOT,         /* from there to the INIT mark */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of block.h: an array of pointers by id, and a hash table of ids that doubles as it fills.
+ * The table of block.h: an array of pointers by id, and a hash table of ids that doubles as it
+ * fills.
  */
 #include "block.h"
 

@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counting plugin of QEMU TCG: instructions by class and events, between the marks of the guest.
+ * The counting plugin of QEMU TCG: instructions by class and events, between the marks of the
+ * guest.
  *
- * How it counts. QEMU runs code in translation blocks. A block adds its length to its class when its *last*
- * instruction begins, and says through `cur` what the vCPU does: OPEN | id from the block's first instruction on, the
- * plain id from its last instruction on. A block that starts while `cur` is OPEN was preceded by one that ended early:
- *   * it starts inside that block: QEMU left it for a device access or for code that changed itself, and resumes;
- *   * it starts at a gate's target (idt.h): a fault, and the frame on the stack tells at which instruction.
- * What the early block did execute is added then. A gate's target is also where it is seen that the last instruction
- * of a block did not retire, and it is taken off again. So counts are those of instructions retired, exactly, at a
- * cost of four inline operations per block and no callback but for rare events.
+ * How it counts. QEMU runs code in translation blocks. A block adds its length to its class when
+ * its *last* instruction begins, and says through `cur` what the vCPU does: OPEN | id from the
+ * block's first instruction on, the plain id from its last instruction on. A block that starts
+ * while `cur` is OPEN was preceded by one that ended early:
+ *   * it starts inside that block: QEMU left it for a device access or for code that changed
+ *     itself, and resumes;
+ *   * it starts at a gate's target (idt.h): a fault, and the frame on the stack tells at which
+ *     instruction.
+ * What the early block did execute is added then. A gate's target is also where it is seen that the
+ * last instruction of a block did not retire, and it is taken off again. So counts are those of
+ * instructions retired, exactly, at a cost of four inline operations per block and no callback but
+ * for rare events.
  *
- * REP. Under -icount every iteration is a run of a block of its own. A block that consists of one REP instruction
- * counts an iteration, and only when `cur` is not that REP already does it count an instruction. One that is
- * interrupted counts when it finally ends.
+ * REP. Under -icount every iteration is a run of a block of its own. A block that consists of one
+ * REP instruction counts an iteration, and only when `cur` is not that REP already does it count an
+ * instruction. One that is interrupted counts when it finally ends.
  *
- * Classes follow from addresses (README.md here); ids of guest blocks are marked with GUEST, so that one comparison
- * at the start of a hypervisor block finds both an early end and an entry from guest code.
+ * Classes follow from addresses (README.md here); ids of guest blocks are marked with GUEST, so
+ * that one comparison at the start of a hypervisor block finds both an early end and an entry from
+ * guest code.
  *
- * Changes nothing in the guest: it reads, at gate targets, RSP and the frame, by debug accesses without side effects.
- * Does not: follow guests of SVM or VMX (their exits have no frame); count exactly on several vCPUs without icount.
+ * Changes nothing in the guest: it reads, at gate targets, RSP and the frame, by debug accesses
+ * without side effects.
+ * Does not: follow guests of SVM or VMX (their exits have no frame); count exactly on several vCPUs
+ * without icount.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,11 +42,11 @@
 #include "qemu_api.h"
 #include "record.h"
 
-#define USER_END      0x0000800000000000ull
-#define HV_START      0xffff800000000000ull
-#define HV_END        0xffff880000000000ull
-#define KERNEL_TEXT   0xffffffff80000000ull
-#define SUPERVISOR    0x8000000000000000ull
+#define USER_END    0x0000800000000000ull
+#define HV_START    0xffff800000000000ull
+#define HV_END      0xffff880000000000ull
+#define KERNEL_TEXT 0xffffffff80000000ull
+#define SUPERVISOR  0x8000000000000000ull
 
 #define PF_FETCH 0x10 /* of #PF's error code: an instruction fetch (SDM vol. 3, 4.7) */
 
@@ -52,17 +60,17 @@ QEMU_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 /* A vCPU's running numbers, written by inline operations. */
 struct score {
-    uint64_t cur;                 /* 0, or block id | GUEST | OPEN */
-    uint64_t recording;           /* 1 while the path is recorded */
+    uint64_t cur;       /* 0, or block id | GUEST | OPEN */
+    uint64_t recording; /* 1 while the path is recorded */
     uint64_t class[CLASS_NR];
     uint64_t counter[COUNTER_NR]; /* rep_bytes is kept doubled: CMPS reads each element twice */
 };
 
-#define FIELD(member) ((struct qemu_u64){ scoreboard, offsetof(struct score, member) })
+#define FIELD(member) ((struct qemu_u64){scoreboard, offsetof(struct score, member)})
 #define COUNTER_FIELD(id)                                                                          \
-    ((struct qemu_u64){ scoreboard, offsetof(struct score, counter) + (id) * sizeof(uint64_t) })
+    ((struct qemu_u64){scoreboard, offsetof(struct score, counter) + (id) * sizeof(uint64_t)})
 #define CLASS_FIELD(c)                                                                             \
-    ((struct qemu_u64){ scoreboard, offsetof(struct score, class) + (c) * sizeof(uint64_t) })
+    ((struct qemu_u64){scoreboard, offsetof(struct score, class) + (c) * sizeof(uint64_t)})
 
 /* An interrupt or exception that arrives at its gate's target. */
 struct delivery {
@@ -82,7 +90,8 @@ static struct qemu_plugin_scoreboard *scoreboard;
 static struct qemu_plugin_register *rsp[VCPUS_MAX];
 static struct glib_bytes *scratch;
 static bool guest_started;
-static enum code_class early_class = CLASS_KERNEL; /* where CLASS_EARLY belongs; fixed when the guest starts */
+static enum code_class early_class =
+    CLASS_KERNEL; /* where CLASS_EARLY belongs; fixed when the guest starts */
 static const char *out_file, *path_file;
 static uint32_t nr_inexact;
 
@@ -102,7 +111,7 @@ static uint64_t cur_of(const struct block *b)
 
 static struct totals totals_now(void)
 {
-    struct totals t = { 0 };
+    struct totals t = {0};
 
     for (int v = 0; v < qemu_plugin_num_vcpus(); v++) {
         const struct score *s = qemu_plugin_scoreboard_find(scoreboard, v);
@@ -149,7 +158,8 @@ static void uncount_last(struct score *s, const struct block *b, bool interrupt)
     s->class[b->class]--;
     path_cut_last();
     if (b->last_flags & INSN_REP) {
-        if (interrupt) /* the iterations done stay, and one of them was counted as the instruction */
+        /* The iterations done stay; one of them was counted as the instruction. */
+        if (interrupt)
             s->counter[COUNTER_rep_iter]++;
     } else {
         uncount_event(s, b, b->nr - 1);
@@ -178,12 +188,15 @@ static void settle_at_gate(struct score *s, const struct block *from, bool open,
     }
 }
 
-/* A block that starts at a gate's target: delivery, unless the code before simply runs or jumps there. */
+/*
+ * A block that starts at a gate's target: delivery, unless the code before simply runs or jumps
+ * there.
+ */
 static void on_gate(unsigned vcpu, void *data)
 {
     struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
     const struct block *b = data, *from = s->cur ? block_get(s->cur & ID_MASK) : NULL;
-    struct delivery d = { .vector = idt_vector(b->vaddr) };
+    struct delivery d = {.vector = idt_vector(b->vaddr)};
     bool open = s->cur & OPEN;
 
     if (!from || d.vector < 0)
@@ -261,7 +274,8 @@ static void on_rep(unsigned vcpu, void *data)
         settle_at_resume(vcpu, s, b);
     s->cur = cur_of(b);
     s->class[b->class]++;
-    s->counter[COUNTER_rep_iter]--; /* counted inline next; this iteration is the instruction itself */
+    s->counter
+        [COUNTER_rep_iter]--; /* counted inline next; this iteration is the instruction itself */
     if (path_active())
         path_block(b);
 }
@@ -292,7 +306,10 @@ static void set_recording(void)
     }
 }
 
-/* Runs before the mark, a NOP that cannot fault. Its block is not added yet: index instructions of it have retired. */
+/*
+ * Runs before the mark, a NOP that cannot fault. Its block is not added yet: index instructions of
+ * it have retired.
+ */
 static void on_mark(unsigned vcpu, void *data)
 {
     const struct mark_site *site = data;
@@ -336,15 +353,16 @@ static void instrument_mark(struct qemu_plugin_insn *insn, const struct block *b
         fprintf(stderr, "count plugin: no memory for a mark\n");
         exit(1);
     }
-    *site = (struct mark_site){ .block = b, .index = index, .kind = kind };
+    *site = (struct mark_site){.block = b, .index = index, .kind = kind};
     qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_CB_NO_REGS, site);
 }
 
 static void instrument_rep_bytes(struct qemu_plugin_insn *insn, const struct insn *what)
 {
-    qemu_plugin_register_vcpu_mem_inline_per_vcpu(
-        insn, what->rep_reads ? QEMU_MEM_R : QEMU_MEM_W, QEMU_ADD_U64,
-        COUNTER_FIELD(COUNTER_rep_bytes), what->rep_reads == 2 ? what->rep_size : 2 * what->rep_size);
+    qemu_plugin_register_vcpu_mem_inline_per_vcpu(insn, what->rep_reads ? QEMU_MEM_R : QEMU_MEM_W,
+                                                  QEMU_ADD_U64, COUNTER_FIELD(COUNTER_rep_bytes),
+                                                  what->rep_reads == 2 ? what->rep_size
+                                                                       : 2 * what->rep_size);
 }
 
 static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool single_rep)
@@ -410,14 +428,17 @@ static struct block *intern(uint64_t vaddr, const uint8_t *lengths, const uint8_
     return block_intern(&draft.b);
 }
 
-/* The REP instruction at the end of a longer block, as the block that its further iterations run. */
+/*
+ * The REP instruction at the end of a longer block, as the block that its further iterations run.
+ */
 static const struct block *rep_block(const struct block *b, const struct insn *rep,
                                      const uint8_t *bytes)
 {
     uint8_t length = b->body[b->nr - 1];
     uint64_t vaddr = block_end(b) - length;
 
-    return intern(vaddr, &length, &rep->event, 1, rep, hash_bytes(hash_start(vaddr), bytes, length));
+    return intern(vaddr, &length, &rep->event, 1, rep,
+                  hash_bytes(hash_start(vaddr), bytes, length));
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -489,7 +510,8 @@ static void on_exit_machine(qemu_plugin_id_t id, void *data)
     if (!idt_sound())
         valid &= ~(1ull << COUNTER_irq | 1ull << COUNTER_exception);
     if (nr_inexact)
-        fprintf(stderr, "count plugin: %" PRIu32 " blocks ended early for no reason that it knows\n",
+        fprintf(stderr,
+                "count plugin: %" PRIu32 " blocks ended early for no reason that it knows\n",
                 nr_inexact);
     interval_write(out_file, valid, nr_inexact);
     path_write();

@@ -29,7 +29,14 @@ static size_t read_prefixes(const uint8_t *bytes, size_t len, struct prefixes *p
         case 0xf2:
             p->repne = true;
             continue;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67: case 0xf0:
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65:
+        case 0x67:
+        case 0xf0:
             continue;
         }
         break;
@@ -156,8 +163,8 @@ static void decode_string(struct insn *insn, uint8_t op, const struct prefixes *
 
 struct insn insn_decode(const uint8_t *bytes, size_t len, uint64_t pc)
 {
-    struct insn insn = { .event = INSN_NO_EVENT };
-    struct prefixes p = { 0 };
+    struct insn insn = {.event = INSN_NO_EVENT};
+    struct prefixes p = {0};
     size_t at = read_prefixes(bytes, len, &p);
     const uint8_t *op = bytes + at;
     uint64_t end = pc + len;
@@ -176,30 +183,37 @@ struct insn insn_decode(const uint8_t *bytes, size_t len, uint64_t pc)
         insn.event = COUNTER_pio;
         decode_string(&insn, op[0], &p);
         break;
-    case 0xa4 ... 0xa7: case 0xaa ... 0xaf:
+    case 0xa4 ... 0xa7:
+    case 0xaa ... 0xaf:
         decode_string(&insn, op[0], &p);
         break;
-    case 0x70 ... 0x7f: case 0xe0 ... 0xe3: case 0xeb:
+    case 0x70 ... 0x7f:
+    case 0xe0 ... 0xe3:
+    case 0xeb:
         if (len == 2) {
             insn.flags |= INSN_BRANCH;
             insn.target = end + (int64_t)(int8_t)op[1];
         }
         break;
-    case 0xe8: case 0xe9:
+    case 0xe8:
+    case 0xe9:
         if (len == 5) {
             memcpy(&rel, op + 1, sizeof(rel));
             insn.flags |= op[0] == 0xe8 ? INSN_CALL : INSN_BRANCH;
             insn.target = end + (int64_t)rel;
         }
         break;
-    case 0xcc: case 0xcd: case 0xf1:
+    case 0xcc:
+    case 0xcd:
+    case 0xf1:
         insn.flags |= INSN_SOFT;
         insn.event = COUNTER_intn;
         break;
     case 0xcf:
         insn.event = COUNTER_iret;
         break;
-    case 0xe4 ... 0xe7: case 0xec ... 0xef:
+    case 0xe4 ... 0xe7:
+    case 0xec ... 0xef:
         insn.event = COUNTER_pio;
         break;
     case 0xf4:

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one x86 instruction is to the counting plugin: which event it is, whether it repeats, where it may jump.
+ * What one x86 instruction is to the counting plugin: which event it is, whether it repeats, where
+ * it may jump.
  *
- * Why it exists: QEMU hands over the bytes of an instruction, already delimited; a dozen opcodes matter. This is no
- * disassembler: it never finds a length, and what it does not know is INSN_PLAIN.
- * Does not: know the processor's mode. In 16- and 32-bit code the bytes 40–4f are whole instructions and not
- * prefixes; being one byte long they leave nothing to decode, so the 64-bit reading stays harmless.
+ * Why it exists: QEMU hands over the bytes of an instruction, already delimited; a dozen opcodes
+ * matter. This is no disassembler: it never finds a length, and what it does not know is
+ * INSN_PLAIN.
+ * Does not: know the processor's mode. In 16- and 32-bit code the bytes 40–4f are whole
+ * instructions and not prefixes; being one byte long they leave nothing to decode, so the 64-bit
+ * reading stays harmless.
  */
 #ifndef PARANGON_PLUGIN_INSN_H
 #define PARANGON_PLUGIN_INSN_H
@@ -27,12 +30,12 @@ enum insn_flag {
 };
 
 struct insn {
-    uint8_t flags;      /* enum insn_flag */
-    uint8_t event;      /* enum counter_id that one execution counts, or INSN_NO_EVENT */
-    uint8_t mark;       /* MARK_KIND_* (mark.h), 0: none */
-    uint8_t rep_reads;  /* of a REP: memory reads per iteration that move an element, 0 where it is the writes */
-    uint8_t rep_size;   /* of a REP: bytes of an element */
-    uint64_t target;    /* of a direct jump or call */
+    uint8_t flags; /* enum insn_flag */
+    uint8_t event; /* enum counter_id that one execution counts, or INSN_NO_EVENT */
+    uint8_t mark;  /* MARK_KIND_* (mark.h), 0: none */
+    uint8_t rep_reads; /* of a REP: reads per iteration that move an element; 0: its writes do */
+    uint8_t rep_size; /* of a REP: bytes of an element */
+    uint64_t target;  /* of a direct jump or call */
 };
 
 /**

@@ -44,7 +44,10 @@ void interval_guest_starts(const struct totals *now)
 
     if (phase != PHASE_RESET)
         return;
-    /* No guest ran yet: whatever the addresses were, it was firmware or hypervisor, and nothing entered it. */
+    /*
+     * No guest ran yet: whatever the addresses were, it was firmware or hypervisor, and nothing
+     * entered it.
+     */
     below.class[CLASS_HYPERVISOR] += below.class[CLASS_USER] + below.class[CLASS_KERNEL];
     below.class[CLASS_USER] = below.class[CLASS_KERNEL] = 0;
     below.counter[COUNTER_hv_entry] = 0;

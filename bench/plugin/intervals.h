@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Intervals of the counting plugin: differences of running totals between marks, and the file that holds them.
+ * Intervals of the counting plugin: differences of running totals between marks, and the file that
+ * holds them.
  *
- * Order of a run: reset, PRE_DOMAIN, first instruction of guest kernel text (or first mark), BOOT, INIT mark, then any
- * number of BEGIN/END pairs. A mark out of order (END without BEGIN, BEGIN twice, INIT twice) is told on stderr and
- * changes nothing but, for BEGIN, the start of the open interval.
+ * Order of a run: reset, PRE_DOMAIN, first instruction of guest kernel text (or first mark), BOOT,
+ * INIT mark, then any number of BEGIN/END pairs. A mark out of order (END without BEGIN, BEGIN
+ * twice, INIT twice) is told on stderr and changes nothing but, for BEGIN, the start of the open
+ * interval.
  */
 #ifndef PARANGON_PLUGIN_INTERVALS_H
 #define PARANGON_PLUGIN_INTERVALS_H
@@ -20,7 +22,10 @@ struct totals {
     uint64_t counter[COUNTER_NR];
 };
 
-/** The guest's first kernel instruction is about to run: close PRE_DOMAIN, open BOOT. Later calls do nothing. */
+/**
+ * The guest's first kernel instruction is about to run: close PRE_DOMAIN, open BOOT. Later calls do
+ * nothing.
+ */
 void interval_guest_starts(const struct totals *now);
 
 /** The INIT mark: close BOOT. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The part of QEMU's TCG plugin interface that the counting plugin uses, as QEMU 10.0 exports it (interface version 4).
+ * The part of QEMU's TCG plugin interface that the counting plugin uses, as QEMU 10.0 exports it
+ * (interface version 4).
  *
- * Why it exists: Debian packages no qemu-plugin.h. Names, types and meanings follow QEMU's public plugin API
- * documentation ("QEMU TCG Plugins", docs/devel/tcg-plugins). Every function is declared weak: an older QEMU then
- * still loads the object and refuses it by its version, in one line, instead of failing on a missing symbol.
- * The three GLib types and functions are those that the register and memory calls hand over; QEMU links GLib.
+ * Why it exists: Debian packages no qemu-plugin.h. Names, types and meanings follow QEMU's public
+ * plugin API documentation ("QEMU TCG Plugins", docs/devel/tcg-plugins). Every function is declared
+ * weak: an older QEMU then still loads the object and refuses it by its version, in one line,
+ * instead of failing on a missing symbol. The three GLib types and functions are those that the
+ * register and memory calls hand over; QEMU links GLib.
  */
 #ifndef PARANGON_QEMU_API_H
 #define PARANGON_QEMU_API_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.h: the token array of one interval, and a small table of entry points for the open interval.
+ * record.h: the token array of one interval, and a small table of entry points for the open
+ * interval.
  */
 #include "record.h"
 
@@ -222,7 +223,7 @@ void entries_add(uint64_t pc, int cause, uint64_t now)
             entries.table = resize(entries.table, entries.capacity * sizeof(*entries.table));
         }
         e = &entries.table[entries.nr++];
-        *e = (struct entry){ .pc = pc, .cause = cause };
+        *e = (struct entry){.pc = pc, .cause = cause};
     }
     e->count++;
     entries.last = e;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the plugin can record besides counts: the path of one interval (path.h) and the entries into the hypervisor.
- * Both are off unless asked for; recording never changes a count.
+ * What the plugin can record besides counts: the path of one interval (path.h) and the entries into
+ * the hypervisor. Both are off unless asked for; recording never changes a count.
  */
 #ifndef PARANGON_PLUGIN_RECORD_H
 #define PARANGON_PLUGIN_RECORD_H
@@ -21,21 +21,31 @@ bool path_active(void);
 void path_begin(uint32_t seq, const struct block *b, int index);
 void path_end(const struct block *b, int index);
 
-/** A block starts; not to be called for the further iterations of a REP. Only while path_active(). */
+/**
+ * A block starts; not to be called for the further iterations of a REP. Only while path_active().
+ */
 void path_block(const struct block *b);
 
-/** The block before ended early, before its instruction index; a vector is delivered. Nothing while not active. */
+/**
+ * The block before ended early, before its instruction index; a vector is delivered. Nothing while
+ * not active.
+ */
 void path_cut(int index);
 void path_cut_last(void); /* before its last instruction */
 void path_vector(int vector);
 
-/** Write the file. @return 0, or -1 after one line on stderr (also when the interval never came). */
+/**
+ * Write the file. @return 0, or -1 after one line on stderr (also when the interval never came).
+ */
 int path_write(void);
 
 #define ENTRY_SYSCALL (-1)
 #define ENTRY_OTHER   (-2)
 
-/** Record entries into this file, as text: kind, interval, first address, cause, entries, instructions. */
+/**
+ * Record entries into this file, as text: kind, interval, first address, cause, entries,
+ * instructions.
+ */
 void entries_setup(const char *file);
 
 /**
@@ -43,7 +53,8 @@ void entries_setup(const char *file);
  *
  * @param pc     its first instruction
  * @param cause  vector, ENTRY_SYSCALL or ENTRY_OTHER
- * @param now    hypervisor instructions executed so far; what is added until the next entry belongs to this one
+ * @param now    hypervisor instructions executed so far; what is added until the next entry belongs
+ *               to this one
  */
 void entries_add(uint64_t pc, int cause, uint64_t now);
 

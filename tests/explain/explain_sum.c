@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs `parangon explain OPERATION --on PLATFORM --json` and holds it to its word: the functions' instructions add up to those
- * of the interval, class by class, and one operation was found that repeats.
+ * Runs `parangon explain OPERATION --on PLATFORM --json` and holds it to its word: the functions'
+ * instructions add up to those of the interval, class by class, and one operation was found that
+ * repeats.
  *
  * Usage: explain_sum PARANGON OPERATION PLATFORM
  */
@@ -18,7 +19,7 @@ static json_int_t sum(const json_t *functions, const char *class)
     json_t *f;
     size_t i;
 
-    json_array_foreach(functions, i, f)
+    json_array_foreach (functions, i, f)
         if (strcmp(json_string_value(json_object_get(f, "class")), class) == 0)
             total += json_integer_value(json_object_get(f, "instructions"));
     return total;
@@ -33,8 +34,9 @@ static int check(const json_t *platform)
         json_int_t path = sum(json_object_get(platform, "functions"), classes[i]);
         json_int_t interval = json_integer_value(json_object_get(instructions, classes[i]));
 
-        printf("%s: %" JSON_INTEGER_FORMAT " in the path, %" JSON_INTEGER_FORMAT " in the interval\n", classes[i], path,
-               interval);
+        printf("%s: %" JSON_INTEGER_FORMAT " in the path, %" JSON_INTEGER_FORMAT
+               " in the interval\n",
+               classes[i], path, interval);
         failed += path != interval;
     }
     if (json_integer_value(json_object_get(platform, "typical_times")) < 2) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parts of `explain` that need no machine: symbols out of a kernel image (made here, in both layouts that Linux 6.1 has
- * had), symbols of an ELF file (this program), and recordings of the plugin turned into trees.
+ * The parts of `explain` that need no machine: symbols out of a kernel image (made here, in both
+ * layouts that Linux 6.1 has had), symbols of an ELF file (this program), and recordings of the
+ * plugin turned into trees.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -36,7 +37,10 @@ static void align(struct image *im)
         im->bytes[im->nr++] = 0;
 }
 
-/* Symbol i is "Tfn<i>" at BASE + 16 i; every tenth is data. "fn" is one token (200), all else stands for itself. */
+/*
+ * Symbol i is "Tfn<i>" at BASE + 16 i; every tenth is data. "fn" is one token (200), all else
+ * stands for itself.
+ */
 static void make_image(struct image *im, bool with_name_index)
 {
     uint32_t marker[NR_SYMBOLS / 256 + 1], nr = NR_SYMBOLS;
@@ -88,7 +92,8 @@ static void check_image(bool with_name_index)
     struct symbols symbols = {0};
 
     make_image(&im, with_name_index);
-    cr_assert_eq(symbols_parse_kallsyms(&symbols, im.bytes, im.nr, "image"), NR_SYMBOLS - NR_SYMBOLS / 10);
+    cr_assert_eq(symbols_parse_kallsyms(&symbols, im.bytes, im.nr, "image"),
+                 NR_SYMBOLS - NR_SYMBOLS / 10);
     symbols_sort(&symbols);
     cr_assert_str_eq(symbols_find(&symbols, BASE)->name, "fn0");
     cr_assert_str_eq(symbols_find(&symbols, BASE + 16 * 698 + 15)->name, "fn698");
@@ -138,7 +143,10 @@ Test(symbols, elf_file)
 
 /* ---- recordings ---- */
 
-/* User code, and two kernel functions "outer" (10 instructions at BASE) and "inner" (at BASE + 64): 1 byte each. */
+/*
+ * User code, and two kernel functions "outer" (10 instructions at BASE) and "inner" (at BASE + 64):
+ * 1 byte each.
+ */
 static const struct path_block blocks[] = {
     {.vaddr = 0x400000, .nr = 3, .class = 0},
     {.vaddr = BASE, .nr = 4, .class = 1, .flags = PATH_ENDS_CALL},
@@ -146,16 +154,17 @@ static const struct path_block blocks[] = {
     {.vaddr = BASE + 4, .nr = 6, .class = 1},
 };
 
-#define U 0u
+#define U     0u
 #define OUTER 1u
 #define INNER 2u
-#define REST 3u
+#define REST  3u
 
 static char file[64];
 
 static void write_recording(const uint32_t *tokens, size_t nr, size_t lost_bytes)
 {
-    struct path_head head = {.magic = PATH_MAGIC, .version = PATH_VERSION, .nr_blocks = 4, .nr_tokens = nr};
+    struct path_head head = {
+        .magic = PATH_MAGIC, .version = PATH_VERSION, .nr_blocks = 4, .nr_tokens = nr};
     FILE *f;
 
     snprintf(file, sizeof file, "/tmp/parangon-test-path.%d", (int)getpid());
@@ -200,7 +209,8 @@ Test(path, tree_of_calls)
     cr_assert_eq(outer->self, 4 + 6);
     cr_assert_eq(outer->total, 20);
     cr_assert_eq(outer->nr, 1);
-    cr_assert_eq(outer->child[0].self, 10, "going round to one's own start without a call is no call");
+    cr_assert_eq(outer->child[0].self, 10,
+                 "going round to one's own start without a call is no call");
     path_free(&path);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proves that the counting plugin is exact: runs the guest of guest.S under QEMU and compares every interval with what
- * the guest is known to execute, and all of it with the TSC, which under -icount counts instructions independently.
- * Also: the guest's console is the same with the plugin, without it, and while it records; two runs write the same
- * bytes; the recorded path of each case has its counts; an unknown argument is refused.
+ * Proves that the counting plugin is exact: runs the guest of guest.S under QEMU and compares every
+ * interval with what the guest is known to execute, and all of it with the TSC, which under -icount
+ * counts instructions independently. Also: the guest's console is the same with the plugin, without
+ * it, and while it records; two runs write the same bytes; the recorded path of each case has its
+ * counts; an unknown argument is refused.
  *
- * Usage: plugin_check PLUGIN GUEST FOLDER (a scratch folder). Needs QEMU in the cache: `parangon inputs`.
+ * Usage: plugin_check PLUGIN GUEST FOLDER (a scratch folder). Needs QEMU in the cache: `parangon
+ * inputs`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,32 +26,69 @@
 
 #define TSC_AROUND 5 /* instructions between the two RDTSC and the marks, guest.S */
 
-/* What a case executes. Where not_charged is not 0, -icount charges so many faulting instructions on top. */
+/*
+ * What a case executes. Where not_charged is not 0, -icount charges so many faulting instructions
+ * on top.
+ */
 struct expected {
     const char *name;
-    uint64_t user, kernel, hypervisor, rep_iter, rep_bytes, irq, exception, hv_entry, iret, intn, not_retired;
+    uint64_t user, kernel, hypervisor, rep_iter, rep_bytes, irq, exception, hv_entry, iret, intn,
+        not_retired;
 };
 
 static const struct expected cases[] = {
     {.name = "empty"},
     {.name = "straight", .user = 100},
     {.name = "loop", .user = 2001},
-    {.name = "rep", .user = 17, .rep_iter = 1000 + 512 + 64 + 32, .rep_bytes = 1000 + 4096 + 64 + 64},
+    {.name = "rep",
+     .user = 17,
+     .rep_iter = 1000 + 512 + 64 + 32,
+     .rep_bytes = 1000 + 4096 + 64 + 64},
     {.name = "fault", .user = 6, .kernel = 2 * 13, .exception = 2, .iret = 2},
-    {.name = "rep_fault", .user = 4, .kernel = 3 * 13, .rep_iter = 8192, .rep_bytes = 8192, .exception = 3, .iret = 3},
-    {.name = "not_retired", .user = 3, .kernel = 3, .hypervisor = 2, .exception = 2, .hv_entry = 1, .iret = 2,
+    {.name = "rep_fault",
+     .user = 4,
+     .kernel = 3 * 13,
+     .rep_iter = 8192,
+     .rep_bytes = 8192,
+     .exception = 3,
+     .iret = 3},
+    {.name = "not_retired",
+     .user = 3,
+     .kernel = 3,
+     .hypervisor = 2,
+     .exception = 2,
+     .hv_entry = 1,
+     .iret = 2,
      .not_retired = 2},
     {.name = "int80", .user = 3, .kernel = 1, .iret = 1, .intn = 1},
     {.name = "device", .user = 10, .hypervisor = 5, .irq = 1, .hv_entry = 1, .iret = 1},
-    {.name = "rep_interrupt", .user = 7, .hypervisor = 20 * 5, .rep_iter = 60000, .rep_bytes = 60000, .irq = 20,
-     .hv_entry = 20, .iret = 20},
+    {.name = "rep_interrupt",
+     .user = 7,
+     .hypervisor = 20 * 5,
+     .rep_iter = 60000,
+     .rep_bytes = 60000,
+     .irq = 20,
+     .hv_entry = 20,
+     .iret = 20},
     {.name = "hypervisor", .user = 2, .hypervisor = 3, .hv_entry = 1},
     {.name = "kernel", .user = 2, .kernel = 3},
     {.name = "divide", .user = 2, .kernel = 2, .exception = 1, .iret = 1},
     {.name = "last_fault", .user = 3, .kernel = 13, .exception = 1, .iret = 1},
     /* Its fault handler is kernel code, so the return from it enters the hypervisor once more. */
-    {.name = "alias", .user = 3, .kernel = 13, .hypervisor = 4, .exception = 1, .hv_entry = 2, .iret = 1},
-    {.name = "alias_again", .user = 3, .kernel = 13, .hypervisor = 4, .exception = 1, .hv_entry = 2, .iret = 1},
+    {.name = "alias",
+     .user = 3,
+     .kernel = 13,
+     .hypervisor = 4,
+     .exception = 1,
+     .hv_entry = 2,
+     .iret = 1},
+    {.name = "alias_again",
+     .user = 3,
+     .kernel = 13,
+     .hypervisor = 4,
+     .exception = 1,
+     .hv_entry = 2,
+     .iret = 1},
     {.name = "events", .user = 13},
 };
 
@@ -76,7 +115,8 @@ static void check_equal(uint64_t got, uint64_t want, const char *what, const cha
 }
 
 /* Run the guest with a -plugin value, or none. Returns QEMU's exit status, -1 when it had none. */
-static int run_guest(const struct inputs *inputs, const char *guest, const char *console, const char *plugin)
+static int run_guest(const struct inputs *inputs, const char *guest, const char *console,
+                     const char *plugin)
 {
     struct machine machine = {.inputs = inputs, .plugin = plugin};
     struct words argv = {0};
@@ -138,14 +178,16 @@ static void check_case(const struct expected *want, const struct interval *got, 
     check_equal(got->counter[COUNTER_hv_entry], want->hv_entry, "hv_entry", want->name);
     check_equal(got->counter[COUNTER_iret], want->iret, "iret", want->name);
     check_equal(got->counter[COUNTER_intn], want->intn, "intn", want->name);
-    check_equal(tsc, TSC_AROUND + total + want->rep_iter + want->not_retired, "the TSC difference", want->name);
+    check_equal(tsc, TSC_AROUND + total + want->rep_iter + want->not_retired, "the TSC difference",
+                want->name);
 }
 
 /* The last case executes each of these once (SWAPGS twice). */
 static void check_events(const struct interval *got)
 {
-    static const enum counter_id once[] = {COUNTER_cr3_load, COUNTER_cr_write, COUNTER_cpuid, COUNTER_invlpg,
-                                           COUNTER_rdmsr, COUNTER_wrmsr, COUNTER_rdtsc, COUNTER_pio};
+    static const enum counter_id once[] = {COUNTER_cr3_load, COUNTER_cr_write, COUNTER_cpuid,
+                                           COUNTER_invlpg,   COUNTER_rdmsr,    COUNTER_wrmsr,
+                                           COUNTER_rdtsc,    COUNTER_pio};
 
     for (size_t i = 0; i < sizeof once / sizeof once[0]; i++)
         check_equal(got->counter[once[i]], 1, "an event", "events");
@@ -161,7 +203,8 @@ static void check_path(const char *recording, const struct expected *want)
     check(path_read(&path, recording, &none, &none) == 0, "has no readable recording", want->name);
     check_equal(path.instructions[PATH_USER], want->user, "user in the path", want->name);
     check_equal(path.instructions[PATH_KERNEL], want->kernel, "kernel in the path", want->name);
-    check_equal(path.instructions[PATH_HYPERVISOR], want->hypervisor, "hypervisor in the path", want->name);
+    check_equal(path.instructions[PATH_HYPERVISOR], want->hypervisor, "hypervisor in the path",
+                want->name);
     path_free(&path);
 }
 
@@ -172,8 +215,8 @@ static void check_file(const char *intervals, const char *console)
     const struct interval_file_head *head = (const void *)bytes;
     const struct interval *got = (const void *)(head + 1);
 
-    check(size >= sizeof *head && head->magic == INTERVAL_MAGIC && head->version == INTERVAL_VERSION &&
-              head->nr_counters == COUNTER_NR,
+    check(size >= sizeof *head && head->magic == INTERVAL_MAGIC &&
+              head->version == INTERVAL_VERSION && head->nr_counters == COUNTER_NR,
           "is not one", "interval file");
     if (failed)
         return;
@@ -183,7 +226,8 @@ static void check_file(const char *intervals, const char *console)
     check_equal(size, sizeof *head + head->nr_intervals * sizeof *got, "the size", "interval file");
     if (failed)
         return;
-    check(got[0].kind == INTERVAL_PRE_DOMAIN && got[0].user == 0 && got[0].kernel == 0 && got[0].hypervisor > 1000,
+    check(got[0].kind == INTERVAL_PRE_DOMAIN && got[0].user == 0 && got[0].kernel == 0 &&
+              got[0].hypervisor > 1000,
           "is wrong", "the record of what comes before the guest");
     check(got[1].kind == INTERVAL_BOOT, "is missing", "the record of the boot");
     got += 2;
@@ -192,7 +236,8 @@ static void check_file(const char *intervals, const char *console)
 
         check(sscanf(line, "tsc %" SCNx64, &tsc) == 1, "has no console line", cases[i].name);
         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : "";
-        check(got[i].kind == INTERVAL_MEASURED && got[i].seq == i, "has no record of its own", cases[i].name);
+        check(got[i].kind == INTERVAL_MEASURED && got[i].seq == i, "has no record of its own",
+              cases[i].name);
         check_case(&cases[i], &got[i], tsc);
     }
     check_events(&got[NR_CASES - 1]);
@@ -215,23 +260,30 @@ int main(int argc, char **argv)
         return 1;
     }
 
-    check_equal(run_guest(&inputs, guest, format("%s/none.log", folder), NULL), 0, "the exit status", "without plugin");
-    check_equal(run_guest(&inputs, guest, format("%s/first.log", folder), format("%s,out=%s/first", plugin, folder)), 0,
-                "the exit status", "first run");
+    check_equal(run_guest(&inputs, guest, format("%s/none.log", folder), NULL), 0,
+                "the exit status", "without plugin");
+    check_equal(run_guest(&inputs, guest, format("%s/first.log", folder),
+                          format("%s,out=%s/first", plugin, folder)),
+                0, "the exit status", "first run");
     for (size_t i = 0; i < NR_CASES; i++) {
-        check_equal(run_guest(&inputs, guest, format("%s/second.log", folder),
-                              format("%s,out=%s/second,entries=%s/entries,trace=%s/trace,trace_seq=%zu", plugin, folder,
-                                     folder, folder, i)),
-                    0, "the exit status", "recording run");
+        check_equal(
+            run_guest(&inputs, guest, format("%s/second.log", folder),
+                      format("%s,out=%s/second,entries=%s/entries,trace=%s/trace,trace_seq=%zu",
+                             plugin, folder, folder, folder, i)),
+            0, "the exit status", "recording run");
         check_path(format("%s/trace", folder), &cases[i]);
     }
-    check(run_guest(&inputs, guest, format("%s/bad.log", folder), format("%s,out=%s/bad,nonsense=1", plugin, folder)) > 0,
+    check(run_guest(&inputs, guest, format("%s/bad.log", folder),
+                    format("%s,out=%s/bad,nonsense=1", plugin, folder)) > 0,
           "is accepted", "an unknown argument");
 
     check_file(format("%s/first", folder), format("%s/first.log", folder));
-    check_same(format("%s/none.log", folder), format("%s/first.log", folder), "consoles with and without the plugin");
-    check_same(format("%s/first.log", folder), format("%s/second.log", folder), "consoles of counting and recording");
-    check_same(format("%s/first", folder), format("%s/second", folder), "interval files of two runs");
+    check_same(format("%s/none.log", folder), format("%s/first.log", folder),
+               "consoles with and without the plugin");
+    check_same(format("%s/first.log", folder), format("%s/second.log", folder),
+               "consoles of counting and recording");
+    check_same(format("%s/first", folder), format("%s/second", folder),
+               "interval files of two runs");
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
 }

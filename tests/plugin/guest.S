@@ -2,10 +2,11 @@
 /*
  * A guest whose instructions are known by number: the cases that check.c expects, in this order.
  *
- * Boots by multiboot 1, goes to 64-bit mode and runs each case between marks, all in ring 0: the plugin classifies by
- * address, so the same memory is mapped at 0 ("user"), at KERNEL and at HV, and handlers are entered through aliases.
- * Before and after each case it reads the TSC, which -icount makes a count of instructions, and prints the difference
- * as "tsc <hex>". Powers off through QEMU's PIIX4 power management.
+ * Boots by multiboot 1, goes to 64-bit mode and runs each case between marks, all in ring 0: the
+ * plugin classifies by address, so the same memory is mapped at 0 ("user"), at KERNEL and at HV, and
+ * handlers are entered through aliases. Before and after each case it reads the TSC, which -icount
+ * makes a count of instructions, and prints the difference as "tsc <hex>". Powers off through QEMU's
+ * PIIX4 power management.
  */
 #include "../../bench/mark.h"
 
