@@ -77,6 +77,7 @@ syscall_common:
     CLAC
     orl $VF_KERNEL_C, V_flags(%rdx)
     incq CI_count + C_SYSCALL(%rsp)
+    incq CI_flush_clock(%rsp)
     mov V_syscall_rip(%rdx), %rcx
     mov R_rdx(%rsp), %rdx
     lea -56(%rax), %r11
@@ -98,91 +99,61 @@ from_kernel:
     cmp $23, %eax                       /* __HYPERVISOR_iret */
     jne hypercall
 
-/* iret to guest user mode: read rax r11 rcx flags rip cs rflags rsp ss from the guest kernel's stack, take the frame only in
- * its usual form (64-bit user code, low addresses, events on, none pending); anything else goes to do_iret(). */
+/* iret to guest user mode: rax r11 rcx flags rip cs rflags rsp ss on the guest kernel's stack become the frame of an IRETQ at the end of
+ * cpu_info.regs. What the guest puts there cannot hurt: ring 3 and harmless flags are forced, the rest IRETQ checks, and its fault is
+ * the guest's (iret_fault). Frames for the guest kernel itself, with events off, or with one pending, go to do_iret(). */
     mov R_rsp(%rsp), %rcx
-    mov $(HV_END >> 32), %eax
-    shl $32, %rax
+    movabs $HV_END, %rax
     cmp %rax, %rcx
     jb syscall_general
     mov V_info(%rdx), %rax
     cmpb $0, INFO_pending(%rax)
     jne syscall_general
     STAC
-1:  cmpl $SEL_CS64, 40(%rcx)
+1:  mov 40(%rcx), %r11d
+    and $3, %r11d
+    cmp $3, %r11d
     jne iret_general
 2:  mov 48(%rcx), %r11
     test $0x200, %r11d
     jz iret_general
     and $GUEST_FLAGS_MASK | 0x202, %r11d
-3:  cmpl $SEL_DS, 64(%rcx)
-    jne iret_general
-4:  pushq 56(%rcx)                      /* rsp: below cpu_info is free stack */
-5:  mov 32(%rcx), %rcx                  /* rip */
-    movabs $0x00007fffffffefff, %rax
-    cmp %rax, %rcx
-    ja iret_general_pop
-    mov V_info(%rdx), %rax
+    lea REGS_size(%rsp), %rsp
+3:  pushq 64(%rcx)                      /* ss */
+4:  pushq 56(%rcx)                      /* rsp */
+    push %r11
+5:  pushq 40(%rcx)                      /* cs */
+6:  pushq 32(%rcx)                      /* rip */
+7:  pushq 16(%rcx)                      /* the guest's rcx and rax, in the place of the error code and below */
+8:  pushq (%rcx)
+9:  mov 8(%rcx), %r11
+    CLAC
     movb $0, INFO_mask(%rax)
     xorl $VF_KERNEL_C, V_flags(%rdx)
-    incq CI_count + C_IRET + 8(%rsp)
-    mov R_rsp + 8(%rsp), %rax
-6:  cmp %rcx, 16(%rax)                  /* SYSRET serves where rcx and r11 are the frame's rip and rflags */
-    jne iret_slow_regs
-7:  cmp %r11, 8(%rax)
-    jne iret_slow_regs
-8:  mov (%rax), %rax
-    CLAC
-    mov %rax, R_rax + 8(%rsp)
     mov V_cr3_user(%rdx), %rax
     mov %rax, %cr3
     swapgs
-    mov R_rdx + 8(%rsp), %rdx
-    mov R_rax + 8(%rsp), %rax
-    pop %rsp
-    sysretq
+    incq CI_count + C_IRET - R_rip + 16(%rsp)
+    incq CI_flush_clock - R_rip + 16(%rsp)
+    mov R_rdx - R_rip + 16(%rsp), %rdx
+    pop %rax
+    pop %rcx
+    jmp guest_iretq
     FIXUP 1b, iret_general
     FIXUP 2b, iret_general
     FIXUP 3b, iret_general
     FIXUP 4b, iret_general
-    FIXUP 5b, iret_general_pop
-    FIXUP 6b, iret_undo
-    FIXUP 7b, iret_undo
-    FIXUP 8b, iret_undo
+    FIXUP 5b, iret_general
+    FIXUP 6b, iret_general
+    FIXUP 7b, iret_general
+    FIXUP 8b, iret_general
+    FIXUP 9b, iret_general
 
-iret_slow_regs:                         /* RAX = guest frame, RCX = rip, R11 = rflags, (RSP) = user's rsp */
-    movq %rcx, CI_scratch + 8(%rsp)
-1:  mov 16(%rax), %rcx
-    mov %r11, R_r11 + 8(%rsp)
-2:  mov 8(%rax), %r11
-3:  mov (%rax), %rax
+iret_general:                           /* back to RSP = cpu_info, the guest's stack pointer in its place */
     CLAC
-    pushq %rax                          /* (RSP): rax, user rsp */
-    mov V_cr3_user(%rdx), %rax
-    mov %rax, %cr3
-    swapgs
-    mov R_rdx + 16(%rsp), %rdx
-    mov 8(%rsp), %rax
-    mov %rax, R_rsp + 16(%rsp)
-    movq $SEL_DS, R_ss + 16(%rsp)
-    movq $SEL_CS64, R_cs + 16(%rsp)
-    mov R_r11 + 16(%rsp), %rax
-    mov %rax, R_rflags + 16(%rsp)
-    mov CI_scratch + 16(%rsp), %rax
-    mov %rax, R_rip + 16(%rsp)
-    pop %rax
-    lea R_rip + 8(%rsp), %rsp
-    iretq
-    FIXUP 1b, iret_undo
-    FIXUP 2b, iret_undo
-    FIXUP 3b, iret_undo
-
-iret_undo:                              /* the frame vanished half way: back to kernel mode, then as any bad frame */
-    orl $VF_KERNEL_C, V_flags(%rdx)
-iret_general_pop:
-    add $8, %rsp
-iret_general:
-    CLAC
+    or $(STACK_SIZE - 1), %rsp
+    sub $(CPU_INFO_size - 1), %rsp
+    mov %rcx, R_rsp(%rsp)
     xor %ecx, %ecx
     mov $0x202, %r11d
     jmp syscall_general
