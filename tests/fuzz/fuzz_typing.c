@@ -105,34 +105,44 @@ static void guest_fills(struct fuzz_input *in)
         ((u64 *)map_mfn(MFN(mfn)))[pick_slot(in)] = pick_entry(in, level);
 }
 
-/* Reach through the current tables: the TLB remembers the way, and the page if it may be written. */
-static void guest_touches(struct fuzz_input *in)
+/* Any present slot of a table, or -1. */
+static int present_slot(struct fuzz_input *in, u64 mfn, unsigned int level)
 {
-    u64 mfn = host_cr3(me);
-    bool writable = true;
+    const u64 *t = map_mfn(MFN(mfn));
 
-    if (!mfn)
-        return;
-    for (unsigned int level = 4; level >= 1; level--) {
-        const u64 *t = map_mfn(MFN(mfn));
+    for (unsigned int tries = 0; tries < 16; tries++) {
         unsigned int slot = pick_slot(in);
-        u64 e;
 
-        for (unsigned int tries = 0; tries < 12 && !(t[slot] & PTE_P); tries++)
-            slot = pick_slot(in);
-        e = t[slot];
-        if (!(e & PTE_P) || (level == 4 && l4_slot_is_hv(slot)))
-            return;
-        host_tlb_touch_table(MFN(mfn));
-        writable &= (e & PTE_RW) != 0;
-        mfn = (e & PTE_MFN) >> PAGE_SHIFT;
-        if (mfn >= FRAMES)
-            return;
+        if ((t[slot] & PTE_P) && !(level == 4 && l4_slot_is_hv(slot)))
+            return slot;
     }
-    if (writable && frame_table[mfn].owner != DOMID_IO) {
+    return -1;
+}
+
+/*
+ * Reach through the current tables: the TLB remembers the way, and the page if it may be written. Returns how far down it
+ * came (1: to a page), with the tables and slots on the way; 5 without tables.
+ */
+static unsigned int guest_touches(struct fuzz_input *in, u64 table[5], int slot[5])
+{
+    bool writable = true;
+    unsigned int level;
+    u64 mfn = host_cr3(me);
+
+    for (level = 4; level >= 1 && mfn && mfn < FRAMES; level--) {
+        table[level] = mfn;
+        slot[level] = present_slot(in, mfn, level);
+        if (slot[level] < 0)
+            break;
+        host_tlb_touch_table(MFN(mfn));
+        writable &= (((u64 *)map_mfn(MFN(mfn)))[slot[level]] & PTE_RW) != 0;
+        mfn = (((u64 *)map_mfn(MFN(mfn)))[slot[level]] & PTE_MFN) >> PAGE_SHIFT;
+    }
+    if (level == 0 && writable && mfn < FRAMES && frame_table[mfn].owner != DOMID_IO) {
         host_tlb_touch_writable(MFN(mfn));
         ((u64 *)map_mfn(MFN(mfn)))[pick_slot(in)] = pick_entry(in, 1 + fuzz_below(in, 4));
     }
+    return level + 1;
 }
 
 /* ---- what it asks the hypervisor for ---- */
@@ -300,14 +310,52 @@ static void near_the_limit(struct fuzz_input *in, bool set)
     }
 }
 
+/*
+ * What a TLB could betray: reach a page or a table, take the entry that leads to it away without a flush, and put the frame to
+ * another use at once.
+ */
+static void reuse_behind_the_tlb(struct fuzz_input *in)
+{
+    u64 table[5], target;
+    int slot[5];
+    unsigned int level = guest_touches(in, table, slot);
+    bool to_table;
+    gva_t gva;
+    struct mmu_update *req;
+
+    if (level > 3)
+        return;
+    level += level < 3 ? fuzz_below(in, 2) : 0;
+    target = (((u64 *)map_mfn(MFN(table[level])))[slot[level]] & PTE_MFN) >> PAGE_SHIFT;
+    host_guest_reset();
+    req = host_guest_alloc(sizeof(*req), &gva);
+    req->ptr = table[level] << PAGE_SHIFT | (unsigned int)slot[level] * 8;
+    req->val = 0;
+    (void)hypercall_table[__HYPERVISOR_mmu_update].fn(gva, 1, 0, DOMID_SELF, 0, 0);
+    if (target >= FRAMES || frame_table[target].owner != me->domain->id || host_is_shared(MFN(target)))
+        return;
+    to_table = fuzz_chance(in, 50);
+    if (to_table) {
+        memset(map_mfn(MFN(target)), 0, guest_may_write(target) ? PAGE_SIZE : 0);
+        call_mmuext(in, MMUEXT_PIN_L1_TABLE + fuzz_below(in, 4), target);
+    } else if (frame_get_type(MFN(target), level == 1 ? FT_SEG : FT_WRITABLE, me->domain) == 0) {
+        held[target].refs++;
+        held[target].types++;
+    }
+}
+
 static void one_operation(struct fuzz_input *in)
 {
     unsigned int op = fuzz_u8(in), level = 1 + fuzz_below(in, 4);
+    u64 table[5];
+    int slot[5];
 
-    if (op < 60)
+    if (op < 50)
         guest_fills(in);
+    else if (op < 72)
+        (void)guest_touches(in, table, slot);
     else if (op < 85)
-        guest_touches(in);
+        reuse_behind_the_tlb(in);
     else if (op < 130)
         call_mmu_update(in);
     else if (op < 155)

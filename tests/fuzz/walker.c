@@ -100,6 +100,7 @@ static void check_frame(mfn_t mfn)
                frame_type(w), (unsigned long long)frame_refs(w), count[mfn.n].refs);
     FUZZ_CHECK(frame_tc(w) == count[mfn.n].types, "frame %llx (type %d) has %llu type references, %u were counted", n(mfn),
                frame_type(w), (unsigned long long)frame_tc(w), count[mfn.n].types);
+    FUZZ_CHECK(frame_refs(w) <= FRAME_COUNT_MAX && frame_tc(w) <= FRAME_COUNT_MAX, "frame %llx is counted beyond the limit", n(mfn));
     FUZZ_CHECK(frame_refs(w), "frame %llx is held by nothing and was not released", n(mfn));
     FUZZ_CHECK(!(w & FRAME_PARTIAL) || !(w & FRAME_VALIDATED), "frame %llx is validated and partial", n(mfn));
     if (is_table(w) && entries_in_force(f))
