@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control rows: work that a hypervisor has no part in. A ratio to native other than 1.000 here is an error of the
- * measurement (or, for the random walk, shows what instruction counts cannot: it costs page walks, not instructions).
+ * Control rows: work that a hypervisor has no part in. A ratio to native other than 1.000 here is
+ * an error of the measurement (or, for the random walk, shows what instruction counts cannot: it
+ * costs page walks, not instructions).
  */
 #include <stddef.h>
 #include <stdint.h>

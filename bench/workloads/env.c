@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Facts about the guest which could make two platforms differ, read from /proc and /sys: the harness prints the
- * difference between platforms from these, made by machine.
+ * Facts about the guest which could make two platforms differ, read from /proc and /sys: the
+ * harness prints the difference between platforms from these, made by machine.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -16,10 +16,48 @@
 
 /* CPU flags that change a path through the kernel, or that tell a platform */
 static const char *const flags_of_interest[] = {
-    "pse", "pge", "pcid", "invpcid", "nx", "pdpe1gb", "rdtscp", "constant_tsc", "nonstop_tsc", "tsc_reliable",
-    "tsc_known_freq", "fsgsbase", "smep", "smap", "umip", "pku", "la57", "xsave", "avx", "erms", "fsrm", "rep_good",
-    "nopl", "syscall", "lm", "svm", "vmx", "hypervisor", "pti", "ibrs", "ibpb", "stibp", "ssbd", "retpoline",
-    "rdrand", "clflush", "clflushopt", "apic", "x2apic", "arat", "cpuid_fault", "xenpv",
+    "pse",
+    "pge",
+    "pcid",
+    "invpcid",
+    "nx",
+    "pdpe1gb",
+    "rdtscp",
+    "constant_tsc",
+    "nonstop_tsc",
+    "tsc_reliable",
+    "tsc_known_freq",
+    "fsgsbase",
+    "smep",
+    "smap",
+    "umip",
+    "pku",
+    "la57",
+    "xsave",
+    "avx",
+    "erms",
+    "fsrm",
+    "rep_good",
+    "nopl",
+    "syscall",
+    "lm",
+    "svm",
+    "vmx",
+    "hypervisor",
+    "pti",
+    "ibrs",
+    "ibpb",
+    "stibp",
+    "ssbd",
+    "retpoline",
+    "rdrand",
+    "clflush",
+    "clflushopt",
+    "apic",
+    "x2apic",
+    "arat",
+    "cpuid_fault",
+    "xenpv",
 };
 
 static int has_word(const char *list, const char *word)
@@ -71,7 +109,8 @@ static void add_cpu(struct line *l)
 
 static void add_memory(struct line *l)
 {
-    static const char *const keys[] = { "MemTotal", "AnonHugePages", "DirectMap4k", "DirectMap2M", "DirectMap1G" };
+    static const char *const keys[] = {"MemTotal", "AnonHugePages", "DirectMap4k", "DirectMap2M",
+                                       "DirectMap1G"};
     static char text[4096];
     char value[64];
 
@@ -81,7 +120,8 @@ static void add_memory(struct line *l)
         if (strstr(text, keys[i]))
             line_number(l, keys[i], atoll(field(text, keys[i], value, sizeof(value))));
     line_object_end(l);
-    line_string(l, "thp", slurp("/sys/kernel/mm/transparent_hugepage/enabled", value, sizeof(value)));
+    line_string(l, "thp",
+                slurp("/sys/kernel/mm/transparent_hugepage/enabled", value, sizeof(value)));
 }
 
 /* One member per file of a folder of /sys; names are sorted, as the kernel's order is not fixed. */
@@ -143,14 +183,19 @@ void env_report(void)
     }
     line_string(&l, "cmdline", slurp("/proc/cmdline", text, sizeof(text)));
     line_string(&l, "hypervisor", slurp("/sys/hypervisor/type", text, sizeof(text)));
-    line_string(&l, "hypervisor_guest_type", slurp("/sys/hypervisor/guest_type", text, sizeof(text)));
-    line_string(&l, "hypervisor_extraversion", slurp("/sys/hypervisor/version/extra", text, sizeof(text)));
+    line_string(&l, "hypervisor_guest_type",
+                slurp("/sys/hypervisor/guest_type", text, sizeof(text)));
+    line_string(&l, "hypervisor_extraversion",
+                slurp("/sys/hypervisor/version/extra", text, sizeof(text)));
     line_string(&l, "clocksource",
-                slurp("/sys/devices/system/clocksource/clocksource0/current_clocksource", text, sizeof(text)));
+                slurp("/sys/devices/system/clocksource/clocksource0/current_clocksource", text,
+                      sizeof(text)));
     line_string(&l, "clocksources",
-                slurp("/sys/devices/system/clocksource/clocksource0/available_clocksource", text, sizeof(text)));
-    line_string(&l, "clockevent",
-                slurp("/sys/devices/system/clockevents/clockevent0/current_device", text, sizeof(text)));
+                slurp("/sys/devices/system/clocksource/clocksource0/available_clocksource", text,
+                      sizeof(text)));
+    line_string(
+        &l, "clockevent",
+        slurp("/sys/devices/system/clockevents/clockevent0/current_device", text, sizeof(text)));
     add_cpu(&l);
     add_memory(&l);
     add_folder(&l, "vulnerabilities", "/sys/devices/system/cpu/vulnerabilities");
@@ -166,7 +211,8 @@ void env_report_interrupts(void)
     slurp("/proc/interrupts", text, sizeof(text));
     line_begin(&l, "interrupts");
     line_object_begin(&l, "count");
-    for (char *save = NULL, *row = strtok_r(text, "\n", &save); row; row = strtok_r(NULL, "\n", &save)) {
+    for (char *save = NULL, *row = strtok_r(text, "\n", &save); row;
+         row = strtok_r(NULL, "\n", &save)) {
         char *colon = strchr(row, ':');
         char *end, name[128];
         long long count;

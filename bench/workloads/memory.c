@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page faults and mappings. Faults are counted per page touched, mmap and munmap of the region included (their share
- * is below 1 %); the COW fault excludes the fork that makes it, which happens in `prepare`.
+ * Page faults and mappings. A fault's interval is the first touches alone: the region is mapped
+ * (and shared with a child, where that is what makes the fault) in `prepare` and unmapped in
+ * `finish`.
  *
- * Transparent huge pages are turned off for these regions (MADV_NOHUGEPAGE): an operation is one 4 KiB page on every
- * platform, and a paravirtualized domain has no larger ones.
+ * Transparent huge pages are turned off for these regions (MADV_NOHUGEPAGE): an operation is one 4
+ * KiB page on every platform, and a paravirtualized domain has no larger ones.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -29,7 +30,8 @@ static pid_t sharer;
 
 static unsigned char *map_anon(unsigned long bytes)
 {
-    unsigned char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *p =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -43,21 +45,31 @@ static void touch(unsigned char *p, unsigned long pages, unsigned char value)
         *(volatile unsigned char *)(p + i * PAGE) = value;
 }
 
+static int fault_anon_prepare(void)
+{
+    region = map_anon(ANON_PAGES * PAGE);
+    return region ? 0 : fail("mmap: %m");
+}
+
 static int fault_anon_run(unsigned long ops)
 {
-    for (; ops; ops -= ANON_PAGES) {
-        unsigned char *p = map_anon(ANON_PAGES * PAGE);
-
-        if (!p)
-            return fail("mmap: %m");
-        touch(p, ANON_PAGES, 1);
-        munmap(p, ANON_PAGES * PAGE);
-    }
+    touch(region, ops, 1);
     return 0;
 }
 
+static void fault_anon_finish(void)
+{
+    munmap(region, ANON_PAGES * PAGE);
+}
+
 const struct workload workload_fault_anon = {
-    .name = "fault-anon", .suite = "micro", .unit = "page written", .ops = ANON_PAGES, .run = fault_anon_run,
+    .name = "fault-anon",
+    .suite = "micro",
+    .unit = "page written",
+    .ops = ANON_PAGES,
+    .prepare = fault_anon_prepare,
+    .run = fault_anon_run,
+    .finish = fault_anon_finish,
 };
 
 static int fault_file_setup(uint64_t seed)
@@ -73,18 +85,22 @@ static int fault_file_setup(uint64_t seed)
     return 0;
 }
 
+static int fault_file_prepare(void)
+{
+    region = mmap(NULL, FILE_PAGES * PAGE, PROT_READ, MAP_SHARED, file, 0);
+    return region == MAP_FAILED ? fail("mmap: %m") : 0;
+}
+
 static int fault_file_run(unsigned long ops)
 {
-    for (; ops; ops -= FILE_PAGES) {
-        unsigned char *p = mmap(NULL, FILE_PAGES * PAGE, PROT_READ, MAP_SHARED, file, 0);
-
-        if (p == MAP_FAILED)
-            return fail("mmap: %m");
-        for (unsigned long i = 0; i < FILE_PAGES; i++)
-            (void)*(volatile unsigned char *)(p + i * PAGE);
-        munmap(p, FILE_PAGES * PAGE);
-    }
+    for (unsigned long i = 0; i < ops; i++)
+        (void)*(volatile unsigned char *)(region + i * PAGE);
     return 0;
+}
+
+static void fault_file_finish(void)
+{
+    munmap(region, FILE_PAGES * PAGE);
 }
 
 static void fault_file_teardown(void)
@@ -94,8 +110,15 @@ static void fault_file_teardown(void)
 }
 
 const struct workload workload_fault_file = {
-    .name = "fault-file", .suite = "micro", .unit = "page read (the kernel maps 16 a fault)", .ops = FILE_PAGES,
-    .setup = fault_file_setup, .run = fault_file_run, .teardown = fault_file_teardown,
+    .name = "fault-file",
+    .suite = "micro",
+    .unit = "page read (the kernel maps 16 a fault)",
+    .ops = FILE_PAGES,
+    .setup = fault_file_setup,
+    .prepare = fault_file_prepare,
+    .run = fault_file_run,
+    .finish = fault_file_finish,
+    .teardown = fault_file_teardown,
 };
 
 /* A child that shares every page of `region` and waits to be killed. */
@@ -133,8 +156,13 @@ static void fault_cow_finish(void)
 }
 
 const struct workload workload_fault_cow = {
-    .name = "fault-cow", .suite = "micro", .unit = "shared page written and copied", .ops = COW_PAGES,
-    .prepare = fault_cow_prepare, .run = fault_cow_run, .finish = fault_cow_finish,
+    .name = "fault-cow",
+    .suite = "micro",
+    .unit = "shared page written and copied",
+    .ops = COW_PAGES,
+    .prepare = fault_cow_prepare,
+    .run = fault_cow_run,
+    .finish = fault_cow_finish,
 };
 
 static int mmap_1m_run(unsigned long ops)
@@ -152,7 +180,10 @@ static int mmap_1m_run(unsigned long ops)
 }
 
 const struct workload workload_mmap_1m = {
-    .name = "mmap-1m", .suite = "micro", .unit = "mmap of 1 MB, 64 pages written, munmap", .ops = 20,
+    .name = "mmap-1m",
+    .suite = "micro",
+    .unit = "mmap of 1 MB, 64 pages written, munmap",
+    .ops = 20,
     .run = mmap_1m_run,
 };
 
@@ -181,8 +212,13 @@ static void mprotect_teardown(void)
 }
 
 const struct workload workload_mprotect_pair = {
-    .name = "mprotect-pair", .suite = "micro", .unit = "one page made read-only and writable again", .ops = 500,
-    .setup = mprotect_setup, .run = mprotect_run, .teardown = mprotect_teardown,
+    .name = "mprotect-pair",
+    .suite = "micro",
+    .unit = "one page made read-only and writable again",
+    .ops = 500,
+    .setup = mprotect_setup,
+    .run = mprotect_run,
+    .teardown = mprotect_teardown,
 };
 
 static int munmap64_prepare(void)
@@ -200,7 +236,11 @@ static int munmap64_run(unsigned long ops)
 }
 
 const struct workload workload_munmap64 = {
-    .name = "munmap64", .suite = "micro", .unit = "munmap of 64 MB, every page dirty",
-    .params = "\"pages\":16384", .ops = 1,
-    .prepare = munmap64_prepare, .run = munmap64_run,
+    .name = "munmap64",
+    .suite = "micro",
+    .unit = "munmap of 64 MB, every page dirty",
+    .params = "\"pages\":16384",
+    .ops = 1,
+    .prepare = munmap64_prepare,
+    .run = munmap64_run,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seeded perturbations: the same program, moved. A count that repeats to the instruction can still depend on where
- * the timer tick falls and which frames the allocator hands out; running under several seeds shows by how much
- * (DESIGN, "Same is not precise"). The same seed does the same on every platform.
+ * Seeded perturbations: the same program, moved. A count that repeats to the instruction can still
+ * depend on where the timer tick falls and which frames the allocator hands out; running under
+ * several seeds shows by how much (DESIGN, "Same is not precise"). The same seed does the same on
+ * every platform.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 #define KEPT_MIN   64u
 #define KEPT_RANGE 1024u
 #define PAD_RANGE  2048u
-#define TICK_LOOPS 2000000u /* of two instructions: one tick at 250 Hz and 1 instruction a nanosecond */
+#define TICK_LOOPS                                                                                 \
+    2000000u /* of two instructions: one tick at 250 Hz and 1 instruction a nanosecond */
 
 /* Streams of one seed that must not resemble each other */
 enum stream { STREAM_PAGES = 1, STREAM_PAD, STREAM_STACK, STREAM_TICK };
@@ -52,7 +54,7 @@ static void pad_environment(uint64_t seed)
 
 int perturb_begin(uint64_t seed)
 {
-    static const char page[PAGE] = { 1 };
+    static const char page[PAGE] = {1};
     uint64_t rng = start(seed, STREAM_PAGES);
     unsigned long pages;
     int fd;
@@ -87,6 +89,19 @@ size_t perturb_stack(uint64_t seed)
     uint64_t rng = start(seed, STREAM_STACK);
 
     return seed ? next(&rng) % 256 * 16 : 0;
+}
+
+int perturb_write_random(int fd, size_t bytes)
+{
+    uint64_t rng = 0;
+
+    for (; bytes >= sizeof(rng); bytes -= sizeof(rng)) {
+        uint64_t word = next(&rng);
+
+        if (write(fd, &word, sizeof(word)) != (ssize_t)sizeof(word))
+            return -1;
+    }
+    return 0;
 }
 
 void perturb_spin(uint64_t seed, unsigned interval)

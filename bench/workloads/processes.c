@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes: fork and exit, exec, a shell (lmbench's lat_proc), and the fork of a parent with 64 MB of dirty pages,
- * the worst case of paravirtualized paging. The parent is otherwise small: a static program with a few dozen pages.
+ * Processes: fork and exit, exec, a shell (lmbench's lat_proc), and the fork of a parent with 64 MB
+ * of dirty pages, the worst case of paravirtualized paging. The parent of the others has 2 MB
+ * dirty, as a middling process would.
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -11,9 +12,10 @@
 
 #define TRUE_PATH   "/bin/pgn-true" /* nothing.c */
 #define SHELL_PATH  "/bin/sh"
+#define HEAP_BYTES  (2ul << 20)
 #define LARGE_BYTES (64ul << 20)
 
-static unsigned char *large;
+static unsigned char *heap, *large;
 
 static int reap(pid_t child)
 {
@@ -21,7 +23,25 @@ static int reap(pid_t child)
 
     if (waitpid(child, &status, 0) != child)
         return fail("waitpid: %m");
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : fail("child ended with status %#x", status);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? 0
+               : fail("child ended with status %#x", status);
+}
+
+static int heap_setup(uint64_t seed)
+{
+    heap = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (heap == MAP_FAILED)
+        return fail("mmap: %m");
+    madvise(heap, HEAP_BYTES, MADV_NOHUGEPAGE);
+    for (unsigned long i = 0; i < HEAP_BYTES; i += PAGE)
+        heap[i] = 1;
+    return 0;
+}
+
+static void heap_teardown(void)
+{
+    munmap(heap, HEAP_BYTES);
 }
 
 static int fork_exit_run(unsigned long ops)
@@ -40,8 +60,15 @@ static int fork_exit_run(unsigned long ops)
 }
 
 const struct workload workload_fork_exit = {
-    .name = "fork-exit", .suite = "micro", .unit = "fork, exit, wait", .ops = 30,
-    .flags = WORKLOAD_DEFERS, .run = fork_exit_run,
+    .name = "fork-exit",
+    .suite = "micro",
+    .unit = "fork, exit, wait",
+    .ops = 30,
+    .params = "\"dirty_pages\":512",
+    .flags = WORKLOAD_DEFERS,
+    .setup = heap_setup,
+    .run = fork_exit_run,
+    .teardown = heap_teardown,
 };
 
 static int spawn_loop(unsigned long ops, char *const argv[])
@@ -63,26 +90,40 @@ static int spawn_loop(unsigned long ops, char *const argv[])
 
 static int fork_exec_run(unsigned long ops)
 {
-    char *argv[] = { TRUE_PATH, NULL };
+    char *argv[] = {TRUE_PATH, NULL};
 
     return spawn_loop(ops, argv);
 }
 
 const struct workload workload_fork_exec = {
-    .name = "fork-exec", .suite = "micro", .unit = "fork, exec of a static program, exit, wait", .ops = 20,
-    .flags = WORKLOAD_DEFERS, .run = fork_exec_run,
+    .name = "fork-exec",
+    .suite = "micro",
+    .unit = "fork, exec of a static program, exit, wait",
+    .ops = 20,
+    .params = "\"dirty_pages\":512",
+    .flags = WORKLOAD_DEFERS,
+    .setup = heap_setup,
+    .run = fork_exec_run,
+    .teardown = heap_teardown,
 };
 
 static int fork_sh_run(unsigned long ops)
 {
-    char *argv[] = { SHELL_PATH, "-c", TRUE_PATH "; exit $?", NULL };
+    char *argv[] = {SHELL_PATH, "-c", TRUE_PATH "; exit $?", NULL};
 
     return spawn_loop(ops, argv);
 }
 
 const struct workload workload_fork_sh = {
-    .name = "fork-sh", .suite = "micro", .unit = "fork, exec of a shell that runs a static program", .ops = 10,
-    .flags = WORKLOAD_DEFERS, .run = fork_sh_run,
+    .name = "fork-sh",
+    .suite = "micro",
+    .unit = "fork, exec of a shell that runs a static program",
+    .ops = 10,
+    .params = "\"dirty_pages\":512",
+    .flags = WORKLOAD_DEFERS,
+    .setup = heap_setup,
+    .run = fork_sh_run,
+    .teardown = heap_teardown,
 };
 
 static void dirty_large(unsigned char value)
@@ -112,9 +153,16 @@ static void fork64_close(void)
 }
 
 const struct workload workload_fork64 = {
-    .name = "fork64", .suite = "micro", .unit = "fork of a parent with 64 MB dirty, exit, wait",
-    .params = "\"pages\":16384", .ops = 1, .flags = WORKLOAD_DEFERS,
-    .open = fork64_open, .prepare = fork64_prepare, .run = fork_exit_run, .close = fork64_close,
+    .name = "fork64",
+    .suite = "micro",
+    .unit = "fork of a parent with 64 MB dirty, exit, wait",
+    .params = "\"pages\":16384",
+    .ops = 1,
+    .flags = WORKLOAD_DEFERS,
+    .open = fork64_open,
+    .prepare = fork64_prepare,
+    .run = fork_exit_run,
+    .close = fork64_close,
 };
 
 /* The child lives until the parent has written every page, so each write copies. */
@@ -140,7 +188,14 @@ static int fork64_touch_run(unsigned long ops)
 }
 
 const struct workload workload_fork64_touch = {
-    .name = "fork64-touch", .suite = "micro", .unit = "as fork64, the parent writes every page before the exit",
-    .params = "\"pages\":16384", .ops = 1, .flags = WORKLOAD_DEFERS,
-    .open = fork64_open, .prepare = fork64_prepare, .run = fork64_touch_run, .close = fork64_close,
+    .name = "fork64-touch",
+    .suite = "micro",
+    .unit = "as fork64, the parent writes every page before the exit",
+    .params = "\"pages\":16384",
+    .ops = 1,
+    .flags = WORKLOAD_DEFERS,
+    .open = fork64_open,
+    .prepare = fork64_prepare,
+    .run = fork64_touch_run,
+    .close = fork64_close,
 };

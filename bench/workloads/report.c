@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines to the harness: `@PGN ` and one JSON object, written to standard output in a single call so that the kernel's
- * own messages cannot fall into the middle of one. bench/README.md has the protocol.
+ * Lines to the harness: `@PGN ` and one JSON object, written to standard output in a single call so
+ * that the kernel's own messages cannot fall into the middle of one. bench/README.md has the
+ * protocol.
  */
 #include <fcntl.h>
 #include <stdarg.h>

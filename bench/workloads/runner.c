@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runner: /init of the Linux guest image. It prepares the guest, runs the workloads that the kernel command line
- * names, tells the harness on the console what each measured interval was, and powers off.
+ * The runner: /init of the Linux guest image. It prepares the guest, runs the workloads that the
+ * kernel command line names, tells the harness on the console what each measured interval was, and
+ * powers off.
  *
- *     pgn.workloads=a,b,c   workloads or suites ("micro", "macro-1"), in this order; default "micro". `+` separates too,
- *                           for boot loaders that give the comma a meaning of their own.
+ *     pgn.workloads=a,b,c   workloads or suites ("micro", "macro-1"), in this order; default
+ * "micro". `+` separates too, for boot loaders that give the comma a meaning of their own.
  *     pgn.seeds=1,2,3       perturbations (perturb.c), default 1,2,3,4,5
- *     pgn.warmup=N          intervals before the measured ones, default 1: for every seed, but under the first seed only
- *                           for workloads that are WORKLOAD_WARM_ONCE. Warm-up intervals have no marks and no line.
- *     pgn.iters=N           measured intervals per seed, default 3
- *     pgn.shell=1           an interactive shell instead
+ *     pgn.warmup=N          intervals before the measured ones, default 1: for every seed, but
+ * under the first seed only for workloads that are WORKLOAD_WARM_ONCE. Warm-up intervals have no
+ * marks and no line. pgn.iters=N           measured intervals per seed, default 3 pgn.shell=1 an
+ * interactive shell instead
  *
- * Each workload runs in a fresh process (this program executed again with --worker). Between the marks is nothing but
- * the workload's `run`. Before the begin mark the console is drained, the system idles for QUIET_MS so that deferred
- * work of what came before is done, and a seeded spin moves the phase of the tick.
+ * Each workload runs in a fresh process (this program executed again with --worker). Between the
+ * marks is nothing but the workload's `run`. Before the begin mark the console is drained, the
+ * system idles for QUIET_MS so that deferred work of what came before is done, a seeded spin moves
+ * the phase of the tick, and workloads that ask for it run their lead.
  *
- * A workload that fails, crashes or cannot be found costs an `error` line, and the next one runs. If it dies between
- * the marks, the runner sets the end mark for it: there is one `sample` line for every pair of marks, always.
- * Does not: measure time, read random devices, touch a disk or a network but loopback.
+ * A workload that fails, crashes or cannot be found costs an `error` line, and the next one runs.
+ * If it dies between the marks, the runner sets the end mark for it: there is one `sample` line for
+ * every pair of marks, always. `guest-init --list`, on any Linux, prints the table of workloads as
+ * JSON instead. Does not: measure time, read random devices, touch a disk or a network but
+ * loopback.
  */
 #define _GNU_SOURCE
 #include <alloca.h>
@@ -44,11 +48,13 @@
 #include "runner.h"
 #include "workload.h"
 
-#define SEEDS_MAX  64
-#define NAMES_MAX  128
-#define QUIET_MS   20
-#define DEFER_MS   8 /* two ticks at 250 Hz: an RCU grace period ends within */
-#define STATE_PATH "/run/interval"
+#define SEEDS_MAX    64
+#define NAMES_MAX    128
+#define QUIET_MS     20
+#define DEFER_MS     8 /* two ticks at 250 Hz: an RCU grace period ends within */
+#define STATE_PATH   "/run/interval"
+#define RANDOM_PATH  "/run/random"
+#define RANDOM_BYTES 65536
 
 struct options {
     char cmdline[4096]; /* cut into words; the fields below point into it */
@@ -95,20 +101,40 @@ static const char *kind_of(const struct workload *w)
     return strcmp(w->suite, "micro") == 0 ? "micro" : "macro";
 }
 
+/* The members that say what a workload is */
+static void describe(struct line *l, const struct workload *w)
+{
+    char params[2048];
+
+    line_string(l, "workload", w->name);
+    line_string(l, "kind", kind_of(w));
+    line_string(l, "suite", w->suite);
+    line_string(l, "unit", w->unit);
+    line_number(l, "ops", (long long)w->ops);
+    snprintf(params, sizeof(params), "{%s}", w->params ? w->params : "");
+    line_json(l, "params", params);
+}
+
 static void report_begin(const struct workload *w)
 {
     static struct line l;
-    char params[2048];
 
     line_begin(&l, "begin");
-    line_string(&l, "workload", w->name);
-    line_string(&l, "kind", kind_of(w));
-    line_string(&l, "suite", w->suite);
-    line_string(&l, "unit", w->unit);
-    line_number(&l, "ops", (long long)w->ops);
-    snprintf(params, sizeof(params), "{%s}", w->params ? w->params : "");
-    line_json(&l, "params", params);
+    describe(&l, w);
     line_send(&l);
+}
+
+/* The table as a JSON array, one workload a line */
+static int list(void)
+{
+    static struct line l;
+
+    for (size_t i = 0; workload_table[i]; i++) {
+        line_begin(&l, "workload");
+        describe(&l, workload_table[i]);
+        printf("%c%s}\n", i ? ',' : '[', strchr(l.text, '{'));
+    }
+    return puts("]") < 0;
 }
 
 static void report_sample(const struct workload *w, const struct interval_state *s, int failed)
@@ -128,7 +154,7 @@ static void report_sample(const struct workload *w, const struct interval_state 
 
 static void sleep_ms(long ms)
 {
-    struct timespec t = { .tv_nsec = ms * 1000000 };
+    struct timespec t = {.tv_nsec = ms * 1000000};
 
     while (nanosleep(&t, &t) && errno == EINTR)
         ;
@@ -155,6 +181,8 @@ static int measure(const struct workload *w, struct interval_state *s)
     tcdrain(STDOUT_FILENO);
     sleep_ms(QUIET_MS);
     perturb_spin(s->seed, s->iter);
+    if (w->lead && w->run(w->lead))
+        return -1;
 
     s->open = 1;
     MARK_BEGIN();
@@ -248,10 +276,11 @@ static int worker(const char *name, const struct options *o)
     return 0;
 }
 
-/* Start a worker, wait for it (and for orphans, which are ours), close the interval it may have left open. */
+/* Start a worker, wait for it (and for orphans, which are ours), close the interval it may have
+ * left open. */
 static void run_workload(const struct workload *w, struct interval_state *s)
 {
-    char *argv[] = { "/init", "--worker", (char *)w->name, NULL };
+    char *argv[] = {"/init", "--worker", (char *)w->name, NULL};
     char text[80];
     int status = 0;
     pid_t child, ended;
@@ -318,10 +347,15 @@ static void parse_seeds(struct options *o, char *list)
 
 static void parse_options(struct options *o)
 {
-    *o = (struct options){ .names = { "micro" }, .nr_names = 1, .seeds = { 1, 2, 3, 4, 5 }, .nr_seeds = 5,
-                           .warmup = 1, .iters = 3 };
+    *o = (struct options){.names = {"micro"},
+                          .nr_names = 1,
+                          .seeds = {1, 2, 3, 4, 5},
+                          .nr_seeds = 5,
+                          .warmup = 1,
+                          .iters = 3};
     slurp("/proc/cmdline", o->cmdline, sizeof(o->cmdline));
-    for (char *save = NULL, *w = strtok_r(o->cmdline, " \t", &save); w; w = strtok_r(NULL, " \t", &save)) {
+    for (char *save = NULL, *w = strtok_r(o->cmdline, " \t", &save); w;
+         w = strtok_r(NULL, " \t", &save)) {
         char *value = strchr(w, '=');
 
         if (strncmp(w, "pgn.", 4) || !value)
@@ -359,7 +393,7 @@ static void mount_or_report(const char *type, const char *at, const char *option
 
 static void loopback_up(void)
 {
-    struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+    struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
@@ -368,19 +402,30 @@ static void loopback_up(void)
         close(fd);
 }
 
-/* Programs that ask for random numbers must not wait for interrupts to make some. */
-static void seed_random(void)
+/*
+ * No randomness: what reads a random device gets the same bytes each time it opens it; what asks by
+ * system call gets the kernel's generator, seeded so that nobody waits for interrupts.
+ */
+static void fix_random(void)
 {
+    static const char *const device[] = {"/dev/random", "/dev/urandom"};
     struct {
         struct rand_pool_info info;
         unsigned char bytes[64];
-    } pool = { .info = { .entropy_count = 512, .buf_size = 64 }, .bytes = "parangon" };
+    } pool = {.info = {.entropy_count = 512, .buf_size = 64}, .bytes = "parangon"};
     int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
 
     if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool))
         report_error("random", strerror(errno));
     if (fd >= 0)
         close(fd);
+
+    fd = open(RANDOM_PATH, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || perturb_write_random(fd, RANDOM_BYTES) || close(fd))
+        report_error(RANDOM_PATH, strerror(errno));
+    for (size_t i = 0; i < sizeof(device) / sizeof(device[0]); i++)
+        if (mount(RANDOM_PATH, device[i], NULL, MS_BIND, NULL))
+            report_error(device[i], strerror(errno));
 }
 
 static void open_console(void)
@@ -408,7 +453,7 @@ static void prepare_guest(void)
     write_file("/proc/sys/kernel/randomize_va_space", "0");
     sethostname("guest", 5);
     loopback_up();
-    seed_random();
+    fix_random();
 
     clearenv();
     setenv("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
@@ -441,6 +486,8 @@ int main(int argc, char **argv)
         parse_options(&options);
         return worker(argv[2], &options);
     }
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list();
     if (getpid() != 1) {
         fprintf(stderr, "%s is /init of a guest image: guests/linux/README.md\n", argv[0]);
         return 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the runner share: lines to the harness (report.c), facts about the guest (env.c), perturbations
- * (perturb.c). Workloads use workload.h only.
+ * What the parts of the runner share: lines to the harness (report.c), facts about the guest
+ * (env.c), perturbations (perturb.c). Workloads use workload.h only.
  */
 #ifndef PARANGON_RUNNER_H
 #define PARANGON_RUNNER_H
@@ -45,12 +45,13 @@ void env_report(void);
 void env_report_interrupts(void);
 
 /**
- * Put the perturbation of a seed in place: pages allocated and kept, some of them freed, so that allocations to
- * come fall elsewhere; an environment variable PGN_PAD of seeded length for programs executed later.
- * Seed 0 is no perturbation. The pages belong to a memfd, not to the process: its page tables, and so the cost of
- * its fork, stay the same.
+ * Put the perturbation of a seed in place: pages allocated and kept, some of them freed, so that
+ * allocations to come fall elsewhere; an environment variable PGN_PAD of seeded length for programs
+ * executed later. Seed 0 is no perturbation. The pages belong to a memfd, not to the process: its
+ * page tables, and so the cost of its fork, stay the same.
  *
- * @return  a file descriptor that holds the pages, -1 for seed 0 or on failure (reported with fail())
+ * @return  a file descriptor that holds the pages, -1 for seed 0 or on failure (reported with
+ * fail())
  */
 int perturb_begin(uint64_t seed);
 
@@ -60,7 +61,11 @@ void perturb_end(int fd);
 /** Bytes by which the stack is to be moved under this seed: a multiple of 16 below 4,096. */
 size_t perturb_stack(uint64_t seed);
 
-/** Execute a seeded number of instructions, up to one tick of HZ=250 at one instruction a nanosecond. */
+/** Write bytes of a fixed pseudo-random sequence to a file; -1 with errno if it cannot. */
+int perturb_write_random(int fd, size_t bytes);
+
+/** Execute a seeded number of instructions, up to one tick of HZ=250 at one instruction a
+ * nanosecond. */
 void perturb_spin(uint64_t seed, unsigned interval);
 
 #endif

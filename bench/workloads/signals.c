@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals: installing a handler, catching a signal sent to oneself, catching a protection fault (lmbench's lat_sig).
+ * Signals: installing a handler, catching a signal sent to oneself, catching a protection fault
+ * (lmbench's lat_sig).
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -24,7 +25,7 @@ static void count_signal(int sig)
 
 static int sig_install_run(unsigned long ops)
 {
-    struct sigaction act = { .sa_handler = count_signal };
+    struct sigaction act = {.sa_handler = count_signal};
 
     while (ops--)
         if (sigaction(SIGUSR1, &act, NULL))
@@ -33,12 +34,16 @@ static int sig_install_run(unsigned long ops)
 }
 
 const struct workload workload_sig_install = {
-    .name = "sig-install", .suite = "micro", .unit = "call", .ops = 10000, .run = sig_install_run,
+    .name = "sig-install",
+    .suite = "micro",
+    .unit = "call",
+    .ops = 10000,
+    .run = sig_install_run,
 };
 
 static int sig_catch_setup(uint64_t seed)
 {
-    struct sigaction act = { .sa_handler = count_signal };
+    struct sigaction act = {.sa_handler = count_signal};
 
     return sigaction(SIGUSR1, &act, NULL) ? fail("sigaction: %m") : 0;
 }
@@ -54,8 +59,12 @@ static int sig_catch_run(unsigned long ops)
 }
 
 const struct workload workload_sig_catch = {
-    .name = "sig-catch", .suite = "micro", .unit = "signal sent and caught", .ops = 2000,
-    .setup = sig_catch_setup, .run = sig_catch_run,
+    .name = "sig-catch",
+    .suite = "micro",
+    .unit = "signal sent and caught",
+    .ops = 2000,
+    .setup = sig_catch_setup,
+    .run = sig_catch_run,
 };
 
 static void step_over_store(int sig, siginfo_t *info, void *context)
@@ -68,7 +77,7 @@ static void step_over_store(int sig, siginfo_t *info, void *context)
 
 static int prot_fault_setup(uint64_t seed)
 {
-    struct sigaction act = { .sa_sigaction = step_over_store, .sa_flags = SA_SIGINFO };
+    struct sigaction act = {.sa_sigaction = step_over_store, .sa_flags = SA_SIGINFO};
 
     read_only = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (read_only == MAP_FAILED)
@@ -94,6 +103,11 @@ static void prot_fault_teardown(void)
 }
 
 const struct workload workload_prot_fault = {
-    .name = "prot-fault", .suite = "micro", .unit = "store to a read-only page, caught", .ops = 2000,
-    .setup = prot_fault_setup, .run = prot_fault_run, .teardown = prot_fault_teardown,
+    .name = "prot-fault",
+    .suite = "micro",
+    .unit = "store to a read-only page, caught",
+    .ops = 2000,
+    .setup = prot_fault_setup,
+    .run = prot_fault_run,
+    .teardown = prot_fault_teardown,
 };

@@ -2,12 +2,13 @@
 /*
  * Skeleton of a workload. To add one:
  *
- *   1. copy this file, rename `skeleton` throughout, fill in the functions you need and delete the others;
+ *   1. copy this file, rename `skeleton` throughout, fill in the functions you need and delete the
+ * others;
  *   2. add WORKLOAD(yours) to workloads.def and the file to CMakeLists.txt;
  *   3. boot it: `pgn.workloads=yours` (guests/linux/README.md has the line).
  *
- * The head comment of a real one says what an operation is, whom it copies (lmbench, a program, a paper) and what it
- * leaves out. Compiled with the rest, registered nowhere.
+ * The head comment of a real one says what an operation is, whom it copies (lmbench, a program, a
+ * paper) and what it leaves out. Compiled with the rest, registered nowhere.
  */
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control passes between processes on one processor: a token in a ring of pipes (lmbench's lat_ctx, but raw: the pipe
- * operations are part of the hop), and one-byte round trips over a pipe, a unix socket and loopback TCP.
+ * Control passes between processes on one processor: a token in a ring of pipes (lmbench's lat_ctx,
+ * but raw: the pipe operations are part of the hop), and one-byte round trips over a pipe, a unix
+ * socket and loopback TCP.
  *
- * The other processes are started in `setup`; each ends when its input reaches end of file.
+ * The other processes are started in `setup`; each ends when its input reaches end of file. Each
+ * interval has a lead: the scheduler needs some milliseconds until the processes' run times have
+ * evened out (the runner has just spun to move the tick), and a hop costs up to a fifth more before
+ * that.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,6 +20,7 @@
 #include "workload.h"
 
 #define RING_MAX 8
+#define LEAD     3000 /* hops or round trips before each interval */
 
 static int ring_in, ring_out;
 static int echo_in, echo_out;
@@ -121,18 +126,36 @@ static int ctx_8p_16k_setup(uint64_t seed)
 }
 
 const struct workload workload_ctx_2p_0k = {
-    .name = "ctx-2p-0k", .suite = "micro", .unit = "hop, 2 processes without data", .ops = 1000,
-    .setup = ctx_2p_0k_setup, .run = ring_run, .teardown = ring_teardown,
+    .name = "ctx-2p-0k",
+    .suite = "micro",
+    .unit = "hop, 2 processes without data",
+    .ops = 1000,
+    .lead = LEAD,
+    .setup = ctx_2p_0k_setup,
+    .run = ring_run,
+    .teardown = ring_teardown,
 };
 
 const struct workload workload_ctx_2p_16k = {
-    .name = "ctx-2p-16k", .suite = "micro", .unit = "hop, 2 processes with 16 KB", .ops = 800,
-    .setup = ctx_2p_16k_setup, .run = ring_run, .teardown = ring_teardown,
+    .name = "ctx-2p-16k",
+    .suite = "micro",
+    .unit = "hop, 2 processes with 16 KB",
+    .ops = 800,
+    .lead = LEAD,
+    .setup = ctx_2p_16k_setup,
+    .run = ring_run,
+    .teardown = ring_teardown,
 };
 
 const struct workload workload_ctx_8p_16k = {
-    .name = "ctx-8p-16k", .suite = "micro", .unit = "hop, 8 processes with 16 KB", .ops = 800,
-    .setup = ctx_8p_16k_setup, .run = ring_run, .teardown = ring_teardown,
+    .name = "ctx-8p-16k",
+    .suite = "micro",
+    .unit = "hop, 8 processes with 16 KB",
+    .ops = 800,
+    .lead = LEAD,
+    .setup = ctx_8p_16k_setup,
+    .run = ring_run,
+    .teardown = ring_teardown,
 };
 
 static _Noreturn void echo_server(int in, int out)
@@ -186,8 +209,14 @@ static int pipe_setup(uint64_t seed)
 }
 
 const struct workload workload_pipe_rtt = {
-    .name = "pipe-rtt", .suite = "micro", .unit = "round trip of one byte, two pipes", .ops = 500,
-    .setup = pipe_setup, .run = echo_run, .teardown = echo_teardown,
+    .name = "pipe-rtt",
+    .suite = "micro",
+    .unit = "round trip of one byte, two pipes",
+    .ops = 500,
+    .lead = LEAD,
+    .setup = pipe_setup,
+    .run = echo_run,
+    .teardown = echo_teardown,
 };
 
 static int unix_setup(uint64_t seed)
@@ -210,13 +239,19 @@ static int unix_setup(uint64_t seed)
 }
 
 const struct workload workload_unix_rtt = {
-    .name = "unix-rtt", .suite = "micro", .unit = "round trip of one byte, unix stream sockets", .ops = 400,
-    .setup = unix_setup, .run = echo_run, .teardown = echo_teardown,
+    .name = "unix-rtt",
+    .suite = "micro",
+    .unit = "round trip of one byte, unix stream sockets",
+    .ops = 400,
+    .lead = LEAD,
+    .setup = unix_setup,
+    .run = echo_run,
+    .teardown = echo_teardown,
 };
 
 static int tcp_setup(uint64_t seed)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(at);
     int one = 1;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -249,6 +284,12 @@ static int tcp_setup(uint64_t seed)
 }
 
 const struct workload workload_tcp_rtt = {
-    .name = "tcp-rtt", .suite = "micro", .unit = "round trip of one byte, loopback TCP", .ops = 200,
-    .setup = tcp_setup, .run = echo_run, .teardown = echo_teardown,
+    .name = "tcp-rtt",
+    .suite = "micro",
+    .unit = "round trip of one byte, loopback TCP",
+    .ops = 200,
+    .lead = LEAD,
+    .setup = tcp_setup,
+    .run = echo_run,
+    .teardown = echo_teardown,
 };

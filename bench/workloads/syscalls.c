@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One system call an operation, as lmbench's lat_syscall and lat_select (McVoy, Staelin, USENIX 1996) choose them.
- * Calls go through syscall() or glibc's thin wrappers: the few user instructions are the same on every platform.
+ * One system call an operation, as lmbench's lat_syscall and lat_select (McVoy, Staelin, USENIX
+ * 1996) choose them. Calls go through syscall() or glibc's thin wrappers: the few user instructions
+ * are the same on every platform.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 
 #include "workload.h"
 
-#define STAT_PATH   "/tmp/a-file-to-stat"
+#define STAT_PATH    "/tmp/a-file-to-stat"
 #define SELECT_PAIRS 100
 
 static int fd = -1;
@@ -30,7 +31,11 @@ static int getppid_run(unsigned long ops)
 }
 
 const struct workload workload_getppid = {
-    .name = "getppid", .suite = "micro", .unit = "call", .ops = 20000, .run = getppid_run,
+    .name = "getppid",
+    .suite = "micro",
+    .unit = "call",
+    .ops = 20000,
+    .run = getppid_run,
 };
 
 static int open_device(const char *path, int flags)
@@ -60,8 +65,13 @@ static int read_zero_run(unsigned long ops)
 }
 
 const struct workload workload_read_zero = {
-    .name = "read-zero", .suite = "micro", .unit = "read of one byte", .ops = 10000,
-    .setup = read_zero_setup, .run = read_zero_run, .teardown = close_fd,
+    .name = "read-zero",
+    .suite = "micro",
+    .unit = "read of one byte",
+    .ops = 10000,
+    .setup = read_zero_setup,
+    .run = read_zero_run,
+    .teardown = close_fd,
 };
 
 static int write_null_setup(uint64_t seed)
@@ -78,8 +88,13 @@ static int write_null_run(unsigned long ops)
 }
 
 const struct workload workload_write_null = {
-    .name = "write-null", .suite = "micro", .unit = "write of one byte", .ops = 10000,
-    .setup = write_null_setup, .run = write_null_run, .teardown = close_fd,
+    .name = "write-null",
+    .suite = "micro",
+    .unit = "write of one byte",
+    .ops = 10000,
+    .setup = write_null_setup,
+    .run = write_null_run,
+    .teardown = close_fd,
 };
 
 /* An open file on tmpfs that the file calls below name or hold */
@@ -106,8 +121,13 @@ static int stat_run(unsigned long ops)
 }
 
 const struct workload workload_stat = {
-    .name = "stat", .suite = "micro", .unit = "call", .ops = 2000,
-    .setup = file_setup, .run = stat_run, .teardown = file_teardown,
+    .name = "stat",
+    .suite = "micro",
+    .unit = "call",
+    .ops = 2000,
+    .setup = file_setup,
+    .run = stat_run,
+    .teardown = file_teardown,
 };
 
 static int fstat_run(unsigned long ops)
@@ -121,8 +141,13 @@ static int fstat_run(unsigned long ops)
 }
 
 const struct workload workload_fstat = {
-    .name = "fstat", .suite = "micro", .unit = "call", .ops = 5000,
-    .setup = file_setup, .run = fstat_run, .teardown = file_teardown,
+    .name = "fstat",
+    .suite = "micro",
+    .unit = "call",
+    .ops = 5000,
+    .setup = file_setup,
+    .run = fstat_run,
+    .teardown = file_teardown,
 };
 
 static int open_close_run(unsigned long ops)
@@ -138,13 +163,18 @@ static int open_close_run(unsigned long ops)
 }
 
 const struct workload workload_open_close = {
-    .name = "open-close", .suite = "micro", .unit = "open and close", .ops = 1000,
-    .setup = file_setup, .run = open_close_run, .teardown = file_teardown,
+    .name = "open-close",
+    .suite = "micro",
+    .unit = "open and close",
+    .ops = 1000,
+    .setup = file_setup,
+    .run = open_close_run,
+    .teardown = file_teardown,
 };
 
 static int select_setup(uint64_t seed)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(at);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -172,7 +202,7 @@ static int select_setup(uint64_t seed)
 static int select_run(unsigned long ops)
 {
     while (ops--) {
-        struct timeval now = { 0, 0 };
+        struct timeval now = {0, 0};
         fd_set set = select_set;
 
         if (select(select_max, &set, NULL, NULL, &now) != 0)
@@ -190,6 +220,11 @@ static void select_teardown(void)
 }
 
 const struct workload workload_select_100tcp = {
-    .name = "select-100tcp", .suite = "micro", .unit = "call, 100 idle connections", .ops = 200,
-    .setup = select_setup, .run = select_run, .teardown = select_teardown,
+    .name = "select-100tcp",
+    .suite = "micro",
+    .unit = "call, 100 idle connections",
+    .ops = 200,
+    .setup = select_setup,
+    .run = select_run,
+    .teardown = select_teardown,
 };

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a workload is to the runner (runner.c): a name, the unit of one operation, how many of them make an interval,
- * and the functions that prepare and execute them. A workload is one `struct workload` and one line in workloads.def;
- * skeleton.c is a commented example.
+ * What a workload is to the runner (runner.c): a name, the unit of one operation, how many of them
+ * make an interval, and the functions that prepare and execute them. A workload is one `struct
+ * workload` and one line in workloads.def; skeleton.c is a commented example.
  *
- * A workload runs in a process of its own, started afresh by the runner, so plain static variables are its state.
- * The order of calls, one workload, seeds s1..sK:
+ * A workload runs in a process of its own, started afresh by the runner, so plain static variables
+ * are its state. The order of calls, one workload, seeds s1..sK:
  *
  *     open                                  once
- *       setup                               once per seed, after the seeded perturbation is in place
- *         prepare, run, finish              warm-up intervals (runner.c states the rule), then measured ones;
- *       teardown                            the marks stand around `run` alone
- *     close
+ *       setup                               once per seed, after the seeded perturbation is in
+ * place prepare, run, finish              warm-up intervals (runner.c states the rule), then
+ * measured ones; teardown                            the marks stand around `run` alone close
  *
  * Every function but `run` may be NULL. Each returns 0 or -1; on -1 it has said why through fail().
  */
@@ -23,19 +22,23 @@
 #define PAGE 4096ul
 
 enum workload_flags {
-    /* Leaves work to the kernel that ends after `run` has returned (RCU callbacks of dead processes and closed
-     * sockets): the runner sleeps two ticks before the end mark, so that this work is within. */
+    /* Leaves work to the kernel that ends after `run` has returned (RCU callbacks of dead processes
+     * and closed sockets): the runner sleeps two ticks before the end mark, so that this work is
+     * within. */
     WORKLOAD_DEFERS = 1 << 0,
     /* Too long to be warmed up under every seed: warm-up intervals run under the first one only. */
     WORKLOAD_WARM_ONCE = 1 << 1,
 };
 
 struct workload {
-    const char *name;   /* lower case, dashes */
-    const char *suite;  /* "micro", or the identity of a frozen suite of programs ("macro-1") */
-    const char *unit;   /* what one operation is */
-    const char *params; /* further facts, the members of a JSON object without its braces; NULL for none */
+    const char *name;  /* lower case, dashes */
+    const char *suite; /* "micro", or the identity of a frozen suite of programs ("macro-1") */
+    const char *unit;  /* what one operation is */
+    const char
+        *params; /* further facts, the members of a JSON object without its braces; NULL for none */
     unsigned long ops;  /* operations in one interval */
+    unsigned long lead; /* operations just before the begin mark of each, to settle what the pause
+                           has unsettled */
     unsigned flags;
     int (*open)(void);
     int (*setup)(uint64_t seed);

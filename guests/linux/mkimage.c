@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builds a Linux guest image (an uncompressed cpio newc archive, the kernel's initramfs) from a recipe: files picked out
- * of Debian packages (read directly, nothing is unpacked or installed), our own programs, folders, links and devices.
+ * Builds a Linux guest image (an uncompressed cpio newc archive, the kernel's initramfs) from a
+ * recipe: files picked out of Debian packages (read directly, nothing is unpacked or installed),
+ * our own programs, folders, links and devices.
  *
- * The same recipe, packages and programs give the same bytes, in any folder, as any user: entries are sorted by path,
- * owners, times and inode numbers are ours. No root, no chroot, no maintainer script runs.
+ * The same recipe, packages and programs give the same bytes, in any folder, as any user: entries
+ * are sorted by path, owners, times and inode numbers are ours. No root, no chroot, no maintainer
+ * script runs.
  *
- * Recipe lines (README.md has them with examples): dir, link, node, file, built, deb, concat, include.
- * Also writes a manifest, if asked: one line per entry, with the SHA-256 of each file's content.
- * Does not: fetch packages (fetch-packages does), resolve dependencies, compress.
+ * Recipe lines (README.md has them with examples): dir, link, node, file, built, deb, concat,
+ * include. Also writes a manifest, if asked: one line per entry, with size, SHA-256 and package of
+ * each file. Does not: fetch packages (fetch-packages does), resolve dependencies, compress.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -34,8 +36,9 @@ struct entry {
     uid_t uid;
     gid_t gid;
     dev_t rdev;
-    char *target; /* of a symbolic link */
-    void *data;   /* of a regular file */
+    const char *package; /* that it comes from, NULL for our own */
+    char *target;        /* of a symbolic link */
+    void *data;          /* of a regular file */
     size_t size;
 };
 
@@ -43,6 +46,7 @@ struct image {
     struct entry *entry;
     size_t nr, room;
     const char *debs, *built, *lock;
+    const char *package; /* that is being read, noted in entries made meanwhile */
 };
 
 /* Where an error is: the recipe's line */
@@ -73,10 +77,11 @@ static void *checked(void *p)
     return p;
 }
 
-/* Debian 12 has /bin, /sbin, /lib and /lib64 merged into /usr, while packages still name the old places. */
+/* Debian 12 has /bin, /sbin, /lib and /lib64 merged into /usr, while packages still name the old
+ * places. */
 static char *image_path(const char *path)
 {
-    static const char *const merged[] = { "bin/", "sbin/", "lib/", "lib64/" };
+    static const char *const merged[] = {"bin/", "sbin/", "lib/", "lib64/"};
     char *out;
 
     while (*path == '/' || (path[0] == '.' && path[1] == '/'))
@@ -121,7 +126,7 @@ static struct entry *add_entry(struct image *im, const char *path, mode_t mode)
         im->entry = checked(realloc(im->entry, im->room * sizeof(*im->entry)));
     }
     e = &im->entry[im->nr++];
-    *e = (struct entry){ .path = name, .mode = mode };
+    *e = (struct entry){.path = name, .mode = mode, .package = S_ISDIR(mode) ? NULL : im->package};
     return e;
 }
 
@@ -144,7 +149,8 @@ static void read_file(struct entry *e, const char *folder, const char *name)
     free(path);
 }
 
-/* The name of a package's file in the folder of packages: NAME_SHA256.deb, the hash from the lock. */
+/* The name of a package's file in the folder of packages: NAME_SHA256.deb, the hash from the lock.
+ */
 static char *package_path(const struct image *im, const char *package)
 {
     FILE *f = fopen(im->lock, "r");
@@ -153,8 +159,8 @@ static char *package_path(const struct image *im, const char *package)
     if (!f)
         die("%s: %s", im->lock, strerror(errno));
     while (fgets(line, sizeof(line), f))
-        if (sscanf(line, "%127s %127s %127s", name, version, sha) == 3 && strcmp(name, package) == 0 &&
-            asprintf(&path, "%s/%s_%s.deb", im->debs, name, sha) < 0)
+        if (sscanf(line, "%127s %127s %127s", name, version, sha) == 3 &&
+            strcmp(name, package) == 0 && asprintf(&path, "%s/%s_%s.deb", im->debs, name, sha) < 0)
             die("out of memory");
     fclose(f);
     if (!path)
@@ -241,9 +247,10 @@ static void do_deb(struct image *im, char **word, int n)
 {
     struct deb *d = deb_open(im, word[1]);
     struct archive_entry *ae;
-    unsigned char used[WORDS_MAX] = { 0 };
+    unsigned char used[WORDS_MAX] = {0};
     int r;
 
+    im->package = checked(strdup(word[1]));
     while ((r = archive_read_next_header(d->inner, &ae)) == ARCHIVE_OK) {
         const char *path = archive_entry_pathname(ae) + 1; /* after the dot */
         struct entry *e;
@@ -274,6 +281,7 @@ static void do_deb(struct image *im, char **word, int n)
         die("package %s: %s", word[1], archive_error_string(d->inner));
     check_used(word[1], word + 2, n - 2, used);
     deb_close(d);
+    im->package = NULL;
 }
 
 static int by_path(const void *a, const void *b)
@@ -281,15 +289,16 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-/* concat PATH MODE BYTES PACKAGE PATTERN...: one file out of many, in the order of their paths, cut at BYTES */
+/* concat PATH MODE BYTES PACKAGE PATTERN...: one file out of many, in the order of their paths, cut
+ * at BYTES */
 static void do_concat(struct image *im, char **word, int n)
 {
     struct deb *d = deb_open(im, word[4]);
     struct archive_entry *ae;
-    struct image parts = { 0 };
+    struct image parts = {0};
     struct entry *e = add_entry(im, word[1], S_IFREG | (mode_t)strtoul(word[2], NULL, 8));
     size_t limit = strtoull(word[3], NULL, 0);
-    unsigned char used[WORDS_MAX] = { 0 };
+    unsigned char used[WORDS_MAX] = {0};
 
     while (archive_read_next_header(d->inner, &ae) == ARCHIVE_OK)
         if (archive_entry_filetype(ae) == AE_IFREG && !archive_entry_hardlink(ae) &&
@@ -335,9 +344,11 @@ static void do_line(struct image *im, char **word, int n, const char *folder)
         e = add_entry(im, word[1], S_IFCHR | (mode_t)strtoul(word[2], NULL, 8));
         e->rdev = makedev((unsigned)atoi(word[3]), (unsigned)atoi(word[4]));
     } else if (strcmp(what, "file") == 0 && n == 4) {
-        read_file(add_entry(im, word[1], S_IFREG | (mode_t)strtoul(word[2], NULL, 8)), folder, word[3]);
+        read_file(add_entry(im, word[1], S_IFREG | (mode_t)strtoul(word[2], NULL, 8)), folder,
+                  word[3]);
     } else if (strcmp(what, "built") == 0 && n == 4) {
-        read_file(add_entry(im, word[1], S_IFREG | (mode_t)strtoul(word[2], NULL, 8)), im->built, word[3]);
+        read_file(add_entry(im, word[1], S_IFREG | (mode_t)strtoul(word[2], NULL, 8)), im->built,
+                  word[3]);
     } else if (strcmp(what, "deb") == 0 && n >= 3) {
         do_deb(im, word, n);
     } else if (strcmp(what, "concat") == 0 && n >= 6) {
@@ -373,7 +384,8 @@ static void read_recipe(struct image *im, const char *path)
 
         at_line++;
         text[strcspn(text, "#\n")] = 0;
-        for (char *w = strtok_r(text, " \t", &save); w && n < WORDS_MAX; w = strtok_r(NULL, " \t", &save))
+        for (char *w = strtok_r(text, " \t", &save); w && n < WORDS_MAX;
+             w = strtok_r(NULL, " \t", &save))
             word[n++] = w;
         if (n == WORDS_MAX)
             die("more than %d words", WORDS_MAX - 1);
@@ -437,7 +449,8 @@ static void write_manifest(const struct image *im, const char *out)
         const struct entry *e = &im->entry[i];
         unsigned char sha[SHA256_DIGEST_LENGTH];
 
-        fprintf(f, "%06o %u:%u /%s", (unsigned)e->mode, (unsigned)e->uid, (unsigned)e->gid, e->path);
+        fprintf(f, "%06o %u:%u /%s", (unsigned)e->mode, (unsigned)e->uid, (unsigned)e->gid,
+                e->path);
         if (S_ISLNK(e->mode))
             fprintf(f, " -> %s", e->target);
         if (S_ISREG(e->mode)) {
@@ -445,6 +458,7 @@ static void write_manifest(const struct image *im, const char *out)
             fprintf(f, " %zu ", e->size);
             for (size_t b = 0; b < sizeof(sha); b++)
                 fprintf(f, "%02x", sha[b]);
+            fprintf(f, " %s", e->package ? e->package : "-");
         }
         fputc('\n', f);
     }
@@ -462,35 +476,53 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
 
     switch (key) {
-    case 'd': a->im.debs = arg; return 0;
-    case 'l': a->im.lock = arg; return 0;
-    case 'b': a->im.built = arg; return 0;
-    case 'm': a->manifest = arg; return 0;
-    case 'o': a->out = arg; return 0;
-    case ARGP_KEY_ARG: a->recipe = arg; return 0;
+    case 'd':
+        a->im.debs = arg;
+        return 0;
+    case 'l':
+        a->im.lock = arg;
+        return 0;
+    case 'b':
+        a->im.built = arg;
+        return 0;
+    case 'm':
+        a->manifest = arg;
+        return 0;
+    case 'o':
+        a->out = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        a->recipe = arg;
+        return 0;
     case ARGP_KEY_END:
         if (!a->recipe || !a->out)
             argp_usage(state);
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
 int main(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        { "debs", 'd', "FOLDER", 0, "packages, as fetch-packages leaves them", 0 },
-        { "lock", 'l', "FILE", 0, "versions and SHA-256 of the packages", 0 },
-        { "built", 'b', "FOLDER", 0, "our own programs", 0 },
-        { "manifest", 'm', "FILE", 0, "write a list of all entries there", 0 },
-        { "output", 'o', "FILE", 0, "the image", 0 },
-        { 0 },
+        {"debs", 'd', "FOLDER", 0, "packages, as fetch-packages leaves them", 0},
+        {"lock", 'l', "FILE", 0, "versions and SHA-256 of the packages", 0},
+        {"built", 'b', "FOLDER", 0, "our own programs", 0},
+        {"manifest", 'm', "FILE", 0, "write a list of all entries there", 0},
+        {"output", 'o', "FILE", 0, "the image", 0},
+        {0},
     };
-    static const struct argp argp = { options, parse_option, "RECIPE",
-                                      "Build a Linux guest image from a recipe.\v"
-                                      "Exit status: 0 built, 1 not (one message says why), 64 usage.",
-                                      NULL, NULL, NULL };
-    struct arguments a = { .im = { .debs = ".", .built = ".", .lock = "packages.lock" } };
+    static const struct argp argp = {
+        options,
+        parse_option,
+        "RECIPE",
+        "Build a Linux guest image from a recipe.\v"
+        "Exit status: 0 built, 1 not (one message says why), 64 usage.",
+        NULL,
+        NULL,
+        NULL};
+    struct arguments a = {.im = {.debs = ".", .built = ".", .lock = "packages.lock"}};
 
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     read_recipe(&a.im, a.recipe);
