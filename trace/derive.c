@@ -35,7 +35,8 @@ static void print_unit(const struct trace_field *field)
 
 static void print_event(const struct trace_event *event, size_t number)
 {
-    printf("\n### %s\n\n%s. Event %zu, %u bytes%s.\n\n| field | type | unit | meaning |\n|---|---|---|---|\n",
+    printf("\n### %s\n\n%s. Event %zu, %u bytes%s.\n\n"
+           "| field | type | unit | meaning |\n|---|---|---|---|\n",
            event->name, event->doc, number, event->size,
            event->is_span ? ", a span: its time stamp is its start" : "");
     for (size_t f = 0; f < event->nr_fields; f++) {
@@ -61,9 +62,9 @@ static void print_enumeration(const struct trace_enumeration *enumeration)
 static void print_page(const struct trace_schema *schema)
 {
     fputs("# Trace events\n\n"
-          "Made from `trace/events.def` by `ninja trace_derived`; do not edit. Each record begins with its event number (u16), its "
-          "size (u16) and its time stamp (u64, ticks of the trace clock); the fields follow, packed, little-endian; records are multiples "
-          "of 8 bytes.\n",
+          "Made from `trace/events.def` by `ninja trace_derived`; do not edit. Each record begins "
+          "with its event number (u16), its size (u16) and its time stamp (u64, ticks of the trace "
+          "clock); the fields follow, packed, little-endian; records are multiples of 8 bytes.\n",
           stdout);
     for (size_t c = 0; c < schema->nr_classes; c++) {
         printf("\n## Class %s\n\n%s (bit %u).\n", schema->classes[c].name, schema->classes[c].doc,

@@ -8,7 +8,10 @@
 
 #include "trace/record.h"
 
-/** Start of a SPAN of this class: the trace clock, or 0 where the class is left out. Dearer to mask than to read. */
+/**
+ * Start of a SPAN of this class: the trace clock, or 0 where the class is left out. Dearer to mask
+ * than to read.
+ */
 #define TRACE_START(class) (TRACE_COMPILED(class) ? trace_clock() : (uint64_t)0)
 
 #define CLASS(name, bit, doc)

@@ -167,7 +167,8 @@ static bool check_head(struct trace_log *log, const char *path)
 
     memcpy(head, log->map, sizeof(*head));
     if (head->magic != TRACE_MAGIC) {
-        warnx("%s: not a trace, or the hypervisor has not reached the point where it starts one", path);
+        warnx("%s: not a trace, or the hypervisor has not reached the point where it starts one",
+              path);
         return false;
     }
     if (head->version_major != TRACE_VERSION_MAJOR) {

@@ -48,8 +48,8 @@ struct trace_log {
 /**
  * Open a trace and find all its records.
  *
- * @return the log, to be closed by trace_log_close(); NULL on error, with the reason on stderr: no such file, not a trace, another
- *         version, or damaged (which record or offset).
+ * @return the log, to be closed by trace_log_close(); NULL on error, with the reason on stderr: no
+ *         such file, not a trace, another version, or damaged (which record or offset).
  */
 struct trace_log *trace_log_open(const char *path);
 

@@ -27,7 +27,8 @@ struct trace_relay_options {
  * of the relay nor on what the memory held before. A flight recorder is copied after the end. `out`
  * is written under another name and renamed when whole.
  *
- * @return 0; -1 on error (no trace was started, damaged ring, full disk), with the reason on stderr and no file left
+ * @return 0; -1 on error (no trace was started, damaged ring, full disk), with the reason on
+ *         stderr and no file left
  */
 int trace_relay(const char *region, const char *out, const struct trace_relay_options *options);
 

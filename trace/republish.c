@@ -41,7 +41,8 @@ int trace_republish(const struct trace_log *log)
 
     if (log->head.desc_size != trace_descriptor_size ||
         memcmp(written, trace_descriptor, trace_descriptor_size) != 0) {
-        warnx("the trace was made with other events than this program knows; export it as CTF instead (-o FOLDER)");
+        warnx("the trace was made with other events than this program knows; "
+              "export it as CTF instead (-o FOLDER)");
         return -1;
     }
     trace_merge_begin(&merge, log);

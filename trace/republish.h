@@ -11,7 +11,8 @@
  * LTTng's own time stamp is that of the publication; the hypervisor's stands in the field `time`
  * (lttng.h).
  *
- * @return 0; -1 with the reason on stderr where the trace was made with other events than this build's
+ * @return 0; -1 with the reason on stderr where the trace was made with other events than this
+ *         build's
  */
 int trace_republish(const struct trace_log *log);
 

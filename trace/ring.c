@@ -9,12 +9,18 @@
  */
 #include "trace/ring.h"
 
+/*
+ * The slow path is called where the compiler believes all registers untouched; vector registers
+ * are not saved.
+ */
+#define GENERAL_REGISTERS __attribute__((target("general-regs-only")))
+
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
     return (value + to - 1) / to * to;
 }
 
-__attribute__((target("general-regs-only"))) static void copy(uint8_t *to, const void *from, uint64_t size)
+GENERAL_REGISTERS static void copy(uint8_t *to, const void *from, uint64_t size)
 {
     const uint8_t *bytes = from;
 
@@ -89,7 +95,7 @@ int trace_region_init(void *region, uint64_t size, const struct trace_config *co
 }
 
 /* Start the sub-buffer at ring->pos, which is where one begins. */
-__attribute__((target("general-regs-only"))) static void open_sub_buffer(struct trace_ring *ring)
+GENERAL_REGISTERS static void open_sub_buffer(struct trace_ring *ring)
 {
     struct trace_sub_head *sub = (struct trace_sub_head *)(ring->base + ring->pos);
 
@@ -132,7 +138,7 @@ void trace_region_finish(void *region)
  *
  * @return 1 where there is one, 0 where the ring is full
  */
-__attribute__((target("general-regs-only"))) static int next_sub_buffer(struct trace_ring *ring)
+GENERAL_REGISTERS static int next_sub_buffer(struct trace_ring *ring)
 {
     uint64_t start = (ring->pos - 1) / ring->sub_size * ring->sub_size;
 
@@ -150,7 +156,8 @@ __attribute__((target("general-regs-only"))) static int next_sub_buffer(struct t
     return 1;
 }
 
-__attribute__((target("general-regs-only"))) void trace_ring_slow(struct trace_ring *ring, const struct trace_record_head *record)
+GENERAL_REGISTERS void trace_ring_slow(struct trace_ring *ring,
+                                       const struct trace_record_head *record)
 {
     const uint64_t size = record->size;
 
@@ -165,8 +172,7 @@ __attribute__((target("general-regs-only"))) void trace_ring_slow(struct trace_r
     ring->shared->head = ring->pos;
 }
 
-/* trace_ring_slow(), all registers kept; the stack may be aligned to 8 only. Vector registers are not
- * saved: the function is compiled without them, in the hypervisor and here. */
+/* trace_ring_slow(), all general registers kept; the stack may be aligned to 8 only. */
 __asm__(".pushsection .text.unlikely, \"ax\", @progbits\n"
         ".globl trace_ring_slow_saving\n"
         ".type trace_ring_slow_saving, @function\n"

@@ -160,7 +160,8 @@ struct trace_config {
  *
  * @param region  mapped memory, page aligned, writable; its old contents are of no matter
  * @param size    bytes
- * @return        0; -1 where the memory is too small for two sub-buffers a processor (nothing is written)
+ * @return        0; -1 where the memory is too small for two sub-buffers a processor (nothing is
+ *                written)
  *
  * Called once, by one processor, before any trace_ring_attach().
  */
@@ -175,9 +176,13 @@ int trace_region_init(void *region, uint64_t size, const struct trace_config *co
  *
  * Called by the processor itself (or before it runs), interrupts off.
  */
-int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint32_t kind, uint32_t mask);
+int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint32_t kind,
+                      uint32_t mask);
 
-/** Mark the region finished: the machine ends in order. The last to be done; a relay may not see records made after it. */
+/**
+ * Mark the region finished: the machine ends in order. The last to be done; a relay may not see
+ * records made after it.
+ */
 void trace_region_finish(void *region);
 
 /**

@@ -62,7 +62,8 @@ struct trace_schema {
  * Read a descriptor table.
  *
  * @param text  `size` bytes, need not end with a zero
- * @return      the schema, to be freed by trace_schema_free(); NULL where the table is malformed or another version (said on stderr)
+ * @return      the schema, to be freed by trace_schema_free(); NULL where the table is malformed
+ *              or another version (said on stderr)
  */
 struct trace_schema *trace_schema_read(const char *text, size_t size);
 

@@ -34,7 +34,8 @@ struct maker {
     size_t *row_of; /* [event * SHORT_CAUSES + cause]: row + 1; 0: none yet */
 };
 
-static size_t new_row(struct trace_summary *summary, const struct trace_event *event, uint64_t cause)
+static size_t new_row(struct trace_summary *summary, const struct trace_event *event,
+                      uint64_t cause)
 {
     summary->rows = realloc(summary->rows, (summary->nr_rows + 1) * sizeof(*summary->rows));
     if (!summary->rows)

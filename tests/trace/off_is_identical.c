@@ -180,8 +180,9 @@ static bool compile(json_t *entry, const char *side)
     if (!output || !directory)
         errx(2, "a build command that this program does not understand: %s", command ? command : "none");
     skipped = strcspn(output + 4, " ");
-    if (asprintf(&line, "cd '%s' && %.*s -w -UTRACE_CLASSES -DTRACE_CLASSES=0x%" PRIx64 " -o %s/%s.o%s", directory,
-                 (int)(output - command), command, TRACE_CLASSES_ALL & ~off_classes, work, side,
+    if (asprintf(&line,
+                 "cd '%s' && %.*s -w -UTRACE_CLASSES -DTRACE_CLASSES=0x%" PRIx64 " -o %s/%s.o%s",
+                 directory, (int)(output - command), command, TRACE_CLASSES_ALL & ~off_classes, work, side,
                  output + 4 + skipped) < 0)
         err(2, "memory");
     moved = retarget(line, side);
@@ -389,8 +390,9 @@ int main(int argc, char **argv)
         files++;
         count[check(entry, file + strlen(tree) + 1)]++;
     }
-    printf("%u files of %s: %u identical, %u differ, %u cannot be compiled (%u trace calls deleted in the tree)\n", files,
-           argv[3], count[IDENTICAL], count[DIFFERENT], count[NOT_COMPILED],
+    printf("%u files of %s: %u identical, %u differ, %u cannot be compiled "
+           "(%u trace calls deleted in the tree)\n",
+           files, argv[3], count[IDENTICAL], count[DIFFERENT], count[NOT_COMPILED],
            calls_deleted + calls_in_headers);
     if (!files)
         errx(2, "the build has no C file in %s", argv[3]);

@@ -246,7 +246,10 @@ Test(trace_ring, spans_are_sorted_by_their_start_and_merged)
     trace_log_close(log);
 }
 
-/* What the machine does between two looks of the relay: fill a sub-buffer to its last byte, then some. */
+/*
+ * What the machine does between two looks of the relay: fill a sub-buffer to its last byte, then
+ * some.
+ */
 static bool machine_runs(void *step)
 {
     const unsigned now = ++*(unsigned *)step;
