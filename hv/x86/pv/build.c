@@ -280,6 +280,7 @@ static int lay_out(struct builder *b)
     u64 base = img->virt_base, at, mod_len = plan->ramdisk ? plan->ramdisk->size : 0;
     u64 mod_pages = (mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT, p2m_pages = (b->nr_pages * 8 + PAGE_SIZE - 1) >> PAGE_SHIFT;
     u64 mod_va = 0, p2m_va, si_va, tables_va, stack_va, end_va, nr_tables, p2m_tables = 0, mod_pfn, p2m_pfn, console_pfn, outside;
+    u32 put_off = 0;
     bool in_place = plan->ramdisk && !(plan->ramdisk->paddr & ~PAGE_MASK) && img->mod_start_pfn;
     struct start_info *si;
     int err;
@@ -371,9 +372,13 @@ static int lay_out(struct builder *b)
         pv_hypercall_page(pfn_ptr(b, pfn));
     }
     d->max_ever_pfn = b->nr_pages - 1;
-    do
+    do {
+        /* What waits for this pcpu (a tick armed for an earlier domain) would stop it again and again: put it off. */
+        put_off |= get_cpu_info()->work;
+        get_cpu_info()->work = 0;
         err = frame_pin(MFN(b->l4_mfn), FT_L4, d);
-    while (err == -XEN_ERESTART);
+    } while (err == -XEN_ERESTART);
+    get_cpu_info()->work |= put_off;
     if (!err)
         err = frame_get_type(MFN(b->l4_mfn), FT_L4, d);
     if (err) {
