@@ -185,7 +185,7 @@ static int export(int argc, char **argv)
 
     parse_arguments(&export_argp, "export", argc, argv, &arguments);
     if (!arguments.output && !arguments.lttng) {
-        warnx("trace export: where to? -o FOLDER, or --lttng");
+        warnx("where to? -o FOLDER, or --lttng");
         return EXIT_USAGE;
     }
     log = trace_log_open(arguments.input);
@@ -212,7 +212,7 @@ static int relay(int argc, char **argv)
 
     parse_arguments(&relay_argp, "relay", argc, argv, &arguments);
     if (!arguments.output) {
-        warnx("trace relay: where to? -o FILE");
+        warnx("where to? -o FILE");
         return EXIT_USAGE;
     }
     options.poll_us = arguments.poll_us;
