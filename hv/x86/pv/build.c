@@ -281,7 +281,9 @@ static int lay_out(struct builder *b)
     u64 mod_pages = (mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT, p2m_pages = (b->nr_pages * 8 + PAGE_SIZE - 1) >> PAGE_SHIFT;
     u64 mod_va = 0, p2m_va, si_va, tables_va, stack_va, end_va, nr_tables, p2m_tables = 0, mod_pfn, p2m_pfn, console_pfn, outside;
     u32 put_off = 0;
-    bool in_place = plan->ramdisk && !(plan->ramdisk->paddr & ~PAGE_MASK) && img->mod_start_pfn;
+    /* Of several domains with one ramdisk the first gets its frames, the others a copy: none has run yet. */
+    bool in_place = plan->ramdisk && !(plan->ramdisk->paddr & ~PAGE_MASK) && img->mod_start_pfn &&
+                    frame_table[plan->ramdisk->paddr >> PAGE_SHIFT].owner >= DOMID_FIRST_RESERVED;
     struct start_info *si;
     int err;
 
