@@ -54,8 +54,9 @@ _Static_assert((sizeof(struct cpu_info) - sizeof(struct regs)) % 16 == 0, "RSP0"
 #define VF_SYSCALL_MASKS 0x02 /* the syscall callback is entered with events masked */
 #define VF_SLOW          0x04 /* something (tracing) wants every entry to take the general path */
 #define VF_NO_USER       0x08 /* no user page table yet: iret to user mode must not take the fast path */
+/** The two states of a vCPU whose hot entries entry.S takes by itself. */
 #define VF_FAST_USER     (VF_SYSCALL_MASKS)
-#define VF_FAST_KERNEL   (VF_SYSCALL_MASKS | VF_KERNEL)
+#define VF_FAST_KERNEL   (VF_FAST_USER | VF_KERNEL)
 
 struct trap_entry {
     u64 rip;
@@ -66,6 +67,7 @@ struct trap_entry {
 
 struct arch_vcpu {
     u32 flags;                 /* VF_* */
+    u32 pf_masks;              /* 1: its page-fault handler is entered with events masked */
     u32 slot;                  /* index of its descriptor-table area */
     u64 cr3_kernel, cr3_user;  /* physical addresses of the L4 tables; user 0: none given yet */
     u64 kernel_sp;             /* guest kernel stack for entries from user mode, 16-byte aligned */
@@ -76,7 +78,6 @@ struct arch_vcpu {
     u16 ds, es, fs, gs;
     u64 cr0_ts;                /* guest CR0.TS as last set (X86_CR0_TS or 0) */
     u64 cr4;                   /* guest's view */
-    u64 cr2;
     u64 dr[8];                 /* debug registers: 0-3, 6, 7 */
     u32 iopl;                  /* virtual */
     u64 xcr0;

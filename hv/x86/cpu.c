@@ -9,7 +9,9 @@
 #include "mm.h"
 
 extern char syscall_stubs[], syscall32_stubs[];
+extern char rsb_overwrite[];
 extern u8 pcpu_stacks[];
+extern const u64 __rsb_sites_start[], __rsb_sites_end[];
 extern const u64 vector_table[256];
 extern const struct { u64 at, op; } __smap_sites_start[], __smap_sites_end[];
 
@@ -82,6 +84,18 @@ static void patch_smap(void)
         p[0] = 0x0f;
         p[1] = 0x01;
         p[2] = s->op;
+    }
+}
+
+/* Patch the marked NOPs to `call rsb_overwrite`. */
+static void patch_rsb(void)
+{
+    for (const u64 *s = __rsb_sites_start; s < __rsb_sites_end; s++) {
+        u8 *p = (u8 *)(DIRECTMAP + *s - IMAGE_VIRT + IMAGE_PADDR);
+        s32 to = (s32)((u64)rsb_overwrite - (*s + 5));
+
+        p[0] = 0xe8;
+        memcpy(p + 1, &to, 4);
     }
 }
 
@@ -165,6 +179,8 @@ void cpu_init(unsigned int cpu)
         patch_smap();
         cpu_features.cr4 |= X86_CR4_SMAP;
     }
+    if (spec_ctrl.rsb_overwrite)
+        patch_rsb();
     write_cr4(cpu_features.cr4);
     write_cr0(X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | 1);
     __asm__ volatile("fninit");

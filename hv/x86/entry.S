@@ -24,6 +24,15 @@
 #define STAC SMAP_SITE 0xcb
 #define CLAC SMAP_SITE 0xca
 
+/* Where a guest may have filled the return predictor and the processor would follow it into guest memory (no SMEP), this NOP is
+ * patched to a call of rsb_overwrite (spec_ctrl, cpu.c). Not on the hot paths: they have no RET to steer. */
+.macro RSB_SITE
+671: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00
+    .pushsection .rsb_sites, "a"
+    .quad 671b
+    .popsection
+.endm
+
 /* If the instruction at `from` faults, go on at `to`. */
 .macro FIXUP from, to
     .pushsection .fixup_table, "a"
@@ -190,6 +199,7 @@ bounce_fault:                           /* no room for the frame on the guest ke
     .align 16
 hypercall:
     SAVE_SYSCALL_REGS
+    RSB_SITE
     mov R_rdx(%rsp), %rdx
     cmp $64, %rax
     jae hypercall_unknown
@@ -228,6 +238,7 @@ hypercall_unknown:
 /* ---- SYSCALL, general form: C does it ---- */
 syscall_general:                        /* RAX, RDX saved; RCX, R11 as SYSCALL left them */
     SAVE_SYSCALL_REGS
+    RSB_SITE
     mov %rsp, %rdi
     call pv_syscall_general
     jmp exit_check
@@ -290,6 +301,99 @@ syscall32_common:
     pop %rdi
 .endm
 
+/* #PF of guest user code that its kernel handles: the frame rcx r11 error rip cs rflags rsp ss on the guest kernel's stack, CR2 in
+ * vcpu_info, events masked. What faults in the hypervisor's addresses, or in guest kernel mode, goes the general way.
+ * RSP is at the error code; OFF(x) is a field of regs from there. */
+#define OFF(x) ((x) - R_error_code)(%rsp)
+    .align 64
+page_fault:
+    testb $3, OFF(R_cs)
+    jz page_fault_hypervisor
+    mov %rax, OFF(R_rax)
+    mov %rdx, OFF(R_rdx)
+    mov %rcx, OFF(R_rcx)
+    mov OFF(CI_current), %rdx
+    cmpl $VF_FAST_USER_C, V_flags(%rdx)
+    jne page_fault_general
+    cmpl $0, V_pf_masks(%rdx)
+    je page_fault_general
+    mov V_info(%rdx), %rax
+    cmpb $0, INFO_mask(%rax)
+    jne page_fault_general
+    mov %cr2, %rcx
+    test %rcx, %rcx
+    js page_fault_general               /* an address of the upper half: perhaps ours */
+    movb $1, INFO_mask(%rax)
+    mov %rcx, INFO_cr2(%rax)
+    mov V_cr3_kernel(%rdx), %rax
+    mov %rax, %cr3
+    mov V_kernel_sp(%rdx), %rax
+    swapgs
+    STAC
+    mov OFF(R_rcx), %rcx
+1:  mov %rcx, -64(%rax)
+2:  mov %r11, -56(%rax)
+    mov OFF(R_error_code), %ecx
+3:  mov %rcx, -48(%rax)
+    mov OFF(R_rip), %rcx
+4:  mov %rcx, -40(%rax)
+    mov OFF(R_cs), %rcx
+5:  mov %rcx, -32(%rax)
+    mov OFF(R_rflags), %rcx
+6:  mov %rcx, -24(%rax)
+    mov OFF(R_rsp), %rcx
+7:  mov %rcx, -16(%rax)
+    mov OFF(R_ss), %rcx
+8:  mov %rcx, -8(%rax)
+    CLAC
+    orl $VF_KERNEL_C, V_flags(%rdx)
+    incq OFF(CI_count + C_PF_BOUNCE)
+    incq OFF(CI_flush_clock)
+    mov V_pf_rip(%rdx), %rcx
+    mov OFF(R_rdx), %rdx
+    lea -64(%rax), %r11
+    mov OFF(R_rax), %rax
+    mov %r11, %rsp
+    mov $0x202, %r11d
+    sysretq
+    FIXUP 1b, page_fault_no_room
+    FIXUP 2b, page_fault_no_room
+    FIXUP 3b, page_fault_no_room
+    FIXUP 4b, page_fault_no_room
+    FIXUP 5b, page_fault_no_room
+    FIXUP 6b, page_fault_no_room
+    FIXUP 7b, page_fault_no_room
+    FIXUP 8b, page_fault_no_room
+
+page_fault_no_room:
+    sub $R_error_code, %rsp
+    jmp bounce_fault
+page_fault_hypervisor:
+    movl $14, 4(%rsp)
+    jmp trap_common
+
+page_fault_general:                     /* RAX, RDX, RCX are saved already */
+    movl $14, 4(%rsp)
+    sub $R_error_code, %rsp
+    mov %rdi, R_rdi(%rsp)
+    mov %rsi, R_rsi(%rsp)
+    mov %r8, R_r8(%rsp)
+    mov %r9, R_r9(%rsp)
+    mov %r10, R_r10(%rsp)
+    mov %r11, R_r11(%rsp)
+    mov %rbx, R_rbx(%rsp)
+    mov %rbp, R_rbp(%rsp)
+    mov %r12, R_r12(%rsp)
+    mov %r13, R_r13(%rsp)
+    mov %r14, R_r14(%rsp)
+    mov %r15, R_r15(%rsp)
+    cld
+    CLAC
+    RSB_SITE
+    mov %rsp, %rdi
+    call page_fault_from_guest
+    jmp exit_check
+
     .align 64
     .globl trap_common
 trap_common:
@@ -298,6 +402,7 @@ trap_common:
     CLAC
     testb $3, R_cs(%rsp)
     jz from_hypervisor
+    RSB_SITE
     mov %rsp, %rdi
     call trap_from_guest
 exit_check:
@@ -384,7 +489,14 @@ vector_table:
     VECTOR %n, 1, trap_ist
     .elseif n == 1 || n == 2 || n == 18
     VECTOR %n, 0, trap_ist
-    .elseif n == 10 || n == 11 || n == 12 || n == 13 || n == 14 || n == 17 || n == 21 || n == 29 || n == 30
+    .elseif n == 14
+    .align 16
+vector_14:
+    jmp page_fault
+    .pushsection .rodata.vectors, "a"
+    .quad vector_14
+    .popsection
+    .elseif n == 10 || n == 11 || n == 12 || n == 13 || n == 17 || n == 21 || n == 29 || n == 30
     VECTOR %n, 1, trap_common
     .else
     VECTOR %n, 0, trap_common
@@ -392,6 +504,17 @@ vector_table:
     .set n, n + 1
     .endr
     .noaltmacro
+
+/* Fill the return predictor with 32 harmless entries. Clobbers nothing but flags. */
+    .globl rsb_overwrite
+rsb_overwrite:
+    .rept 32
+    call 1f
+    int3
+1:
+    .endr
+    add $(32 * 8), %rsp
+    ret
 
 /* ---- accesses that may fault ---- */
 

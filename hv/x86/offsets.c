@@ -51,6 +51,10 @@ void emit_offsets(void)
     EMIT(V_kernel_sp, offsetof(struct vcpu, arch.kernel_sp));
     EMIT(V_syscall_rip, offsetof(struct vcpu, arch.syscall_rip));
     EMIT(V_info, offsetof(struct vcpu, info));
+    EMIT(V_pf_masks, offsetof(struct vcpu, arch.pf_masks));
+    EMIT(V_pf_rip, offsetof(struct vcpu, arch.trap[VEC_PF].rip));
+    EMIT(INFO_cr2, offsetof(struct vcpu_info, arch.cr2));
+    EMIT(C_PF_BOUNCE, CAUSE_PF_BOUNCE * 8);
     EMIT(INFO_pending, offsetof(struct vcpu_info, evtchn_upcall_pending));
     EMIT(INFO_mask, offsetof(struct vcpu_info, evtchn_upcall_mask));
     EMIT(NR_PCPUS_MAX, NR_PCPUS);

@@ -73,7 +73,6 @@ void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u3
     const struct trap_entry *t = &v->arch.trap[vector];
 
     if (vector == VEC_PF) {
-        v->arch.cr2 = cr2;
         v->info->arch.cr2 = cr2;
         error = (error & ~4u) | (guest_kernel_mode(v) ? 0 : 4);
     }
@@ -295,6 +294,7 @@ long do_set_trap_table(u64 traps, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 
     if (!traps) {
         memset(v->arch.trap, 0, sizeof(v->arch.trap));
+        v->arch.pf_masks = 0;
         return 0;
     }
     for (unsigned int n = 0; n <= 256; n++, traps += sizeof(t)) {
@@ -306,6 +306,8 @@ long do_set_trap_table(u64 traps, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
             return -XEN_EINVAL;
         v->arch.trap[t.vector] = (struct trap_entry){.rip = t.address, .cs = t.cs, .dpl = TI_GET_DPL(&t),
                                                      .masks = TI_GET_IF(&t)};
+        if (t.vector == VEC_PF)
+            v->arch.pf_masks = TI_GET_IF(&t) != 0;
     }
     return -XEN_EINVAL;
 }

@@ -391,7 +391,7 @@ static bool read_cr(struct vcpu *v, unsigned int n, u64 *val)
         *val = X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | 1 | X86_CR0_AM | v->arch.cr0_ts;
         return true;
     case 2:
-        *val = v->arch.cr2;
+        *val = v->info->arch.cr2;
         return true;
     case 3: /* the guest's own root; a PV guest's gfn is its mfn */
         *val = v->arch.cr3_kernel;
@@ -413,7 +413,6 @@ static bool write_cr(struct vcpu *v, unsigned int n, u64 val)
         pv_set_cr0_ts(v, val & X86_CR0_TS);
         return true;
     case 2:
-        v->arch.cr2 = val;
         v->info->arch.cr2 = val;
         return true;
     case 4:

@@ -123,7 +123,35 @@ static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr
     return -XEN_ENOSYS;
 }
 
+static long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom);
+
+/* One request for the caller's own domain is what nearly all calls are. */
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
+{
+    u64 ptr, val;
+    u32 done = 1;
+    bool ok;
+    int err;
+
+    if (unlikely(count != 1 || foreigndom != DOMID_SELF || !guest_range_ok(reqs, sizeof(struct mmu_update))))
+        return mmu_update_many(reqs, count, pdone, foreigndom);
+    stac();
+    ok = guest_get8(reqs, &ptr) && guest_get8(reqs + 8, &val);
+    clac();
+    if (unlikely(!ok))
+        return mmu_update_many(reqs, count, pdone, foreigndom);
+    err = update_one(current_vcpu(), current_vcpu()->domain, ptr, val);
+    if (unlikely(err)) {
+        if (err == -XEN_ERESTART)
+            return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, count, pdone, foreigndom);
+        done = 0;
+    }
+    if (unlikely(pdone) && guest_copy_to(pdone, &done, sizeof(done)))
+        return -XEN_EFAULT;
+    return err;
+}
+
+static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom)
 {
     struct vcpu *v = current_vcpu();
     struct domain *d = v->domain, *pt;
@@ -344,6 +372,21 @@ long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
     long err = 0;
     u64 i;
 
+    if (likely(count == 1 && foreigndom == DOMID_SELF && !pdone && guest_range_ok(ops, sizeof(struct mmuext_op)))) {
+        struct mmuext_op op; /* nearly all calls */
+        u64 cmd;
+
+        stac();
+        if (likely(guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) &&
+                   guest_get8(ops + 16, (u64 *)&op.arg2))) {
+            clac();
+            op.cmd = (u32)cmd;
+            err = mmuext_one(v, d, &op);
+            return likely(err != -XEN_ERESTART) ? err
+                                                : hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count, pdone, foreigndom);
+        }
+        clac();
+    }
     if (unlikely(foreigndom != DOMID_SELF)) {
         err = foreign_domain(v, foreigndom, &pt, &d);
         if (err)

@@ -302,6 +302,24 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
         return false;
 
     n = pv_fetch(r, bytes);
+    /* The two that a kernel writes entries with: MOV and XCHG of 8 bytes, register to memory. */
+    if (likely((bytes[0] & 0xf8) == 0x48 && (bytes[1] == 0x89 || bytes[1] == 0x87) && n == 15 && !off)) {
+        unsigned int reg = ((bytes[2] >> 3) & 7) | (bytes[0] & 4 ? 8 : 0);
+        bool memory;
+
+        entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK));
+        new = *reg_of(r, reg);
+        do {
+            old = READ_ONCE(*entry);
+            err = pte_change_if(entry, old, new, v->domain);
+        } while (unlikely(err == -XEN_EAGAIN));
+        if (unlikely(err))
+            return false;
+        if (bytes[1] == 0x87)
+            *reg_of(r, reg) = old;
+        r->rip += 2 + modrm_length(bytes + 2, &memory);
+        return true;
+    }
     if (!decode(bytes, n, &in) || off + in.size > 8)
         return false;
     entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK & ~7ull));

@@ -459,10 +459,33 @@ static __always_inline_ int l1_change(u64 *entry, u64 old, u64 val, struct domai
     return 0;
 }
 
+/* Writable to read-only, the frame unchanged: the reference stays, the type reference goes. */
+static void drop_write(struct frame *f)
+{
+    u64 w = f->word;
+
+    do {
+        if (frame_tc(w) == 1)
+            f->stamp = tlb_clock_now();
+    } while (!word_change(f, &w, w - FRAME_TC));
+}
+
 int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d)
 {
     u64 new = pte_in_force(val, 1);
     int err;
+
+    /* What fork does to each private page: only the right to write goes (and flags of the guest's own change). */
+    if ((expected & new & PTE_P) && !((expected ^ new) & PTE_MFN) && (expected & PTE_RW) && !(new & PTE_RW) &&
+        !(new & ~(L1_BITS | PTE_MFN))) {
+        mfn_t mfn = pte_mfn(new);
+
+        if (!__atomic_compare_exchange_n(entry, &expected, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            return -XEN_EAGAIN;
+        if (mfn_is_memory(mfn) && frame_of(mfn)->owner != DOMID_IO)
+            drop_write(frame_of(mfn));
+        return 0;
+    }
 
     if (new & PTE_P) {
         err = l1e_get(new, d);
