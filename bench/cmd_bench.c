@@ -35,7 +35,7 @@ static const struct argp_option option_table[] = {
     {"kernel", OPT_KERNEL, "FILE", 0, "Another guest kernel: an ELF image or a bzImage"},
     {"hypervisor", OPT_HV, "FILE", 0, "Another build of the hypervisor for the platform pv"},
     {"time-limit", OPT_LIMIT, "SECONDS", 0,
-     "Kill a machine that says nothing for so long (default 240)"},
+     "Kill a machine that works for so long without a word (default 240)"},
     {"keep-local", OPT_KEEP, NULL, 0, "Keep host name and full paths in the result"},
     {0},
 };

@@ -40,7 +40,7 @@ static const struct argp_option option_table[] = {
     {"memory", OPT_MEMORY, "MIB", 0,
      "Room for records, a power of two (default 256); what does not fit is counted as lost"},
     {"time-limit", OPT_LIMIT, "SECONDS", 0,
-     "Kill a machine that says nothing for so long (default 240)"},
+     "Kill a machine that works for so long without a word (default 240)"},
     {0},
 };
 

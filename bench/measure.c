@@ -12,9 +12,8 @@
 #include "bench/paths.h"
 #include "bench/provenance.h"
 
-#define SILENCE_SECONDS                                                                            \
-    240.0 /* the longest interval of a macro workload takes about 60 on a busy machine */
-#define TOTAL_SECONDS 3600.0
+#define SILENCE_SECONDS 240.0 /* the longest preparation of a program works for about 40 */
+#define TOTAL_SECONDS   7200.0
 
 /* One machine of the plan, in the order of boots[]. */
 struct measure_slot {

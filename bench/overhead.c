@@ -10,10 +10,10 @@
  * --quick is one machine per platform, one seed, the class "default", and a choice of workloads:
  * figures to look at, not to claim.
  *
- * Budget, in seconds of one core (70 to 100 million instructions a second under -icount): 15
+ * Budget, in seconds of one idle core (70 to 100 million instructions a second under -icount): 15
  * minutes on two cores are 1,800 for a full run, two minutes 240 for a quick one. A native boot
- * takes 12, the micro part 17 a seed, the macro part 75 with its warm-up and 25 for each further
- * seed; Xen needs two to three times that of micro, 1.6 of macro.
+ * takes 11, the micro part 12 a seed, the macro part 50 with its warm-up and 18 for each further
+ * seed; Xen needs two to three times that of micro, 1.6 times that of macro.
  */
 #include <string.h>
 
@@ -57,7 +57,7 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
             words_add(&plan->platforms, "%s:default", platform_table[i]->name);
 
     if (workloads->nr || quick) {
-        part = add_part(plan, quick ? "quick" : "chosen", "initrd.cpio", quick ? 1 : 3, 1, 25);
+        part = add_part(plan, quick ? "quick" : "chosen", "initrd.cpio", quick ? 1 : 3, 1, 30);
         for (size_t i = 0; i < workloads->nr; i++)
             words_add(&part->workloads, "%s", workloads->word[i]);
         for (size_t i = 0; !workloads->nr && i < sizeof quick_workloads / sizeof quick_workloads[0];
@@ -65,9 +65,9 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
             words_add(&part->workloads, "%s", quick_workloads[i]);
         return;
     }
-    part = add_part(plan, "micro", "initrd-micro.cpio", 3, 1, 50);
+    part = add_part(plan, "micro", "initrd-micro.cpio", 3, 1, 35);
     words_add(&part->workloads, "micro");
-    part = add_part(plan, "macro", "initrd.cpio", 3, 1, 125);
+    part = add_part(plan, "macro", "initrd.cpio", 3, 1, 85);
     words_add(&part->workloads, "macro-1");
 }
 

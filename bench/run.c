@@ -21,6 +21,7 @@
 #define TICK_NS       100000000L /* how often machines are looked at */
 #define GRACE_SECONDS 15.0       /* for a guest to power off after its `done` */
 #define TERM_SECONDS  3.0        /* between SIGTERM and SIGKILL */
+#define IDLE_SHARE    0.02       /* of a core: a machine that works less does nothing */
 #define TAIL_LINES    12         /* of a console, in messages */
 #define SPACE_NEEDED  (64ull << 20)
 #define QEMU_MESSAGES "qemu.log"
@@ -187,6 +188,35 @@ static void boot_fail(struct boot *boot, const char *why)
     free(tail);
 }
 
+/* Processor time that a process has used, seconds; 0 when it cannot be found out. */
+static double work_seconds(int pid)
+{
+    char *path = format("/proc/%d/stat", pid), line[1024], *at;
+    unsigned long user = 0, system = 0;
+    FILE *in = fopen(path, "r");
+
+    if (in) {
+        if (fgets(line, sizeof line, in) && (at = strrchr(line, ')')))
+            sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+        fclose(in);
+    }
+    free(path);
+    return (double)(user + system) / sysconf(_SC_CLK_TCK);
+}
+
+/* Has a machine been silent for too long? What counts is how much it has worked since its last
+ * word, so that a busy host kills nobody; a machine that does not work at all has the same limit
+ * by the clock. */
+static bool silent_too_long(const struct boot *boot, double limit)
+{
+    double silent = now() - boot->last_word, worked;
+
+    if (silent <= limit)
+        return false;
+    worked = work_seconds(boot->pid) - boot->work_at_word;
+    return worked > limit || worked < silent * IDLE_SHARE;
+}
+
 /* Note what the console has said since the last look: the guest's progress lines. */
 static void boot_listen(struct boot *boot)
 {
@@ -201,6 +231,7 @@ static void boot_listen(struct boot *boot)
     if (fstat(fileno(in), &info) == 0 && (size_t)info.st_size != boot->said) {
         boot->said = info.st_size;
         boot->last_word = now();
+        boot->work_at_word = work_seconds(boot->pid);
     }
     fseek(in, boot->seen, SEEK_SET);
     while (fgets(line, sizeof line, in)) {
@@ -264,6 +295,7 @@ static void boot_start(struct boot *boot, const char *folder, const struct board
     boot->folder = format("%s/%s", folder, boot->name);
     boot->started = boot->last_word = now();
     boot->stop_at = 0;
+    boot->work_at_word = 0;
     snprintf(boot->activity, sizeof boot->activity, "boots");
     if (mkdir(boot->folder, 0777) < 0 || make_links(boot) < 0 || (boot->pid = fork()) < 0) {
         boot->failure = format("%s: cannot be started: %s", boot->name, strerror(errno));
@@ -347,7 +379,7 @@ static void boot_watch(struct boot *boot, const struct run_limits *limits,
     } else if (boot->done_line && now() - boot->last_word > GRACE_SECONDS) {
         boot->stop_at = now(); /* all is said; it only does not power off */
         kill(-boot->pid, SIGTERM);
-    } else if (now() - boot->last_word > limits->silence_seconds ||
+    } else if (silent_too_long(boot, limits->silence_seconds) ||
                now() - boot->started > limits->total_seconds) {
         boot->stop_at = now();
         boot->killed = true;

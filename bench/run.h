@@ -55,14 +55,16 @@ struct boot {
     int pid;
     char *folder;
     double started, last_word, stop_at;
-    size_t seen, said; /* bytes of the console looked at, and there */
-    bool done_line;    /* the guest has said {"ev":"done"} */
+    double work_at_word; /* processor time used when it said its last word */
+    size_t seen, said;   /* bytes of the console looked at, and there */
+    bool done_line;      /* the guest has said {"ev":"done"} */
     bool killed;
     char activity[64]; /* what it is doing, for the progress line */
 };
 
 struct run_limits {
-    double silence_seconds; /* kill a machine whose console says nothing for so long */
+    double silence_seconds; /* kill a machine that says nothing for so long of its own working time,
+                             * or so long by the clock without working */
     double total_seconds;   /* or that runs for so long */
     unsigned cores;         /* machines at a time; 0: as many as this process may use */
     bool progress; /* on stderr: one line that changes on a terminal, else a line per event */
