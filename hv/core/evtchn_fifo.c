@@ -263,7 +263,7 @@ int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
     int rc;
 
     if (!d->evtchn_fifo_on)
-        return -XEN_ENOSYS;
+        return -XEN_EOPNOTSUPP;
     if (f->nr_pages >= MAX_ARRAY_PAGES)
         return -XEN_ENOSPC;
     rc = arch_get_guest_frame(d, GFN(gfn), &page);

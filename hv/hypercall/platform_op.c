@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PLATFORM_OP: the machine's clock, processors and firmware, for the privileged domain (xen/platform.h); others get -XEN_EPERM.
+ * PLATFORM_OP: the machine's clock, processors, power and firmware, for the privileged domain (xen/platform.h); others get -XEN_EPERM.
  *
  * The hypervisor asks no firmware for disks or screens, so there is nothing to tell about them: -XEN_ESRCH, Xen's answer for a
  * disk that is not there, and -XEN_ENOSYS for what a machine without EFI cannot have.
@@ -38,6 +38,15 @@ static long set_time(struct domain *d, const struct xenpf_settime64 *t)
     return 0;
 }
 
+/** Soft-off ends the machine, as its registers would; other states need devices to come back from. */
+static long enter_acpi_sleep(struct domain *d, const struct xenpf_enter_acpi_sleep *op)
+{
+    if (op->sleep_state != 5)
+        return -XEN_EOPNOTSUPP;
+    domain_shutdown(d, SHUTDOWN_poweroff);
+    return 0;
+}
+
 long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
@@ -55,6 +64,8 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         return set_time(d, &op.u.settime64);
     case XENPF_firmware_info:
         return firmware_info(&op.u.firmware_info);
+    case XENPF_enter_acpi_sleep:
+        return enter_acpi_sleep(d, &op.u.enter_acpi_sleep);
     case XENPF_get_cpuinfo:
         rc = get_cpuinfo(&op.u.pcpu_info);
         break;

@@ -120,8 +120,10 @@ static long register_info(struct vcpu *v, gva_t arg)
 
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
-    if (v->info_page || op.offset > PAGE_SIZE - sizeof(*new) || op.offset % 8)
+    if (v->info_page)
         return -XEN_EINVAL;
+    if (op.offset > PAGE_SIZE - sizeof(*new) || op.offset % 8)
+        return -XEN_ENXIO;
     if (v != current_vcpu() && !(v->pause_flags & VPF_DOWN))
         return -XEN_EINVAL;
     rc = arch_get_guest_frame(v->domain, GFN(op.mfn), &page);

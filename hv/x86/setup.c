@@ -176,7 +176,7 @@ u32 arch_features(const struct domain *d, unsigned int submap)
     if (submap)
         return 0;
     return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
-           1u << XENFEAT_hvm_callback_vector * 0 | (d->privileged ? 1u << XENFEAT_dom0 : 0);
+           (d->privileged ? 1u << XENFEAT_dom0 : 0);
 }
 
 void arch_set_iopl(struct vcpu *v, unsigned int iopl)

@@ -333,7 +333,7 @@ Test(evtchn_fifo, before_fifo)
     struct evtchn_set_priority p = {.port = 1, .priority = 1};
 
     host_set_current(other->vcpu[0]);
-    cr_expect_eq(OP(expand_array, &e), -XEN_ENOSYS);
+    cr_expect_eq(OP(expand_array, &e), -XEN_EOPNOTSUPP);
     cr_expect_eq(OP(set_priority, &p), -XEN_ENOSYS);
 }
 

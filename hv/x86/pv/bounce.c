@@ -196,7 +196,8 @@ long do_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         pv_toggle_mode(v);
     }
     /* Whatever the guest asks for: ring 3, no IOPL, NT, VM, VIF; interrupts on. A selector that cannot be loaded faults at IRETQ. */
-    v->arch.iopl = (f.rflags >> 12) & 3;
+    if (v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))
+        v->arch.iopl = (f.rflags >> 12) & 3;
     r->rip = f.rip;
     r->cs = (u16)(f.cs | 3);
     r->rflags = (f.rflags & GUEST_FLAGS_OK) | X86_FLAGS_IF | X86_FLAGS_ONE;

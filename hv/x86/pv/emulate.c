@@ -171,6 +171,16 @@ u32 pv_invalid_opcode(struct vcpu *v, struct regs *r)
 
 /* ---- ports ---- */
 
+/* Whether the virtual IOPL lets this mode do port I/O, CLI and STI. Without the assist a guest kernel counts as ring 1, and asks for its
+ * IOPL by PHYSDEVOP_set_iopl (xen.h, VMASST_TYPE_architectural_iopl). */
+static bool iopl_ok(const struct vcpu *v)
+{
+    bool architectural = v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl);
+    unsigned int ring = !guest_kernel_mode(v) ? 3 : architectural ? 0 : 1;
+
+    return v->arch.iopl >= ring;
+}
+
 /* Configuration address (port 0xcf8) of each domain's last write; the hidden function answers as absent. */
 static u32 pci_address;
 
@@ -384,11 +394,14 @@ static u32 emulate_pio(struct vcpu *v, struct regs *r, struct fetch *f)
     return OUTCOME(kind, TRACE_RES_DONE);
 }
 
+/* A guest's CR0, but for TS. */
+#define GUEST_CR0 (X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | X86_CR0_AM | 1u)
+
 static bool read_cr(struct vcpu *v, unsigned int n, u64 *val)
 {
     switch (n) {
     case 0:
-        *val = X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | 1 | X86_CR0_AM | v->arch.cr0_ts;
+        *val = GUEST_CR0 | v->arch.cr0_ts;
         return true;
     case 2:
         *val = v->info->arch.cr2;
@@ -410,6 +423,8 @@ static bool write_cr(struct vcpu *v, unsigned int n, u64 val)
     switch (n) {
     case 0:
         /* Only TS may change. */
+        if ((val ^ GUEST_CR0) & ~(u64)X86_CR0_TS)
+            return false;
         pv_set_cr0_ts(v, val & X86_CR0_TS);
         return true;
     case 2:
@@ -418,7 +433,9 @@ static bool write_cr(struct vcpu *v, unsigned int n, u64 val)
     case 4:
         v->arch.cr4 = val & (X86_CR4_TSD | (cpu_features.xsave ? X86_CR4_OSXSAVE : 0));
         return true;
-    default: /* CR3: by mmuext_op only */
+    case 3:
+        return !(val & ~PTE_MFN) && pv_new_base(v, MFN(val >> PAGE_SHIFT)) == 0;
+    default:
         return false;
     }
 }
@@ -570,13 +587,12 @@ u32 pv_general_protection(struct vcpu *v, struct regs *r)
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:
     case 0xec ... 0xef:
-        /* Ports are the guest kernel's; its user code has them only with the virtual IOPL at 3. */
-        if (!guest_kernel_mode(v) && v->arch.iopl < 3)
+        if (!iopl_ok(v))
             return bounce_gp(v, r);
         return emulate_pio(v, r, &f);
     case 0xfa:
     case 0xfb:
-        if (!guest_kernel_mode(v) && v->arch.iopl < 3)
+        if (!iopl_ok(v))
             return bounce_gp(v, r);
         /* Without effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would stay off. */
         r->rip += f.at + 1;

@@ -2,6 +2,7 @@
 /* Range sets of ports and device memory; io_rights.h is the contract. */
 #include "io_rights.h"
 #include "typing.h"
+#include "x86/cpu.h"
 
 static struct io_range hidden_port[16], hidden_mem[16];
 static unsigned int nr_hidden_ports, nr_hidden_mem;
@@ -52,7 +53,8 @@ int io_rights_first_domain(struct domain *d)
     if (!io)
         return -XEN_ENOMEM;
     complement(io->port, &io->nr_ports, ARRAY_SIZE(io->port), hidden_port, nr_hidden_ports, 0xffff);
-    complement(io->mem, &io->nr_mem, ARRAY_SIZE(io->mem), hidden_mem, nr_hidden_mem, (1ull << 40) - 1);
+    complement(io->mem, &io->nr_mem, ARRAY_SIZE(io->mem), hidden_mem, nr_hidden_mem,
+               (1ull << (cpu_features.phys_bits - PAGE_SHIFT)) - 1);
     d->arch.io = io;
     return 0;
 }

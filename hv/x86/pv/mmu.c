@@ -92,7 +92,7 @@ static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr
     if (unlikely(!mfn_is_memory(mfn)))
         return -XEN_EINVAL;
     f = frame_of(mfn);
-    if (cmd == MMU_NORMAL_PT_UPDATE || cmd == MMU_PT_UPDATE_PRESERVE_AD) {
+    if (cmd != MMU_MACHPHYS_UPDATE) { /* NO_TRANSLATE is a normal update where gfns are mfns */
         if (unlikely(ptr & 4))
             return -XEN_EINVAL;
         w = f->word;
@@ -114,13 +114,10 @@ static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr
         WRITE_ONCE(*entry, val);
         return frame_put_type(mfn, false);
     }
-    if (cmd == MMU_MACHPHYS_UPDATE) {
-        if (!(f->word & FRAME_ALLOCATED) || f->owner != d->id)
-            return -XEN_EINVAL;
-        WRITE_ONCE(m2p[mfn.n], val);
-        return 0;
-    }
-    return -XEN_ENOSYS;
+    if (!(f->word & FRAME_ALLOCATED) || f->owner != d->id)
+        return -XEN_EINVAL;
+    WRITE_ONCE(m2p[mfn.n], val);
+    return 0;
 }
 
 static long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom);
@@ -200,11 +197,6 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
     return err;
 }
 
-void pv_flush_va(u64 va)
-{
-    invlpg(va);
-}
-
 long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
 {
     struct vcpu *v = current_vcpu();
@@ -250,8 +242,8 @@ long do_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid, u64
 
 /* ---- mmuext_op ---- */
 
-/* Install a new kernel L4. The old one's references are dropped after CR3 has left it. */
-static int new_base(struct vcpu *v, mfn_t mfn)
+/* The old one's references are dropped after CR3 has left it. */
+int pv_new_base(struct vcpu *v, mfn_t mfn)
 {
     u64 old = v->arch.cr3_kernel;
     int err;
@@ -323,7 +315,7 @@ static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op 
 {
     switch (op->cmd) {
     case MMUEXT_NEW_BASEPTR:
-        return new_base(v, MFN(op->arg1.mfn));
+        return pv_new_base(v, MFN(op->arg1.mfn));
     case MMUEXT_NEW_USER_BASEPTR:
         return new_user_base(v, MFN(op->arg1.mfn));
     case MMUEXT_INVLPG_LOCAL:
@@ -389,6 +381,8 @@ long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
     }
     if (unlikely(foreigndom != DOMID_SELF)) {
         err = foreign_domain(v, foreigndom, &pt, &d);
+        if (!err && (u16)foreigndom == DOMID_IO) /* devices have no tables */
+            err = -XEN_EPERM;
         if (err)
             return refuse(v->domain, __HYPERVISOR_mmuext_op, foreigndom, err);
     }

@@ -88,7 +88,8 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2);
 /* mmu.c */
 /** The entry of the current address space that maps va at a level (1: L1 entry), or NULL. */
 u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level);
-void pv_flush_va(u64 va);
+/** Install another L4 of the domain as its kernel's (MMUEXT_NEW_BASEPTR, MOV to CR3). Errors as frame_get_type(). */
+int pv_new_base(struct vcpu *v, mfn_t mfn);
 
 /* vcpu.c */
 void pv_load_vcpu(struct vcpu *v);

@@ -68,7 +68,7 @@ static int get_writable(struct frame *f, const struct domain *d)
             new = w + FRAME_REF + FRAME_TC;
         } else {
             if (frame_tc(w))
-                return -XEN_EINVAL;
+                return -XEN_EBUSY;
             if (frame_refs(w) >= FRAME_COUNT_MAX)
                 return -XEN_EBUSY;
             /* A former page table: this TLB's walker may still hold entries of it. */
@@ -117,7 +117,7 @@ static __always_inline_ int l1e_get(u64 pte, const struct domain *d)
 
 static __cold_ int l1e_get_device(u64 pte, const struct domain *d)
 {
-    return io_mem_allowed(d, pte_mfn(pte)) ? 0 : -XEN_EINVAL;
+    return io_mem_allowed(d, pte_mfn(pte)) ? 0 : -XEN_EPERM;
 }
 
 static __always_inline_ void l1e_put(u64 pte)

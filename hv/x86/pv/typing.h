@@ -34,7 +34,8 @@ void frame_put(struct frame *f);
 
 /**
  * Take a reference and a type reference of this type; page tables are validated if they are not yet.
- * @return 0; -XEN_EINVAL: it has another type, an entry is not allowed, or not d's; -XEN_EBUSY: count at its limit;
+ * @return 0; -XEN_EINVAL: it has another type, an entry is not allowed, or not d's; -XEN_EBUSY: count at its limit, or writable asked
+ *         of a frame that is a table or holds descriptors; -XEN_EPERM: an entry names a device that d has no right to;
  *         -XEN_ERESTART: stopped half way (frame stays partial, nothing is held by the caller), call again.
  */
 int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d);

@@ -171,12 +171,8 @@ long do_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5, u64 a6)
     struct vcpu *v = current_vcpu();
 
     if (which == SEGBASE_GS_USER_SEL) {
-        /* A selector that cannot be loaded becomes null, and the guest hears of it through its failsafe callback. */
-        v->arch.gs = (u16)base;
-        if (unlikely(!load_gs_user((u16)base))) {
-            v->arch.gs = 0;
-            pv_inject_failsafe(v, &get_cpu_info()->regs);
-        }
+        /* a selector that cannot be loaded becomes null */
+        v->arch.gs = load_gs_user((u16)base) ? (u16)base : 0;
         return 0;
     }
     if (unlikely(!is_canonical(base)))
@@ -233,16 +229,14 @@ static long set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
 
 long do_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-    return reg < 8 ? set_debugreg(current_vcpu(), reg, value) : -XEN_EINVAL;
+    return set_debugreg(current_vcpu(), reg < 8 ? reg : 8, value);
 }
 
 long do_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct vcpu *v = current_vcpu();
 
-    if (reg == 6)
-        return read_dr6();
-    return reg < 8 && reg != 4 && reg != 5 ? (long)v->arch.dr[reg] : -XEN_EINVAL;
+    return reg < 8 && reg != 4 && reg != 5 ? (long)v->arch.dr[reg] : -XEN_ENODEV;
 }
 
 /* ---- FPU ---- */
