@@ -126,11 +126,28 @@ static void on_begin(struct join *j, const json_t *line)
     json_decref(params);
 }
 
+/* The suites that the image holds, with the hash of each: the first names the run's. */
+static void on_suites(struct join *j, json_t *suites)
+{
+    const char *name;
+    json_t *hash;
+
+    json_object_foreach(suites, name, hash)
+    {
+        if (*j->run->suite_sha256 || !json_is_string(hash))
+            continue;
+        run_text(&j->run->suite_id, name);
+        run_text(&j->run->suite_sha256, json_string_value(hash));
+    }
+}
+
 /* Facts that are their own event ("interrupts") stand under its name. */
 static void on_facts(struct join *j, const char *event, const json_t *line)
 {
     json_t *wrapped;
 
+    if (strcmp(event, "env") == 0)
+        on_suites(j, json_object_get(line, "suites"));
     if (!j->request->facts)
         return;
     if (strcmp(event, "env") == 0) {

@@ -214,33 +214,33 @@ void measure_print(const struct measurement *m, FILE *out)
         fprintf(out, "# %s\n%s\n", m->boots[i].name, m->boots[i].shown);
 }
 
-/* Identity of the suite: its members in order, with all that their begin lines say of them. */
-static void suite_identity(struct run *run)
+/* Only chosen members of a suite ran: its identity is the suite's and theirs together, so that
+ * nothing takes the aggregate for that of the whole suite. */
+static void identify_part_of_suite(struct run *run)
 {
     char *text = NULL, hex[65];
-    const char *suite = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
     if (!out)
         abort();
-    for (size_t i = 0; i < run->nr_workloads; i++) {
-        const struct run_workload *w = &run->workloads[i];
-        json_t *params;
-
-        if (!w->in_suite)
-            continue;
-        fprintf(out, "%s %s\n", w->name, w->params);
-        params = json_loads(w->params, 0, NULL);
-        if (!suite && json_is_string(json_object_get(params, "suite")))
-            run_text(&run->suite_id, json_string_value(json_object_get(params, "suite")));
-        json_decref(params);
-    }
+    fprintf(out, "%s\n", run->suite_sha256);
+    for (size_t i = 0; i < run->nr_workloads; i++)
+        if (run->workloads[i].in_suite)
+            fprintf(out, "%s\n", run->workloads[i].name);
     fclose(out);
     sha256_hex(text, size, hex);
-    if (size)
-        run_text(&run->suite_sha256, hex);
+    run_text(&run->suite_sha256, hex);
     free(text);
+}
+
+/* Does the plan run a whole suite? */
+static bool whole_suite(const struct plan *plan, const char *suite)
+{
+    for (size_t i = 0; i < plan->nr_parts; i++)
+        if (words_has(&plan->part[i].workloads, suite))
+            return true;
+    return false;
 }
 
 int measure_run(struct measurement *m, const struct plan *plan,
@@ -289,7 +289,8 @@ int measure_run(struct measurement *m, const struct plan *plan,
                      "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
     run_add_workload(run, "boot", RUN_MICRO, false,
                      "{\"unit\":\"from the guest kernel to its first process\"}");
-    suite_identity(run);
+    if (*run->suite_id && !whole_suite(plan, run->suite_id))
+        identify_part_of_suite(run);
     run_say_failures(m->boots, m->nr);
     run->complete = errors == 0;
     *result = run;

@@ -61,7 +61,7 @@ char *platform_guest_args(const struct machine *machine, const char *console, co
     /* nokaslr: one layout on every platform, and addresses that symbols fit. cryptomgr.notests:
      * half of a native boot would be self-tests of ciphers. panic=-1: a panic reboots at once,
      * which ends the machine. */
-    static const char common[] = "nokaslr cryptomgr.notests panic=-1 quiet";
+    static const char common[] = "nokaslr cryptomgr.notests panic=-1 quiet loglevel=2";
     static const char tuned[] = " mitigations=off randomize_kstack_offset=off";
 
     return format("console=%s %s%s%s%s%s%s", console, common,
