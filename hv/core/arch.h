@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where hv/core and the processor meet: the only header through which portable code reaches hv/x86, and all that
- * a host build has to provide (tests/host/arch_host.c) to run hv/core, hv/sched and frame typing as a library.
+ * Where hv/core and the processor meet: the only header through which portable code reaches hv/x86,
+ * and all that a host build has to provide (tests/host/arch_host.c) to run hv/core, hv/sched and
+ * frame typing as a library.
  *
- * arch_types.h (hv/x86, or tests/host) defines struct arch_vcpu, struct arch_domain and these inlines:
+ * arch_types.h (hv/x86, or tests/host) defines struct arch_vcpu, struct arch_domain and these
+ * inlines:
  *   struct vcpu *current_vcpu(void)      the vCPU that runs on this physical CPU, idle included
  *   unsigned int this_cpu(void)          number of this physical CPU
  *   ns_t now_ns(void)                    system time
@@ -18,10 +20,15 @@ struct domain;
 
 #include "arch_types.h"
 
-/** Pages of hypervisor memory, mapped, zeroed; NULL when there are none. order: log2 of the number of pages. */
+/**
+ * Pages of hypervisor memory, mapped, zeroed; NULL when there are none. order: log2 of the number
+ * of pages.
+ */
 void *arch_alloc_pages(unsigned int order);
 void arch_free_pages(void *p, unsigned int order);
-/** Small zeroed objects from the hypervisor's heap (any size up to 1 MiB); NULL when there are none. */
+/**
+ * Small zeroed objects from the hypervisor's heap (any size up to 1 MiB); NULL when there are none.
+ */
 void *arch_alloc(size_t size);
 void arch_free(void *p); /* NULL: does nothing */
 
@@ -30,23 +37,31 @@ void *arch_map_mfn(mfn_t mfn);
 mfn_t arch_virt_to_mfn(const void *p);
 
 /**
- * Take a frame that guest d names (PV: by gfn = mfn or pfn as the call defines), owned by d and typed writable, and
- * keep it so (reference and type reference) until arch_put_guest_frame(). For pages that hypervisor and guest share:
+ * Take a frame that guest d names (PV: by gfn = mfn or pfn as the call defines), owned by d and
+ * typed writable, and keep it so (reference and type reference) until arch_put_guest_frame(). For
+ * pages that hypervisor and guest share:
  * vcpu_info, runstate areas by address, FIFO control blocks and event arrays.
  *
- * @return 0 and *va its address in the hypervisor; -XEN_EINVAL if it is not such a frame, -XEN_EPERM if not d's.
+ * @return 0 and *va its address in the hypervisor; -XEN_EINVAL if it is not such a frame,
+ *         -XEN_EPERM if not d's.
  */
 int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va);
 void arch_put_guest_frame(struct domain *d, void *va);
 
-/** Make a hypervisor page (from arch_alloc_pages) one that domain d may map, writable or not; returns its mfn. */
+/**
+ * Make a hypervisor page (from arch_alloc_pages) one that domain d may map, writable or not;
+ * returns its mfn.
+ */
 mfn_t arch_share_page(struct domain *d, void *page, bool writable);
 /** Take that back; the page itself is freed when the guest has dropped its last mapping. */
 void arch_unshare_page(struct domain *d, void *page);
 
 /** Write the wall clock into d's shared_info. */
 void time_publish_wallclock(struct domain *d);
-/** Domain d says that at system time `system_time` it was secs and nsecs since 1970: every domain is told. */
+/**
+ * Domain d says that at system time `system_time` it was secs and nsecs since 1970: every domain is
+ * told.
+ */
 void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time);
 
 /** Program this pcpu's timer interrupt for deadline (system time; NS_NEVER: none). */
@@ -55,17 +70,25 @@ void arch_set_timer(ns_t deadline);
 void arch_kick_cpu(unsigned int cpu);
 /** Ask this pcpu, or the one that v runs on, to run the scheduler before it next enters a guest. */
 void arch_raise_schedule(unsigned int cpu);
-/** Tell v that it has an event: wakes nothing, only makes it take the upcall at its next entry (a kick if it runs elsewhere). */
+/**
+ * Tell v that it has an event: wakes nothing, only makes it take the upcall at its next entry (a
+ * kick if it runs elsewhere).
+ */
 void arch_event_pending(struct vcpu *v);
 
-/** The scheduler chose `next` on this pcpu while `prev` ran: swap their processor state. Called with interrupts off. */
+/**
+ * The scheduler chose `next` on this pcpu while `prev` ran: swap their processor state. Called with
+ * interrupts off.
+ */
 void arch_context_switch(struct vcpu *prev, struct vcpu *next);
 
 /** Create and destroy the processor's part of a vCPU and a domain. 0 or a negative error. */
 int arch_vcpu_create(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 int arch_domain_create(struct domain *d);
-/** Give back a dying domain's memory, piece by piece. 0 when done, -XEN_ERESTART when there is more. */
+/**
+ * Give back a dying domain's memory, piece by piece. 0 when done, -XEN_ERESTART when there is more.
+ */
 int arch_domain_relinquish(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 
@@ -73,13 +96,17 @@ void arch_domain_destroy(struct domain *d);
 bool arch_preempt_needed(void);
 
 /**
- * Make the current vCPU issue hypercall op again with these arguments: its instruction pointer goes back over the hypercall
- * instruction, its registers get op and args. @return the value that the hypercall's function returns to the dispatcher.
+ * Make the current vCPU issue hypercall op again with these arguments: its instruction pointer goes
+ * back over the hypercall instruction, its registers get op and args. @return the value that the
+ * hypercall's function returns to the dispatcher.
  */
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args);
 /** XENVER_get_features: the bits of a 32-bit submap (0..XENFEAT_NR_SUBMAPS-1) for domain d. */
 u32 arch_features(const struct domain *d, unsigned int submap);
-/** The build id of the hypervisor's image (XENVER_build_id) and its length; NULL if it was linked without. */
+/**
+ * The build id of the hypervisor's image (XENVER_build_id) and its length; NULL if it was linked
+ * without.
+ */
 const void *arch_build_id(size_t *len);
 /** The hypervisor's own command line, zero-terminated. */
 const char *arch_command_line(void);
@@ -96,13 +123,17 @@ u32 arch_cpu_apic_id(unsigned int cpu);
 /** Log the registers and the top of the stack of a vCPU (domain_crash). */
 void arch_dump_guest(const struct vcpu *v);
 /**
- * VCPUOP_initialise: load a vCPU that is down and not initialised from the guest's vcpu_guest_context.
+ * VCPUOP_initialise: load a vCPU that is down and not initialised from the guest's
+ * vcpu_guest_context.
  * @return 0, -XEN_EFAULT, -XEN_EINVAL (state that a guest may not have), -XEN_ENOMEM
  */
 int arch_vcpu_initialise(struct vcpu *v, gva_t context);
 /** PHYSDEVOP_set_iopl for the current vCPU, iopl 0..3: virtual, the processor's own stays 0. */
 void arch_set_iopl(struct vcpu *v, unsigned int iopl);
-/** guest_copy_to() in the current vCPU's kernel address space even where its user one is loaded. Returns bytes not copied. */
+/**
+ * guest_copy_to() in the current vCPU's kernel address space even where its user one is loaded.
+ * Returns bytes not copied.
+ */
 size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n);
 
 /** Characters from the physical console, at most n, without waiting; returns how many. */

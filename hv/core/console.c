@@ -2,9 +2,10 @@
 /*
  * The hypervisor as the back end of unprivileged domains' consoles, as long as no dom0 is.
  *
- * The guest writes out[] and out_prod, then sends on its port; that send comes here. Output is drained at once, so the ring is
- * empty whenever the guest's send returns, and a guest never waits for room. The indices are the guest's to scribble on: the
- * hypervisor keeps its own consumer index and takes no more than the ring holds.
+ * The guest writes out[] and out_prod, then sends on its port; that send comes here. Output is
+ * drained at once, so the ring is empty whenever the guest's send returns, and a guest never waits
+ * for room. The indices are the guest's to scribble on: the hypervisor keeps its own consumer index
+ * and takes no more than the ring holds.
  *
  * Lock: d->console_lock, around the ring and the line. Does not: feed input; in[] stays empty.
  */

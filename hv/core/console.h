@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Consoles of unprivileged domains: a ring in the guest's memory (xen/io/console.h), drained into the hypervisor's log.
+ * Consoles of unprivileged domains: a ring in the guest's memory (xen/io/console.h), drained into
+ * the hypervisor's log.
  */
 #ifndef PARANGON_CONSOLE_H
 #define PARANGON_CONSOLE_H
@@ -11,8 +12,8 @@
 extern bool console_raw;
 
 /**
- * Give a new domain its console: a zeroed frame of the domain's becomes the ring, and is kept so until the domain has ended. The port
- * for start_info is d->console_port afterwards.
+ * Give a new domain its console: a zeroed frame of the domain's becomes the ring, and is kept so
+ * until the domain has ended. The port for start_info is d->console_port afterwards.
  * @return 0, or an error of arch_get_guest_frame() or evtchn_bind_hypervisor().
  */
 int console_attach(struct domain *d, gfn_t gfn);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of domains: creation, look-up by reference, shutdown, crash, destruction in steps, and the end of the machine with the
- * last of them.
+ * The life of domains: creation, look-up by reference, shutdown, crash, destruction in steps, and
+ * the end of the machine with the last of them.
  *
- * Locks: domain_list_lock, then d->lock. Destruction is single-threaded for a domain: from the idle loop's domain_reap().
+ * Locks: domain_list_lock, then d->lock. Destruction is single-threaded for a domain: from the idle
+ * loop's domain_reap().
  * Does not: load a guest (launch.c, hv/x86), nor start one; a new domain's vCPUs are all VPF_DOWN.
  */
 #include "console.h"
@@ -113,8 +114,8 @@ static int domain_enlist(struct domain *d)
     return rc;
 }
 
-int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus, u64 max_pages,
-                  struct domain **out)
+int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus,
+                  u64 max_pages, struct domain **out)
 {
     struct domain *d;
     int rc;
@@ -203,7 +204,8 @@ struct domain *domain_get(domid_t id)
         struct domain *d = list_entry(pos, struct domain, node);
 
         if (d->id == id) {
-            __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED); /* the list's own reference keeps it from being freed */
+            /* the list's own reference keeps it from being freed */
+            __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
             found = d;
             break;
         }
@@ -224,7 +226,10 @@ static __cold_ __attribute__((noreturn)) void machine_end(bool reboot)
     arch_machine_end(machine_noreboot ? MACHINE_HALT : reboot ? MACHINE_REBOOT : MACHINE_POWEROFF);
 }
 
-/** Begin d's end once; false if it has begun before. No lock: a domain may be crashed wherever its rule-breaking is found. */
+/**
+ * Begin d's end once; false if it has begun before. No lock: a domain may be crashed wherever its
+ * rule-breaking is found.
+ */
 static bool begin_shutdown(struct domain *d, u8 code, bool by_hypervisor)
 {
     if (d->dying || __atomic_exchange_n(&d->shut_down, true, __ATOMIC_SEQ_CST))
@@ -237,14 +242,16 @@ static bool begin_shutdown(struct domain *d, u8 code, bool by_hypervisor)
 
 static void finish_shutdown(struct domain *d)
 {
-    static const char *const names[] = {"power off", "reboot", "suspend", "crash", "watchdog", "soft reset"};
+    static const char *const names[] = {"power off", "reboot",   "suspend",
+                                        "crash",     "watchdog", "soft reset"};
     u8 code = d->shutdown_code;
 
     for (unsigned int i = 0; i < d->max_vcpus; i++)
         if (d->vcpu[i])
             vcpu_pause(d->vcpu[i], VPF_PAUSED);
     console_flush(d);
-    printk("domain %u has ended: %s\n", d->id, code < ARRAY_SIZE(names) ? names[code] : "unknown reason");
+    printk("domain %u has ended: %s\n", d->id,
+           code < ARRAY_SIZE(names) ? names[code] : "unknown reason");
     if (d == hardware_domain)
         machine_end(code == SHUTDOWN_reboot); /* as on Xen, nothing outlives the first domain */
     evtchn_send_global_virq(VIRQ_DOM_EXC);
@@ -280,7 +287,10 @@ static bool any_vcpu_running(const struct domain *d)
     return false;
 }
 
-/** Give back what the core took of the domain's: timers, ports, console, vcpu_info pages, grant frames. */
+/**
+ * Give back what the core took of the domain's: timers, ports, console, vcpu_info pages, grant
+ * frames.
+ */
 static int kill_events(struct domain *d)
 {
     int rc = evtchn_destroy(d);

@@ -2,10 +2,13 @@
 /*
  * Domains and vCPUs: what they are, how they live and die.
  *
- * Lifetime: domain_get()/domain_put() count references; a look-up takes one, so a domain cannot vanish under it.
- * A domain is created with one reference (the domain list's); domain_kill() marks it dying, stops its vCPUs,
- * closes its event channels and gives back its memory in steps (preemptible); the last put frees it.
- * Locks: domain list lock > domain->lock > event port locks > runqueue lock (hv/README.md has the whole order).
+ * Lifetime: domain_get()/domain_put() count references; a look-up takes one, so a domain cannot
+ * vanish under it.
+ * A domain is created with one reference (the domain list's); domain_kill() marks it dying, stops
+ * its vCPUs, closes its event channels and gives back its memory in steps (preemptible); the last
+ * put frees it.
+ * Locks: domain list lock > domain->lock > event port locks > runqueue lock (hv/README.md has the
+ * whole order).
  */
 #ifndef PARANGON_DOMAIN_H
 #define PARANGON_DOMAIN_H
@@ -17,7 +20,7 @@
 #include "timer.h"
 
 #define MAX_DOMAINS      1024
-#define MAX_VCPUS        32    /* per domain; the legacy shared_info array has XEN_LEGACY_MAX_VCPUS = 32 */
+#define MAX_VCPUS        32    /* per domain; XEN_LEGACY_MAX_VCPUS of shared_info */
 #define DOMID_HV         DOMID_XEN
 #define NR_PCPUS         64
 
@@ -30,7 +33,7 @@ enum vcpu_pause { /* bits of vcpu->pause_flags; any set bit keeps it off the pro
     VPF_POLLING = 1u << 1,    /* SCHEDOP_poll */
     VPF_DOWN = 1u << 2,       /* not brought up, or taken down */
     VPF_PAUSED = 1u << 3,     /* by the toolstack or because the domain shuts down or dies */
-    VPF_IN_HV = 1u << 4,      /* a hypercall of it waits in the hypervisor and is retried on resume */
+    VPF_IN_HV = 1u << 4,      /* a hypercall waits in the hypervisor, and is retried on resume */
 };
 
 struct vcpu {
@@ -39,7 +42,8 @@ struct vcpu {
     struct vcpu_info *info;    /* the guest's vcpu_info, hypervisor's mapping; never NULL */
     u16 id;
     bool is_idle;
-    bool initialised;          /* has registers to start with (VCPUOP_initialise, or the domain builder) */
+    /* has registers to start with (VCPUOP_initialise, or the domain builder) */
+    bool initialised;
     u16 processor;             /* pcpu it runs on or is queued at */
     u32 pause_flags;           /* enum vcpu_pause */
 
@@ -57,7 +61,8 @@ struct vcpu {
     struct spinlock virq_lock;
     u32 poll_port;             /* the one port polled, or 0 for several */
     struct evtchn_fifo_queue *fifo; /* FIFO control block and queues (evtchn_fifo.c) */
-    void *info_page;           /* mapping to give back when vcpu_info was moved; NULL: in shared_info */
+    /* mapping to give back when vcpu_info was moved; NULL: in shared_info */
+    void *info_page;
     struct list on_cpu_node;
 
     /* the multicall it is in (multicall.c) */
@@ -117,47 +122,72 @@ struct domain {
 
     u64 vm_assist;             /* VMASST_TYPE_* bits that it has enabled */
     u32 kill_step;             /* how far domain_kill() has come */
-    u64 warned[16];            /* one bit per hypercall and sub-operation (0..15) that has had its log line */
+    /* one bit per hypercall and sub-operation (0..15) that has had its log line */
+    u64 warned[16];
 };
 
 extern struct list domain_list;
 extern struct domain *hardware_domain; /* the privileged first domain, or NULL */
-extern bool machine_noreboot;          /* option "noreboot": halt where the machine would power off or reboot */
+/* option "noreboot": halt where the machine would power off or reboot */
+extern bool machine_noreboot;
 
 /**
  * Create a domain with its shared_info and vCPU structures, none running.
- * @return 0 and *out, or -XEN_ENOMEM, -XEN_EINVAL (vCPUs out of 1..MAX_VCPUS), -XEN_EEXIST (id in use).
+ * @return 0 and *out, or -XEN_ENOMEM, -XEN_EINVAL (vCPUs out of 1..MAX_VCPUS), -XEN_EEXIST (id in
+ *         use).
  */
-int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus, u64 max_pages,
-                  struct domain **out);
-/** Look up by id (DOMID_SELF: the caller's) and take a reference; NULL if there is none or it is being freed. */
+int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus,
+                  u64 max_pages, struct domain **out);
+/**
+ * Look up by id (DOMID_SELF: the caller's) and take a reference; NULL if there is none or it is
+ * being freed.
+ */
 struct domain *domain_get(domid_t id);
 void domain_put(struct domain *d);
-/** The guest asked for it, or broke its contract: stop all its vCPUs with a SHUTDOWN_* code. Safe from any context of d. */
+/**
+ * The guest asked for it, or broke its contract: stop all its vCPUs with a SHUTDOWN_* code. Safe
+ * from any context of d.
+ */
 void domain_shutdown(struct domain *d, u8 code);
-/** A guest broke the rules: log its registers, crash this domain alone. The vCPU does not run again. */
+/**
+ * A guest broke the rules: log its registers, crash this domain alone. The vCPU does not run again.
+ */
 void domain_crash(struct domain *d, const char *why, ...) __printf_(2, 3) __cold_;
 /** Begin or go on destroying: 0 when all is given back, -XEN_ERESTART to be called again. */
 int domain_kill(struct domain *d);
 /**
- * Destroy domains that have ended, when the pcpu has nothing better to do; end the machine after the last. From the idle loop.
+ * Destroy domains that have ended, when the pcpu has nothing better to do; end the machine after
+ * the last. From the idle loop.
  * @return true if there is more to do: look at the pcpu's work, then call again before sleeping.
  */
 bool domain_reap(void);
-/** Make the idle vCPU of a pcpu, and the pcpu one that the scheduler knows (timer_init_cpu() done before). NULL: no memory. */
+/**
+ * Make the idle vCPU of a pcpu, and the pcpu one that the scheduler knows (timer_init_cpu() done
+ * before). NULL: no memory.
+ */
 struct vcpu *idle_vcpu_create(unsigned int cpu);
 
-/** Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and wake it if it was the last. */
+/**
+ * Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and
+ * wake it if it was the last.
+ */
 void vcpu_pause(struct vcpu *v, u32 flag);
 void vcpu_unpause(struct vcpu *v, u32 flag);
-/** An event for v, or its time limit: end SCHEDOP_block and SCHEDOP_poll. Nothing happens if it is in neither. */
+/**
+ * An event for v, or its time limit: end SCHEDOP_block and SCHEDOP_poll. Nothing happens if it is
+ * in neither.
+ */
 void vcpu_unblock(struct vcpu *v);
-/** Copy v's runstate to where its guest wants it; v is current. Nothing happens without a registered area. */
+/**
+ * Copy v's runstate to where its guest wants it; v is current. Nothing happens without a registered
+ * area.
+ */
 void runstate_copy_out(struct vcpu *v);
 
 /**
- * One line in the log, the first time that a domain makes this kind of wrong request (hypercall and sub-operation); always
- * a trace event. Returns err, so that a caller can write `return refuse(...)`. For the current vCPU's domain.
+ * One line in the log, the first time that a domain makes this kind of wrong request (hypercall and
+ * sub-operation); always a trace event. Returns err, so that a caller can write `return
+ * refuse(...)`. For the current vCPU's domain.
  */
 long refuse(struct domain *d, unsigned int op, unsigned int subop, long err);
 

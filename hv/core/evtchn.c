@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels: the table of ports, their bindings, and sending (xen/event_channel.h says what each operation means).
- * How a guest is told is the business of evtchn_2l.c and evtchn_fifo.c; the hypercall itself is in hv/hypercall/evtchn_op.c.
+ * Event channels: the table of ports, their bindings, and sending (xen/event_channel.h says what
+ * each operation means).
+ * How a guest is told is the business of evtchn_2l.c and evtchn_fifo.c; the hypercall itself is in
+ * hv/hypercall/evtchn_op.c.
  *
  * Locks, outermost first:
- *   topology_lock      binding and closing, the rare operations: while it is held no interdomain port changes its other end, so
- *                      a pointer to the other domain stays good between looking at a port and locking its peer
+ *   topology_lock      binding and closing, the rare operations: while it is held no interdomain
+ *                      port changes its other end, so a pointer to the other domain stays good
+ *                      between looking at a port and locking its peer
  *   d->evtchn_lock     allocation of ports, the FIFO's frames
- *   a port's lock      its state; of two ports the lower address first. Sending takes that of the sending port alone: whoever
- *                      changes the other end holds it too
+ *   a port's lock      its state; of two ports the lower address first. Sending takes that of the
+ *                      sending port alone: whoever changes the other end holds it too
  *   v->virq_lock       the ports of v's VIRQs
  * Ports are given out lowest first, as guests' memory follows the highest number.
  */
@@ -24,13 +27,17 @@ static u32 port_limit(const struct domain *d)
     return min_of(limit, d->max_ports);
 }
 
-/** May this record be given out? Under FIFO a closed port can still be in a queue of the guest's. */
+/**
+ * May this record be given out? Under FIFO a closed port can still be in a queue of the guest's.
+ */
 static bool port_available(const struct domain *d, const struct evtchn *c, evtchn_port_t port)
 {
     return c->state == ECS_FREE && !(d->evtchn_fifo_on && evtchn_fifo_is_linked(d, port));
 }
 
-/** Make the next bucket of records. Called with d->evtchn_lock held. 0, -XEN_ENOSPC, -XEN_ENOMEM. */
+/**
+ * Make the next bucket of records. Called with d->evtchn_lock held. 0, -XEN_ENOSPC, -XEN_ENOMEM.
+ */
 static int add_bucket(struct domain *d)
 {
     struct evtchn *bucket;
@@ -47,7 +54,10 @@ static int add_bucket(struct domain *d)
     return 0;
 }
 
-/** Reserve the lowest free port; the caller binds it or calls release_port(). Returns it, or a negative error. */
+/**
+ * Reserve the lowest free port; the caller binds it or calls release_port(). Returns it, or a
+ * negative error.
+ */
 static int reserve_port(struct domain *d)
 {
     u32 port, passed = 0; /* the first free one that could not be given out yet */
@@ -247,7 +257,8 @@ static void unlock_pair(struct evtchn *a, struct evtchn *b)
     spin_unlock(a < b ? &a->lock : &b->lock);
 }
 
-int evtchn_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_t remote_port, evtchn_port_t *port)
+int evtchn_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port_t remote_port,
+                            evtchn_port_t *port)
 {
     struct evtchn *c, *rc = evtchn_lookup(remote, remote_port);
     int new;
@@ -354,7 +365,8 @@ int evtchn_bind_pirq(struct domain *d, unsigned int pirq, evtchn_port_t *port)
         return new;
     c = evtchn_record(d, new);
     spin_lock(&c->lock);
-    if (!__atomic_compare_exchange_n(&d->pirq_port[pirq], &none, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (!__atomic_compare_exchange_n(&d->pirq_port[pirq], &none, new, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
         spin_unlock(&c->lock);
         release_port(d, new);
         return -XEN_EEXIST;
@@ -542,14 +554,18 @@ int evtchn_set_priority(struct domain *d, evtchn_port_t port, unsigned int prior
     return 0;
 }
 
-/** Close the ports from d->evtchn_close_next on; -XEN_ERESTART where it should let others go first. */
+/**
+ * Close the ports from d->evtchn_close_next on; -XEN_ERESTART where it should let others go first.
+ */
 static int close_all(struct domain *d, bool by_guest)
 {
     u32 end = d->nr_valid_ports;
 
     while (d->evtchn_close_next < end) {
-        (void)evtchn_close(d, d->evtchn_close_next++, by_guest); /* a free port's refusal is no news */
-        if (d->evtchn_close_next % EVTCHNS_PER_BUCKET == 0 && d->evtchn_close_next < end && arch_preempt_needed())
+        /* a free port's refusal is no news */
+        (void)evtchn_close(d, d->evtchn_close_next++, by_guest);
+        if (d->evtchn_close_next % EVTCHNS_PER_BUCKET == 0 && d->evtchn_close_next < end &&
+            arch_preempt_needed())
             return -XEN_ERESTART;
     }
     d->evtchn_close_next = 0;
@@ -564,7 +580,10 @@ int evtchn_reset(struct domain *d)
         return rc;
     spin_lock(&d->evtchn_lock);
     d->evtchn_fifo_on = false;
-    /* Ports of the hypervisor are still open: whoever is sending on one comes to an end before its queue goes. */
+    /*
+     * Ports of the hypervisor are still open: whoever is sending on one comes to an end before its
+     * queue goes.
+     */
     for (evtchn_port_t port = 1; port < d->nr_valid_ports; port++) {
         spin_lock(&evtchn_record(d, port)->lock);
         spin_unlock(&evtchn_record(d, port)->lock);
@@ -618,7 +637,8 @@ int evtchn_destroy(struct domain *d)
 {
     int rc;
 
-    spin_lock(&d->evtchn_lock); /* whoever was reserving a port has one by now, or sees that d is dying */
+    /* whoever was reserving a port has one by now, or sees that d is dying */
+    spin_lock(&d->evtchn_lock);
     spin_unlock(&d->evtchn_lock);
     rc = close_all(d, false);
     if (rc)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two-level event delivery: a pending and a mask bitmap in shared_info, a selector word per vCPU (xen/xen.h: shared_info, vcpu_info).
+ * Two-level event delivery: a pending and a mask bitmap in shared_info, a selector word per vCPU
+ * (xen/xen.h: shared_info, vcpu_info).
  * The state of every domain until it asks for FIFO. Up to 4,096 ports.
  *
- * No lock: each bit is changed by one atomic operation, and a guest that scribbles in its page confuses itself alone.
+ * No lock: each bit is changed by one atomic operation, and a guest that scribbles in its page
+ * confuses itself alone.
  */
 #include "evtchn_port.h"
 

@@ -1,33 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FIFO event delivery: one word per port in pages that the guest gives, 16 queues per vCPU, their heads in a control block of
- * the guest's (xen/event_channel.h, "FIFO ABI"). Up to 2^17 ports.
+ * FIFO event delivery: one word per port in pages that the guest gives, 16 queues per vCPU, their
+ * heads in a control block of the guest's (xen/event_channel.h, "FIFO ABI"). Up to 2^17 ports.
  *
- * A port that becomes pending and is neither masked nor linked goes to the tail of queue `priority` of the vCPU it notifies. The
- * hypervisor alone links; the guest alone unlinks, from the head: it clears LINKED and LINK of the word and follows the old LINK.
- * A queue is empty when its tail's LINKED bit is clear; then the hypervisor writes the head and sets the queue's ready bit.
- * A port that moved to another queue while linked stays where it is until the guest has taken it out.
+ * A port that becomes pending and is neither masked nor linked goes to the tail of queue `priority`
+ * of the vCPU it notifies. The hypervisor alone links; the guest alone unlinks, from the head: it
+ * clears LINKED and LINK of the word and follows the old LINK.
+ * A queue is empty when its tail's LINKED bit is clear; then the hypervisor writes the head and
+ * sets the queue's ready bit.
+ * A port that moved to another queue while linked stays where it is until the guest has taken it
+ * out.
  *
- * Every word may be scribbled on at any time. So the hypervisor never follows a LINK; it keeps the tails itself, where the
- * guest cannot write; and its one compare-and-swap loop is bounded. A guest that plays foul loses its own events.
+ * Every word may be scribbled on at any time. So the hypervisor never follows a LINK; it keeps the
+ * tails itself, where the guest cannot write; and its one compare-and-swap loop is bounded. A guest
+ * that plays foul loses its own events.
  *
- * Locks: the queue lock of a vCPU guards its tails; of two the lower address first. Inside port locks, outside the runqueue's.
+ * Locks: the queue lock of a vCPU guards its tails; of two the lower address first. Inside port
+ * locks, outside the runqueue's.
  */
 #include "evtchn_port.h"
 
-#define WORD_PENDING  (1u << EVTCHN_FIFO_PENDING)
-#define WORD_MASKED   (1u << EVTCHN_FIFO_MASKED)
-#define WORD_LINKED   (1u << EVTCHN_FIFO_LINKED)
-#define LINK_MASK     ((u32)EVTCHN_FIFO_LINK_MASK)
-#define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
+#define WORD_PENDING    (1u << EVTCHN_FIFO_PENDING)
+#define WORD_MASKED     (1u << EVTCHN_FIFO_MASKED)
+#define WORD_LINKED     (1u << EVTCHN_FIFO_LINKED)
+#define LINK_MASK       ((u32)EVTCHN_FIFO_LINK_MASK)
+#define WORDS_PER_PAGE  (PAGE_SIZE / sizeof(event_word_t))
 #define MAX_ARRAY_PAGES (EVTCHN_FIFO_NR_CHANNELS / WORDS_PER_PAGE)
-#define LINK_TRIES    64 /* a well-behaved guest changes the tail's word at most a few times meanwhile */
+#define LINK_TRIES                                                                                 \
+    64 /* a well-behaved guest changes the tail's word at most a few times meanwhile */
 
 /** A vCPU's queues. */
 struct evtchn_fifo_queue {
     struct spinlock lock;
     struct evtchn_fifo_control_block *control; /* in the guest's page; NULL: not given yet */
-    void *page;                                /* what arch_put_guest_frame() takes */
+    void *page; /* what arch_put_guest_frame() takes */
     evtchn_port_t tail[EVTCHN_FIFO_MAX_QUEUES]; /* last port linked, 0: none */
 };
 
@@ -48,7 +54,8 @@ static event_word_t *word_of(const struct domain *d, evtchn_port_t port)
 
 /**
  * Make the tail's word point to port.
- * @return false if the guest has taken the tail out: the queue is empty. A word that never holds still counts as taken out.
+ * @return false if the guest has taken the tail out: the queue is empty. A word that never holds
+ *         still counts as taken out.
  */
 static bool link_behind(const struct domain *d, evtchn_port_t tail, evtchn_port_t port)
 {
@@ -61,15 +68,19 @@ static bool link_behind(const struct domain *d, evtchn_port_t tail, evtchn_port_
     for (unsigned int tries = 0; tries < LINK_TRIES; tries++) {
         if (!(old & WORD_LINKED))
             return false;
-        if (__atomic_compare_exchange_n(word, &old, (old & ~LINK_MASK) | port, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST))
+        if (__atomic_compare_exchange_n(word, &old, (old & ~LINK_MASK) | port, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             return true;
     }
     return false;
 }
 
-/** Append port to a queue whose lock is held; true if the queue was empty, so that its vCPU must be told. */
-static bool append(struct vcpu *v, struct evtchn_fifo_queue *q, unsigned int priority, evtchn_port_t port)
+/**
+ * Append port to a queue whose lock is held; true if the queue was empty, so that its vCPU must be
+ * told.
+ */
+static bool append(struct vcpu *v, struct evtchn_fifo_queue *q, unsigned int priority,
+                   evtchn_port_t port)
 {
     evtchn_port_t tail = q->tail[priority];
 
@@ -90,10 +101,11 @@ static void ready(struct vcpu *v, struct evtchn_fifo_queue *q, unsigned int prio
 }
 
 /**
- * Link a port that was last linked to another queue. If it is still that queue's tail, that queue must forget it, or its
- * next port would be linked behind a word that is by then in our queue.
+ * Link a port that was last linked to another queue. If it is still that queue's tail, that queue
+ * must forget it, or its next port would be linked behind a word that is by then in our queue.
  */
-static __cold_ void link_moved(struct vcpu *v, struct evtchn *c, evtchn_port_t port, event_word_t *word)
+static __cold_ void link_moved(struct vcpu *v, struct evtchn *c, evtchn_port_t port,
+                               event_word_t *word)
 {
     struct evtchn_fifo_queue *q = v->fifo;
     bool was_empty = false;
@@ -177,7 +189,8 @@ void evtchn_fifo_unmask(struct vcpu *v, struct evtchn *c, evtchn_port_t port)
 
     if (!word)
         return;
-    if ((__atomic_and_fetch(word, ~WORD_MASKED, __ATOMIC_SEQ_CST) & (WORD_PENDING | WORD_LINKED)) == WORD_PENDING)
+    if ((__atomic_and_fetch(word, ~WORD_MASKED, __ATOMIC_SEQ_CST) & (WORD_PENDING | WORD_LINKED)) ==
+        WORD_PENDING)
         link_port(v, c, port, word);
 }
 
@@ -195,7 +208,10 @@ bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port)
     return word && (READ_ONCE(*word) & WORD_LINKED);
 }
 
-/** Records of the array and of every vCPU's queues; 0 or -XEN_ENOMEM (then what there is stays for the next try). */
+/**
+ * Records of the array and of every vCPU's queues; 0 or -XEN_ENOMEM (then what there is stays for
+ * the next try).
+ */
 static int make_records(struct domain *d)
 {
     if (!d->fifo)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ports of event channels as evtchn.c, evtchn_2l.c and evtchn_fifo.c share them; nobody else includes this.
+ * Ports of event channels as evtchn.c, evtchn_2l.c and evtchn_fifo.c share them; nobody else
+ * includes this.
  *
- * A port's record is 32 bytes, 128 of them in a page ("bucket"); buckets are made on demand in order and live as long as
- * the domain, so a record once found stays valid while its domain does.
+ * A port's record is 32 bytes, 128 of them in a page ("bucket"); buckets are made on demand in
+ * order and live as long as the domain, so a record once found stays valid while its domain does.
  */
 #ifndef PARANGON_EVTCHN_PORT_H
 #define PARANGON_EVTCHN_PORT_H
@@ -15,7 +16,8 @@ struct evtchn {
     u8 state;                    /* enum evtchn_state */
     u8 priority;                 /* FIFO: queue to be linked to, 0 is served first */
     u8 last_priority;            /* FIFO: queue that it was last linked to ... */
-    bool pending_unmapped;       /* FIFO: became pending before the guest gave a page for its word */
+    /* FIFO: became pending before the guest gave a page for its word */
+    bool pending_unmapped;
     u16 notify_vcpu;             /* vCPU that is told */
     u16 last_vcpu;               /* ... and of which vCPU */
     u16 allowed_domid;           /* UNBOUND: who may bind to it */
@@ -25,7 +27,8 @@ struct evtchn {
         u32 source;              /* VIRQ, PIRQ: its number */
     };
     union {
-        struct domain *remote;   /* INTERDOMAIN; valid while the port is bound (see topology lock in evtchn.c) */
+        /* INTERDOMAIN; valid while the port is bound (see topology lock in evtchn.c) */
+        struct domain *remote;
         void (*notify)(struct domain *d); /* HYPERVISOR */
     };
 };
@@ -72,7 +75,10 @@ bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port);
 /** EVTCHNOP_init_control, _expand_array. Called with d->evtchn_lock held. */
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
 int evtchn_fifo_expand_array(struct domain *d, u64 gfn);
-/** Back to two-level, all frames given back; every port is closed or the hypervisor's. Called with d->evtchn_lock held. */
+/**
+ * Back to two-level, all frames given back; every port is closed or the hypervisor's. Called with
+ * d->evtchn_lock held.
+ */
 void evtchn_fifo_destroy(struct domain *d);
 
 #endif

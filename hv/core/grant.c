@@ -2,8 +2,10 @@
 /*
  * The shared pages of grant tables, version 1: set-up, growth, swap, end.
  *
- * Lock: d->lock for the table of pages. Entries are the guest's: the hypervisor only ever reads a copy of one.
- * Does not: map or copy by grant; no domain holds another's frame through a table yet, so entries are never in use.
+ * Lock: d->lock for the table of pages. Entries are the guest's: the hypervisor only ever reads a
+ * copy of one.
+ * Does not: map or copy by grant; no domain holds another's frame through a table yet, so entries
+ * are never in use.
  */
 #include "grant.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grant tables: the pages that a domain and the hypervisor share so that the domain can name frames others may use
- * (xen/grant_table.h, version 1 entries). The hypercall is hv/hypercall/grant.c.
+ * Grant tables: the pages that a domain and the hypervisor share so that the domain can name frames
+ * others may use (xen/grant_table.h, version 1 entries). The hypercall is hv/hypercall/grant.c.
  */
 #ifndef PARANGON_GRANT_H
 #define PARANGON_GRANT_H
@@ -13,7 +13,10 @@
 
 /** A table of one page, version 1. 0 or -XEN_ENOMEM. */
 int grant_init(struct domain *d);
-/** Let the table have n pages at least. 0, -XEN_EINVAL beyond the maximum, -XEN_ENOMEM (then it has grown less far). */
+/**
+ * Let the table have n pages at least. 0, -XEN_EINVAL beyond the maximum, -XEN_ENOMEM (then it has
+ * grown less far).
+ */
 int grant_grow(struct domain *d, unsigned int n);
 /** Machine frame of page i of the table; MFN_INVALID if there is none. */
 mfn_t grant_frame_mfn(const struct domain *d, unsigned int i);

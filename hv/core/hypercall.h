@@ -2,10 +2,11 @@
 /*
  * Hypercalls: one table lists them all (hv/hypercall/table.c), one file per family implements them.
  *
- * An implementation takes up to six arguments as the ABI numbers them and returns the value for the guest, negative
- * errno of the ABI on error. Guest pointers come as gva_t and are read through guest.h. A long one calls
- * hypercall_preempt_check() between steps and returns hypercall_continue(op, args...): the instruction is then executed again
- * with the changed arguments, inside a multicall too. Arguments have a width: 32-bit callers (PVH, later) get their
+ * An implementation takes up to six arguments as the ABI numbers them and returns the value for the
+ * guest, negative errno of the ABI on error. Guest pointers come as gva_t and are read through
+ * guest.h. A long one calls hypercall_preempt_check() between steps and returns
+ * hypercall_continue(op, args...): the instruction is then executed again with the changed
+ * arguments, inside a multicall too. Arguments have a width: 32-bit callers (PVH, later) get their
  * arguments zero-extended and their handles translated by the family's compat function.
  */
 #ifndef PARANGON_HYPERCALL_H
@@ -27,7 +28,10 @@ extern const struct hypercall hypercall_table[NR_HYPERCALLS];
 
 /** True when a long operation should stop here and be continued. */
 bool hypercall_preempt_check(void);
-/** Arrange for the current hypercall to be issued again with these arguments; returns the value to return. */
+/**
+ * Arrange for the current hypercall to be issued again with these arguments; returns the value to
+ * return.
+ */
 long hypercall_continue(unsigned int op, unsigned int nr_args, ...);
 
 /* Families. Each returns as its xen header says; all are in hv/hypercall/ unless said otherwise. */

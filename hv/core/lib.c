@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * String functions and formatted output of the freestanding hypervisor, with the C library's names and meaning.
- * Not in the host library, which has the C library. memcpy, memmove and memset are the processor's (hv/x86).
+ * String functions and formatted output of the freestanding hypervisor, with the C library's names
+ * and meaning.
+ * Not in the host library, which has the C library. memcpy, memmove and memset are the processor's
+ * (hv/x86).
  *
- * vsnprintf() knows %d %i %u %x %X %p %s %c %%, the lengths l, ll and z, a width, zero fill, left alignment, # for x and, for
- * strings, a precision; width and precision may be '*'. No floating point.
+ * vsnprintf() knows %d %i %u %x %X %p %s %c %%, the lengths l, ll and z, a width, zero fill, left
+ * alignment, # for x and, for strings, a precision; width and precision may be '*'. No floating
+ * point.
  */
 #include "lib.h"
 
@@ -107,7 +110,7 @@ struct number_format {
     unsigned int base;
     int width;
     bool upper, zero, left, negative;
-    bool prefix;               /* 0x in front */
+    bool prefix; /* 0x in front */
 };
 
 static void put_number(struct out *o, u64 value, const struct number_format *f)
@@ -211,7 +214,7 @@ static const char *convert(struct out *o, const char *fmt, __builtin_va_list *ap
         break;
     case 'p':
         f = (struct number_format){.base = 16, .width = 16, .zero = true};
-        put_number(o, (u64)__builtin_va_arg(*ap, void *), &f);
+        put_number(o, (u64) __builtin_va_arg(*ap, void *), &f);
         break;
     case 's':
         s = __builtin_va_arg(*ap, const char *);

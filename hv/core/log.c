@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor's log: printk(), text of guests' consoles, and the ring that keeps the last 16 KiB of both.
+ * The hypervisor's log: printk(), text of guests' consoles, and the ring that keeps the last 16 KiB
+ * of both.
  *
- * Lock: the log's own, innermost but for none; a processor that finds it taken for very long (a panic within printk) goes on
- * without it. Does not: buffer output; arch_console_write() has sent it when it returns.
+ * Lock: the log's own, innermost but for none; a processor that finds it taken for very long (a
+ * panic within printk) goes on without it. Does not: buffer output; arch_console_write() has sent
+ * it when it returns.
  */
 #include "log.h"
 #include "arch.h"
 
-#define LOG_RING_SIZE KB(16)
+#define LOG_RING_SIZE  KB(16)
 #define LINE_MAX_CHARS 512
 
 static char log_ring[LOG_RING_SIZE];
 static u32 log_start, log_end; /* bytes since boot modulo 2^32; the ring holds [start, end) */
-static bool line_begun;        /* the last character was no newline */
-static bool line_is_ours;      /* ... and came from printk() */
+static bool line_begun; /* the last character was no newline */
+static bool line_is_ours; /* ... and came from printk() */
 static struct spinlock log_lock;
 
 static bool log_enter(void)

@@ -2,8 +2,8 @@
 /*
  * What keeps a vCPU off its processor, and what the guest sees of its run states.
  *
- * Locks: none of its own. pause_flags change by atomic operations; the scheduler looks at them again under its runqueue lock, so
- * it does not matter in which order two changes reach it.
+ * Locks: none of its own. pause_flags change by atomic operations; the scheduler looks at them
+ * again under its runqueue lock, so it does not matter in which order two changes reach it.
  */
 #include "sched/sched.h"
 
@@ -40,15 +40,16 @@ void runstate_copy_out(struct vcpu *v)
     if (!dst)
         return;
     sched_get_runstate(v, &now);
-    if (v->domain->max_vcpus > 1 && (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
+    if (v->domain->max_vcpus > 1 &&
+        (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
         /* Other vCPUs may look at it meanwhile: say that it is being changed. */
         now.state_entry_time |= XEN_RUNSTATE_UPDATE;
-        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time), &now.state_entry_time,
-                                  sizeof(now.state_entry_time));
+        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time),
+                                  &now.state_entry_time, sizeof(now.state_entry_time));
         arch_copy_to_guest_kernel(dst, &now, sizeof(now));
         now.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time), &now.state_entry_time,
-                                  sizeof(now.state_entry_time));
+        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time),
+                                  &now.state_entry_time, sizeof(now.state_entry_time));
         return;
     }
     arch_copy_to_guest_kernel(dst, &now, sizeof(now));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CONSOLE_IO: the privileged domain's way to the physical console (xen/xen.h). Others get -XEN_EPERM, as from a release build of Xen.
+ * CONSOLE_IO: the privileged domain's way to the physical console (xen/xen.h). Others get
+ * -XEN_EPERM, as from a release build of Xen.
  */
 #include "hypercall.h"
 #include "log.h"
@@ -20,7 +21,8 @@ static long console_write(u64 count, gva_t buffer)
         buffer += n;
         count -= n;
         if (count && hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_console_io, 3, (u64)CONSOLEIO_write, count, (u64)buffer);
+            return hypercall_continue(__HYPERVISOR_console_io, 3, (u64)CONSOLEIO_write, count,
+                                      (u64)buffer);
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EVENT_CHANNEL_OP: arguments in, rights checked, hv/core/evtchn.c called, results out (xen/event_channel.h).
+ * EVENT_CHANNEL_OP: arguments in, rights checked, hv/core/evtchn.c called, results out
+ * (xen/event_channel.h).
  *
  * Send and unmask, which guests issue all the time, come first and touch nothing else.
  */
@@ -12,7 +13,10 @@ static long refused(u64 cmd, long err)
     return refuse(current_vcpu()->domain, __HYPERVISOR_event_channel_op, cmd, err);
 }
 
-/** The domain that a call is about: the caller's own, or any other for a privileged caller. NULL and *rc otherwise. */
+/**
+ * The domain that a call is about: the caller's own, or any other for a privileged caller. NULL and
+ * *rc otherwise.
+ */
 static struct domain *target(domid_t id, long *rc)
 {
     struct domain *caller = current_vcpu()->domain, *d;
@@ -195,14 +199,16 @@ long do_event_channel_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
     case EVTCHNOP_status:
         return status(arg);
     case EVTCHNOP_bind_vcpu:
-        return guest_read(&op.bind_vcpu, arg) ? evtchn_bind_vcpu(d, op.bind_vcpu.port, op.bind_vcpu.vcpu)
-                                              : -XEN_EFAULT;
+        return guest_read(&op.bind_vcpu, arg)
+                   ? evtchn_bind_vcpu(d, op.bind_vcpu.port, op.bind_vcpu.vcpu)
+                   : -XEN_EFAULT;
     case EVTCHNOP_reset:
         return reset(arg);
     case EVTCHNOP_init_control:
         return init_control(d, arg);
     case EVTCHNOP_expand_array:
-        return guest_read(&op.expand_array, arg) ? evtchn_expand_array(d, op.expand_array.array_gfn) : -XEN_EFAULT;
+        return guest_read(&op.expand_array, arg) ? evtchn_expand_array(d, op.expand_array.array_gfn)
+                                                 : -XEN_EFAULT;
     case EVTCHNOP_set_priority:
         return guest_read(&op.set_priority, arg)
                    ? evtchn_set_priority(d, op.set_priority.port, op.set_priority.priority)

@@ -2,7 +2,8 @@
 /*
  * GRANT_TABLE_OP: set-up, size and version of a domain's table (xen/grant_table.h).
  *
- * Version 1 only: 2 gets -XEN_ENOSYS, as from a Xen that is told so. Does not yet: map, unmap, copy, transfer (-XEN_ENOSYS).
+ * Version 1 only: 2 gets -XEN_ENOSYS, as from a Xen that is told so. Does not yet: map, unmap,
+ * copy, transfer (-XEN_ENOSYS).
  */
 #include "grant.h"
 #include "hypercall.h"
@@ -43,7 +44,8 @@ static long setup_table(gva_t arg, u64 count)
             if (!guest_write((gva_t)op.frame_list.p + i * sizeof(frame), &frame))
                 op.status = GNTST_bad_virt_addr;
         }
-        TRACE_grant_op(current_vcpu()->domain->id, d->id, GNTTABOP_setup_table, op.status, op.nr_frames);
+        TRACE_grant_op(current_vcpu()->domain->id, d->id, GNTTABOP_setup_table, op.status,
+                       op.nr_frames);
         domain_put(d);
     }
     return guest_write(arg, &op) ? 0 : -XEN_EFAULT;
@@ -106,7 +108,8 @@ static long swap(gva_t arg, u64 count)
 
     for (; count; count--, arg += sizeof(op)) {
         if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_swap_grant_ref, (u64)arg, count);
+            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_swap_grant_ref,
+                                      (u64)arg, count);
         if (!guest_read(&op, arg))
             return -XEN_EFAULT;
         switch (grant_swap(d, op.ref_a, op.ref_b)) {

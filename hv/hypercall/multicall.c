@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MULTICALL: a list of hypercalls in one entry into the hypervisor (xen/xen.h: struct multicall_entry); and the continuation of long
- * hypercalls, inside a multicall and out.
+ * MULTICALL: a list of hypercalls in one entry into the hypervisor (xen/xen.h: struct
+ * multicall_entry); and the continuation of long hypercalls, inside a multicall and out.
  *
- * Each entry is read just before it is executed, its result written behind it, and between two the multicall makes way for other
- * work: it is then issued again for the rest. An entry that stops half way puts its changed arguments into the guest's list.
- * Refused as an entry: a multicall (-XEN_EINVAL, as on Xen) and iret (-XEN_ENOSYS), which would leave in the middle.
+ * Each entry is read just before it is executed, its result written behind it, and between two the
+ * multicall makes way for other work: it is then issued again for the rest. An entry that stops
+ * half way puts its changed arguments into the guest's list.
+ * Refused as an entry: a multicall (-XEN_EINVAL, as on Xen) and iret (-XEN_ENOSYS), which would
+ * leave in the middle.
  */
 #include "hypercall.h"
 #include <stdarg.h>
@@ -78,12 +80,14 @@ long do_multicall(u64 list, u64 nr, u64 a3, u64 a4, u64 a5, u64 a6)
         }
         v->multicall_continued = false;
         e.result = execute(d, &e);
-        TRACE_hypercall(start, d->id, v->id, outcome(v), e.op, e.args[0], e.args[1], e.args[2], e.result);
+        TRACE_hypercall(start, d->id, v->id, outcome(v), e.op, e.args[0], e.args[1], e.args[2],
+                        e.result);
         if (unlikely(v->multicall_continued)) {
             rc = guest_write(list, &e) ? -XEN_ERESTART : -XEN_EFAULT;
             break;
         }
-        if (unlikely(guest_copy_to(list + offsetof(struct multicall_entry, result), &e.result, sizeof(e.result)))) {
+        if (unlikely(guest_copy_to(list + offsetof(struct multicall_entry, result), &e.result,
+                                   sizeof(e.result)))) {
             rc = -XEN_EFAULT;
             break;
         }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PHYSDEV_OP: physical interrupts and PCI devices of the privileged domain (xen/physdev.h). Others get -XEN_EPERM, but for their
- * own I/O privilege level.
+ * PHYSDEV_OP: physical interrupts and PCI devices of the privileged domain (xen/physdev.h). Others
+ * get -XEN_EPERM, but for their own I/O privilege level.
  *
- * No device is routed to a domain yet. A pirq is the number of the interrupt line itself; one can be mapped and bound to a port, and
- * nothing raises it. PCI devices are taken note of by nobody. I/O APICs are the hypervisor's: reading one gets -XEN_EINVAL, upon
- * which Linux uses a picture of its own. MSI gets -XEN_ENOSYS.
+ * No device is routed to a domain yet. A pirq is the number of the interrupt line itself; one can
+ * be mapped and bound to a port, and nothing raises it. PCI devices are taken note of by nobody.
+ * I/O APICs are the hypervisor's: reading one gets -XEN_EINVAL, upon which Linux uses a picture of
+ * its own. MSI gets -XEN_ENOSYS.
  */
 #include "evtchn.h"
 #include "hypercall.h"
@@ -47,7 +48,8 @@ static long alloc_irq_vector(gva_t arg)
         return -XEN_EFAULT;
     if (op.irq >= NR_PIRQS)
         return -XEN_EINVAL;
-    op.vector = op.irq; /* vectors are the hypervisor's own business: the guest only hands it back */
+    /* vectors are the hypervisor's own business: the guest only hands it back */
+    op.vector = op.irq;
     return guest_write(arg, &op) ? 0 : -XEN_EFAULT;
 }
 
@@ -79,7 +81,9 @@ static long setup_gsi(gva_t arg)
     return op.gsi < 0 || op.gsi >= NR_PIRQS ? -XEN_EINVAL : 0;
 }
 
-/** A page of one bit per pirq that says "acknowledge by hypercall"; with no device it stays zero. */
+/**
+ * A page of one bit per pirq that says "acknowledge by hypercall"; with no device it stays zero.
+ */
 static long pirq_eoi_page(struct domain *d, gva_t arg)
 {
     struct physdev_pirq_eoi_gmfn op;

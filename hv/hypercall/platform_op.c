@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PLATFORM_OP: the machine's clock, processors, power and firmware, for the privileged domain (xen/platform.h); others get -XEN_EPERM.
+ * PLATFORM_OP: the machine's clock, processors, power and firmware, for the privileged domain
+ * (xen/platform.h); others get -XEN_EPERM.
  *
- * The hypervisor asks no firmware for disks or screens, so there is nothing to tell about them: -XEN_ESRCH, Xen's answer for a
- * disk that is not there, and -XEN_ENOSYS for what a machine without EFI cannot have.
+ * The hypervisor asks no firmware for disks or screens, so there is nothing to tell about them:
+ * -XEN_ESRCH, Xen's answer for a disk that is not there, and -XEN_ENOSYS for what a machine without
+ * EFI cannot have.
  */
 #include "hypercall.h"
 
@@ -38,7 +40,9 @@ static long set_time(struct domain *d, const struct xenpf_settime64 *t)
     return 0;
 }
 
-/** Soft-off ends the machine, as its registers would; other states need devices to come back from. */
+/**
+ * Soft-off ends the machine, as its registers would; other states need devices to come back from.
+ */
 static long enter_acpi_sleep(struct domain *d, const struct xenpf_enter_acpi_sleep *op)
 {
     if (op->sleep_state != 5)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SCHED_OP: a vCPU gives up its processor, or a domain ends (xen/sched.h). The two-argument form of old guests too.
+ * SCHED_OP: a vCPU gives up its processor, or a domain ends (xen/sched.h). The two-argument form of
+ * old guests too.
  *
  * Does not: watchdogs (-XEN_ENOSYS) and pinning by the guest (-XEN_EPERM).
  */
@@ -60,7 +61,8 @@ static long poll(struct vcpu *v, gva_t arg)
     __atomic_fetch_or(&d->poll_mask, 1u << v->id, __ATOMIC_SEQ_CST);
     vcpu_pause(v, VPF_POLLING);
     rc = any_pending(d, (gva_t)op.ports.p, op.nr_ports);
-    if (rc || (READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask))) {
+    if (rc ||
+        (READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask))) {
         vcpu_unblock(v);
         return min_of(rc, 0);
     }

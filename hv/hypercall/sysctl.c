@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SYSCTL: what the stock kernel itself asks as privileged domain, and the log (xen/sysctl.h); others get -XEN_EPERM.
+ * SYSCTL: what the stock kernel itself asks as privileged domain, and the log (xen/sysctl.h);
+ * others get -XEN_EPERM.
  * The toolstack's operations get -XEN_ENOSYS until they are written.
  */
 #define __XEN_TOOLS__ 1

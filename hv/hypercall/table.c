@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All 64 hypercalls, by number (xen/xen.h). What is not listed, or has no function, gets -XEN_ENOSYS.
+ * All 64 hypercalls, by number (xen/xen.h). What is not listed, or has no function, gets
+ * -XEN_ENOSYS.
  *
- * Some calls exist to be refused: stock kernels and tools make them on every Xen and know the error it answers with.
+ * Some calls exist to be refused: stock kernels and tools make them on every Xen and know the error
+ * it answers with.
  */
 #include "hypercall.h"
 

@@ -2,8 +2,9 @@
 /*
  * VCPU_OP and SET_TIMER_OP: vCPUs up and down, their timers, runstates and vcpu_info (xen/vcpu.h).
  *
- * A vCPU that the domain has not gives -XEN_ENOENT; stock Linux asks for all 8,192 that it could use. Timers are delivered as
- * VIRQ_TIMER. Does not: NMIs, a second copy of the time (-XEN_ENOSYS), physical ids (-XEN_EINVAL, as for a vCPU that is not pinned).
+ * A vCPU that the domain has not gives -XEN_ENOENT; stock Linux asks for all 8,192 that it could
+ * use. Timers are delivered as VIRQ_TIMER. Does not: NMIs, a second copy of the time (-XEN_ENOSYS),
+ * physical ids (-XEN_EINVAL, as for a vCPU that is not pinned).
  */
 #include "evtchn.h"
 #include "hypercall.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * XEN_VERSION: what this hypervisor is (xen/version.h). The ABI of Xen 4.17, with an extra version of our own.
+ * XEN_VERSION: what this hypervisor is (xen/version.h). The ABI of Xen 4.17, with an extra version
+ * of our own.
  *
- * Nothing here tells when, where or by whom the image was built: two clones build identical bytes. The build id tells it.
+ * Nothing here tells when, where or by whom the image was built: two clones build identical bytes.
+ * The build id tells it.
  */
 #include "hypercall.h"
 
@@ -65,7 +67,8 @@ static long build_id(struct domain *d, gva_t arg)
         return -XEN_EINVAL;
     if (len > room)
         return -XEN_ENOBUFS;
-    return guest_copy_to(arg + offsetof(struct xen_build_id, buf), id, len) ? -XEN_EFAULT : (long)len;
+    return guest_copy_to(arg + offsetof(struct xen_build_id, buf), id, len) ? -XEN_EFAULT
+                                                                            : (long)len;
 }
 
 long do_xen_version(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz event channels, grant tables, vCPU and scheduling calls: three domains issue random hypercalls, singly and in multicalls, with
- * arguments near the edges, while their shared pages are scribbled on. After each call the walker checks what must always hold:
+ * Fuzz event channels, grant tables, vCPU and scheduling calls: three domains issue random
+ * hypercalls, singly and in multicalls, with arguments near the edges, while their shared pages are
+ * scribbled on. After each call the walker checks what must always hold:
  *
  *   the two ends of an interdomain channel name each other, and both domains live
  *   a VIRQ's or pirq's entry names a port bound to it, and every such port is named by its entry
  *   no port that could be given out lies below the allocation hint; port 0 is never free
- *   the frames that the hypervisor holds of a domain are exactly its control blocks, event array and vcpu_info pages
- *   no vCPU is left inside a multicall or a poll without being paused for it
+ *   the frames that the hypervisor holds of a domain are exactly its control blocks, event array
+ *   and vcpu_info pages no vCPU is left inside a multicall or a poll without being paused for it
  */
 #include "core/evtchn_port.h"
 #include "core/hypercall.h"
@@ -37,27 +38,35 @@ static void check_port(struct domain *d, evtchn_port_t port)
     FUZZ_CHECK(port || c->state == ECS_RESERVED, "d%u: port 0 is bound or free", d->id);
     switch (c->state) {
     case ECS_FREE:
-        FUZZ_CHECK(port >= d->evtchn_hint, "d%u port %u is free below the hint %u", d->id, port, d->evtchn_hint);
+        FUZZ_CHECK(port >= d->evtchn_hint, "d%u port %u is free below the hint %u", d->id, port,
+                   d->evtchn_hint);
         break;
     case ECS_INTERDOMAIN:
-        FUZZ_CHECK(c->remote_port < c->remote->nr_valid_ports, "d%u port %u: no remote port", d->id, port);
+        FUZZ_CHECK(c->remote_port < c->remote->nr_valid_ports, "d%u port %u: no remote port", d->id,
+                   port);
         peer = evtchn_record(c->remote, c->remote_port);
         FUZZ_CHECK(peer->state == ECS_INTERDOMAIN && peer->remote == d && peer->remote_port == port,
                    "d%u port %u: the other end is not bound to it", d->id, port);
         break;
     case ECS_VIRQ:
-        FUZZ_CHECK(d->vcpu[virq_is_global(c->source) ? 0 : c->notify_vcpu]->virq_port[c->source] == port,
+        FUZZ_CHECK(d->vcpu[virq_is_global(c->source) ? 0 : c->notify_vcpu]->virq_port[c->source] ==
+                       port,
                    "d%u port %u: VIRQ %u does not name it", d->id, port, c->source);
         break;
     case ECS_PIRQ:
-        FUZZ_CHECK(d->pirq_port[c->source] == port, "d%u port %u: pirq %u does not name it", d->id, port, c->source);
+        FUZZ_CHECK(d->pirq_port[c->source] == port, "d%u port %u: pirq %u does not name it", d->id,
+                   port, c->source);
         break;
     default:
-        FUZZ_CHECK(port == 0 || c->state != ECS_RESERVED, "d%u port %u is left reserved", d->id, port);
+        FUZZ_CHECK(port == 0 || c->state != ECS_RESERVED, "d%u port %u is left reserved", d->id,
+                   port);
     }
 }
 
-/** Frames that an event array and control blocks can take are counted by the hypercalls that succeeded: see call(). */
+/**
+ * Frames that an event array and control blocks can take are counted by the hypercalls that
+ * succeeded: see call().
+ */
 static u64 frames_expected[DOMAINS];
 
 static void walk(void)
@@ -72,16 +81,20 @@ static void walk(void)
             struct vcpu *v = d->vcpu[i];
 
             FUZZ_CHECK(!v->multicall, "d%uv%u is still in a multicall", d->id, i);
-            FUZZ_CHECK(!!(d->poll_mask & 1u << i) == !!(v->pause_flags & VPF_POLLING), "d%uv%u polls half", d->id, i);
+            FUZZ_CHECK(!!(d->poll_mask & 1u << i) == !!(v->pause_flags & VPF_POLLING),
+                       "d%uv%u polls half", d->id, i);
             for (unsigned int virq = 0; virq < NR_VIRQS; virq++) {
                 evtchn_port_t port = v->virq_port[virq];
 
-                FUZZ_CHECK(!port || (evtchn_record(d, port)->state == ECS_VIRQ && evtchn_record(d, port)->source == virq),
+                FUZZ_CHECK(!port || (evtchn_record(d, port)->state == ECS_VIRQ &&
+                                     evtchn_record(d, port)->source == virq),
                            "d%uv%u: VIRQ %u names port %u", d->id, i, virq, port);
             }
         }
-        FUZZ_CHECK(d->arch.nr_guest_frames_taken == frames_expected[n], "d%u: %llu frames held, %llu expected", d->id,
-                   (unsigned long long)d->arch.nr_guest_frames_taken, (unsigned long long)frames_expected[n]);
+        FUZZ_CHECK(d->arch.nr_guest_frames_taken == frames_expected[n],
+                   "d%u: %llu frames held, %llu expected", d->id,
+                   (unsigned long long)d->arch.nr_guest_frames_taken,
+                   (unsigned long long)frames_expected[n]);
     }
 }
 
@@ -105,7 +118,8 @@ static u64 any_frame(struct fuzz_input *in, unsigned int self)
 
 static u64 any_address(struct fuzz_input *in)
 {
-    static const u64 bad[] = {0, 0xffff800000000000, 0xffff87fffffffffc, ~0ull - 3, HOST_GUEST_BASE + HOST_GUEST_SIZE - 4};
+    static const u64 bad[] = {0, 0xffff800000000000, 0xffff87fffffffffc, ~0ull - 3,
+                              HOST_GUEST_BASE + HOST_GUEST_SIZE - 4};
 
     return fuzz_chance(in, 95) ? arg_gva : bad[fuzz_below(in, ARRAY_SIZE(bad))];
 }
@@ -293,7 +307,8 @@ static void call(struct fuzz_input *in, unsigned int self)
     if (fuzz_chance(in, 70)) {
         rc = hypercall_table[e.op].fn(e.args[0], e.args[1], e.args[2], 0, 0, 0);
     } else {
-        list[0] = (struct multicall_entry){.op = fuzz_below(in, 2) ? __HYPERVISOR_multicall : 63, .args = {list_gva, 2}};
+        list[0] = (struct multicall_entry){.op = fuzz_below(in, 2) ? __HYPERVISOR_multicall : 63,
+                                           .args = {list_gva, 2}};
         list[1] = e;
         FUZZ_CHECK(do_multicall(list_gva, 2, 0, 0, 0, 0) == 0, "the multicall failed");
         FUZZ_CHECK((long)list[0].result < 0, "a multicall in a multicall");

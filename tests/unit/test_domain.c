@@ -406,7 +406,8 @@ Test(domain, singleshot_timer)
     g->flags = VCPU_SSHOTTMR_future;
     host_set_current(d->vcpu[0]);
     cr_expect_eq(do_vcpu_op(VCPUOP_set_singleshot_timer, 0, gva, 0, 0, 0), -XEN_ETIME);
-    cr_expect_eq(do_vcpu_op(VCPUOP_set_singleshot_timer, 1, gva, 0, 0, 0), -XEN_EINVAL, "its own only");
+    cr_expect_eq(do_vcpu_op(VCPUOP_set_singleshot_timer, 1, gva, 0, 0, 0), -XEN_EINVAL,
+                 "its own only");
     cr_expect_eq(do_vcpu_op(VCPUOP_stop_singleshot_timer, 0, 0, 0, 0, 0), 0);
     g->flags = 0; /* in the past, but not asked to say so: at once */
     d->shared_info->evtchn_pending[0] = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Event channels, two-level: what EVENT_CHANNEL_OP promises (xen/event_channel.h), seen as a guest sees it: hypercalls in,
- * shared_info and vcpu_info out. FIFO is test_evtchn_fifo.c.
+ * Event channels, two-level: what EVENT_CHANNEL_OP promises (xen/event_channel.h), seen as a guest
+ * sees it: hypercalls in, shared_info and vcpu_info out. FIFO is test_evtchn_fifo.c.
  */
 #include <criterion/criterion.h>
 
@@ -90,8 +90,10 @@ Test(evtchn, unknown_operation_and_bad_pointer)
     cr_expect_eq(do_event_channel_op(99, HOST_GUEST_BASE, 0, 0, 0, 0), -XEN_ENOSYS);
     cr_expect(host_console_has("hypercall 32"), "the refusal has its line");
     for (unsigned int cmd = 0; cmd <= EVTCHNOP_set_priority; cmd++) {
-        cr_expect_eq(do_event_channel_op(cmd, 0xffff800000000000, 0, 0, 0, 0), -XEN_EFAULT, "operation %u", cmd);
-        cr_expect_eq(do_event_channel_op(cmd, ~0ull - 1, 0, 0, 0, 0), -XEN_EFAULT, "operation %u, wrapping", cmd);
+        cr_expect_eq(do_event_channel_op(cmd, 0xffff800000000000, 0, 0, 0, 0), -XEN_EFAULT,
+                     "operation %u", cmd);
+        cr_expect_eq(do_event_channel_op(cmd, ~0ull - 1, 0, 0, 0, 0), -XEN_EFAULT,
+                     "operation %u, wrapping", cmd);
     }
 }
 

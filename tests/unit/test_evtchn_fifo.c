@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FIFO event channels, against a guest written down here from the public header alone (xen/event_channel.h): it takes events
- * from its queues as a good guest does, or scribbles over everything as a bad one.
+ * FIFO event channels, against a guest written down here from the public header alone
+ * (xen/event_channel.h): it takes events from its queues as a good guest does, or scribbles over
+ * everything as a bad one.
  */
 #include <criterion/criterion.h>
 
@@ -9,12 +10,12 @@
 #include "core/hypercall.h"
 #include "machine.h"
 
-#define PENDING (1u << EVTCHN_FIFO_PENDING)
-#define MASKED  (1u << EVTCHN_FIFO_MASKED)
-#define LINKED  (1u << EVTCHN_FIFO_LINKED)
-#define LINK(w) ((w) & EVTCHN_FIFO_LINK_MASK)
+#define PENDING        (1u << EVTCHN_FIFO_PENDING)
+#define MASKED         (1u << EVTCHN_FIFO_MASKED)
+#define LINKED         (1u << EVTCHN_FIFO_LINKED)
+#define LINK(w)        ((w)&EVTCHN_FIFO_LINK_MASK)
 #define WORDS_PER_PAGE 1024u
-#define MAX_PAGES 128u
+#define MAX_PAGES      128u
 
 static struct domain *d;
 static event_word_t *array[MAX_PAGES];

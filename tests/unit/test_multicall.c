@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multicalls and the continuation of long hypercalls (hv/hypercall/multicall.c), and what is refused of the hypercalls of the portable
- * core: unknown sub-operations, wrong versions, calls of the unprivileged.
+ * Multicalls and the continuation of long hypercalls (hv/hypercall/multicall.c), and what is
+ * refused of the hypercalls of the portable core: unknown sub-operations, wrong versions, calls of
+ * the unprivileged.
  */
 #include <criterion/criterion.h>
 
@@ -30,7 +31,8 @@ TestSuite(multicall, .init = start, .fini = stop);
 
 static void version_call(struct multicall_entry *e)
 {
-    *e = (struct multicall_entry){.op = __HYPERVISOR_xen_version, .result = 0x5555, .args = {XENVER_version}};
+    *e = (struct multicall_entry){
+        .op = __HYPERVISOR_xen_version, .result = 0x5555, .args = *{XENVER_version}};
 }
 
 Test(multicall, each_entry_gets_its_result)
@@ -39,7 +41,8 @@ Test(multicall, each_entry_gets_its_result)
         version_call(&list[i]);
     list[1].op = 63;
     list[2].op = 1000000;
-    cr_expect_eq(do_multicall(list_gva, 4, 0, 0, 0, 0), 0, "errors are the entries', not the multicall's");
+    cr_expect_eq(do_multicall(list_gva, 4, 0, 0, 0, 0), 0,
+                 "errors are the entries', not the multicall's");
     cr_expect_eq(list[0].result, 4 << 16 | 17);
     cr_expect_eq((long)list[1].result, -XEN_ENOSYS);
     cr_expect_eq((long)list[2].result, -XEN_ENOSYS);
@@ -54,7 +57,8 @@ Test(multicall, none_is_fine)
 
 Test(multicall, a_multicall_in_a_multicall_is_refused)
 {
-    list[0] = (struct multicall_entry){.op = __HYPERVISOR_multicall, .args = {list_gva + 8 * sizeof(*list), 1}};
+    list[0] = (struct multicall_entry){.op = __HYPERVISOR_multicall,
+                                       .args = {list_gva + 8 * sizeof(*list), 1}};
     version_call(&list[1]);
     version_call(&list[8]);
     cr_expect_eq(do_multicall(list_gva, 2, 0, 0, 0, 0), 0);
@@ -106,7 +110,8 @@ Test(multicall, an_entry_that_stops_half_way_is_changed_and_issued_again)
     for (unsigned int i = 0; i < 4; i++)
         swap[i] = (struct gnttab_swap_grant_ref){.ref_a = 8 + i, .ref_b = 16 + i, .status = 77};
     version_call(&list[0]);
-    list[1] = (struct multicall_entry){.op = __HYPERVISOR_grant_table_op, .args = {GNTTABOP_swap_grant_ref, gva, 4}};
+    list[1] = (struct multicall_entry){.op = __HYPERVISOR_grant_table_op,
+                                       .args = {GNTTABOP_swap_grant_ref, gva, 4}};
     version_call(&list[2]);
     host_preempt_after = 4; /* one look after entry 0, then before the third swap */
     (void)do_multicall(list_gva, 3, 0, 0, 0, 0);
@@ -136,8 +141,9 @@ Test(multicall, lists_out_of_reach)
 
 Test(multicall, unknown_sub_operations_are_refused_and_logged_once)
 {
-    static const u64 calls[] = {__HYPERVISOR_sched_op, __HYPERVISOR_vcpu_op, __HYPERVISOR_event_channel_op,
-                                __HYPERVISOR_grant_table_op, __HYPERVISOR_xen_version};
+    static const u64 calls[] = {__HYPERVISOR_sched_op, __HYPERVISOR_vcpu_op,
+                                __HYPERVISOR_event_channel_op, __HYPERVISOR_grant_table_op,
+                                __HYPERVISOR_xen_version};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++) {
         hypercall_fn *fn = hypercall_table[calls[i]].fn;
