@@ -32,7 +32,7 @@ TestSuite(multicall, .init = start, .fini = stop);
 static void version_call(struct multicall_entry *e)
 {
     *e = (struct multicall_entry){
-        .op = __HYPERVISOR_xen_version, .result = 0x5555, .args = *{XENVER_version}};
+        .op = __HYPERVISOR_xen_version, .result = 0x5555, .args = {XENVER_version}};
 }
 
 Test(multicall, each_entry_gets_its_result)
