@@ -205,14 +205,23 @@ static void call_va_mapping(struct fuzz_input *in)
 /* An emulated compare-and-exchange on an L1 entry, with the right or a wrong expectation. */
 static void emulated_write(struct fuzz_input *in)
 {
-    u64 mfn = pick_frame(in, 1);
-    u64 *entry;
+    u64 mfn = pick_frame(in, 1), *entry, val;
+    int slot;
 
     if (mfn >= FRAMES || frame_table[mfn].owner != me->domain->id || frame_type(frame_table[mfn].word) != FT_L1 ||
         !(frame_table[mfn].word & FRAME_VALIDATED) || !frame_tc(frame_table[mfn].word))
         return;
     entry = (u64 *)map_mfn(MFN(mfn)) + pick_slot(in);
-    (void)pte_change_if(entry, fuzz_chance(in, 80) ? *entry : fuzz_bits(in, 8), pick_entry(in, 1), me->domain);
+    if (fuzz_chance(in, 50)) { /* as fork does: only the right to write goes, and perhaps a flag of the guest's own */
+        slot = present_slot(in, mfn, 1);
+        if (slot < 0)
+            return;
+        entry = (u64 *)map_mfn(MFN(mfn)) + slot;
+        val = (*entry & ~PTE_RW) ^ (fuzz_chance(in, 20) ? PTE_AVL : 0) ^ (fuzz_chance(in, 10) ? PTE_G : 0);
+    } else {
+        val = pick_entry(in, 1);
+    }
+    (void)pte_change_if(entry, fuzz_chance(in, 80) ? *entry : *entry ^ PTE_A, val, me->domain);
 }
 
 /* The processor sets accessed and dirty bits at any time. */
@@ -366,9 +375,9 @@ static void one_operation(struct fuzz_input *in)
         call_mmuext(in, MMUEXT_NEW_BASEPTR, pick_frame(in, 4));
     else if (op < 200)
         call_va_mapping(in);
-    else if (op < 206)
+    else if (op < 209)
         emulated_write(in);
-    else if (op < 212)
+    else if (op < 214)
         processor_sets_bits(in);
     else if (op < 220)
         hypervisor_holds(in, fuzz_chance(in, 60));

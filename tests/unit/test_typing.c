@@ -114,12 +114,12 @@ Test(typing, pinning_validates_all_below)
 Test(typing, no_writable_mapping_of_a_page_table)
 {
     cr_assert_eq(pin(l4, FT_L4), 0);
-    refused(-XEN_EINVAL, l1, 1, l1 << PAGE_SHIFT | FLAGS);
-    refused(-XEN_EINVAL, l1, 1, l2 << PAGE_SHIFT | FLAGS);
-    refused(-XEN_EINVAL, l1, 1, l3 << PAGE_SHIFT | FLAGS);
-    refused(-XEN_EINVAL, l1, 1, l4 << PAGE_SHIFT | FLAGS);
+    refused(-XEN_EBUSY, l1, 1, l1 << PAGE_SHIFT | FLAGS);
+    refused(-XEN_EBUSY, l1, 1, l2 << PAGE_SHIFT | FLAGS);
+    refused(-XEN_EBUSY, l1, 1, l3 << PAGE_SHIFT | FLAGS);
+    refused(-XEN_EBUSY, l1, 1, l4 << PAGE_SHIFT | FLAGS);
     cr_assert_eq(update(l1, 1, l4 << PAGE_SHIFT | PTE_P | PTE_US), 0, "read-only is allowed");
-    refused(-XEN_EINVAL, l1, 1, l4 << PAGE_SHIFT | FLAGS);
+    refused(-XEN_EBUSY, l1, 1, l4 << PAGE_SHIFT | FLAGS);
 }
 
 Test(typing, a_page_mapped_writable_becomes_no_table)
@@ -150,11 +150,11 @@ Test(typing, writable_map_of_itself_is_found_while_validating)
 {
     table(l1)[3] = l1 << PAGE_SHIFT | FLAGS;
     remember();
-    cr_assert_eq(pin(l1, FT_L1), -XEN_EINVAL);
+    cr_assert_eq(pin(l1, FT_L1), -XEN_EBUSY);
     type_is(l1, FT_NONE, 0, 1);
     type_is(page, FT_WRITABLE, 0, 1);
     table(l1)[3] = l2 << PAGE_SHIFT | FLAGS;
-    cr_assert_eq(pin(l4, FT_L4), -XEN_EINVAL);
+    cr_assert_neq(pin(l4, FT_L4), 0);
     type_is(l2, FT_NONE, 0, 1);
     type_is(l4, FT_NONE, 0, 1);
 }
@@ -216,7 +216,7 @@ Test(typing, frames_of_others_are_refused)
         refused(-XEN_EINVAL, l1, 1, foreign << PAGE_SHIFT | flags);
         refused(-XEN_EINVAL, l1, 1, hv << PAGE_SHIFT | flags);
         refused(-XEN_EINVAL, l1, 1, free << PAGE_SHIFT | flags);
-        refused(-XEN_EINVAL, l1, 1, (u64)FRAMES << PAGE_SHIFT | flags);
+        refused(-XEN_EPERM, l1, 1, (u64)FRAMES << PAGE_SHIFT | flags); /* a device, if anything */
         refused(-XEN_EINVAL, l2, 1, foreign << PAGE_SHIFT | flags);
         refused(-XEN_EINVAL, l2, 1, (1ull << 39) << PAGE_SHIFT | flags);
     }
@@ -235,7 +235,7 @@ Test(typing, frames_of_others_are_refused)
 Test(typing, devices_need_the_right)
 {
     cr_assert_eq(pin(l4, FT_L4), 0);
-    refused(-XEN_EINVAL, l1, 1, 0xfee00000ull | FLAGS);
+    refused(-XEN_EPERM, l1, 1, 0xfee00000ull | FLAGS);
     d->privileged = true;
     remember();
     cr_assert_eq(update(l1, 1, 0xfee00000ull | FLAGS), 0);
@@ -318,7 +318,7 @@ Test(typing, stopped_validation_goes_on_where_it_stopped)
     host_preempt_after = 5;
     cr_assert_eq(pin(l4, FT_L4), -XEN_ERESTART);
     cr_assert(frame_table[l4].word & FRAME_PARTIAL);
-    refused(-XEN_EINVAL, l4, 9, 0);
+    refused(-XEN_EBUSY, l4, 9, 0);
     cr_assert_eq(pin(l4, FT_L3), -XEN_EINVAL, "it is on its way to be an L4");
     cr_assert_eq(pin(l4, FT_L4), 0);
     type_is(l2, FT_L2, 8, 9);
@@ -369,10 +369,29 @@ Test(typing, compare_and_change)
     remember();
     cr_assert_eq(pte_change_if(entry, old ^ PTE_A, 0, d), -XEN_EAGAIN);
     cr_assert_eq(pte_change_if(entry, old ^ PTE_A, old, d), -XEN_EAGAIN);
-    cr_assert_eq(pte_change_if(entry, old, l1 << PAGE_SHIFT | FLAGS, d), -XEN_EINVAL);
+    cr_assert_eq(pte_change_if(entry, old, l1 << PAGE_SHIFT | FLAGS, d), -XEN_EBUSY);
     nothing_changed();
     cr_assert_eq(pte_change_if(entry, old, 0, d), 0);
     type_is(page, FT_WRITABLE, 0, 1);
+}
+
+/* What fork does to each private page. */
+Test(typing, the_right_to_write_goes_alone)
+{
+    u64 *entry = &table(l1)[0];
+
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    type_is(page, FT_WRITABLE, 1, 2);
+    remember();
+    cr_assert_eq(pte_change_if(entry, *entry ^ PTE_D, *entry & ~PTE_RW, d), -XEN_EAGAIN);
+    cr_assert_eq(pte_change_if(entry, *entry, (*entry & ~PTE_RW) | PTE_G, d), -XEN_EINVAL);
+    nothing_changed();
+    host_tlb_touch_writable(MFN(page));
+    cr_assert_eq(pte_change_if(entry, *entry, *entry & ~PTE_RW, d), 0);
+    type_is(page, FT_WRITABLE, 0, 2);
+    memset(table(page), 0, PAGE_SIZE);
+    cr_assert_eq(pin(page, FT_L1), 0);
+    cr_assert_not(host_tlb_writable(MFN(page)));
 }
 
 Test(typing, accessed_and_dirty_are_kept_on_demand)
