@@ -17,8 +17,6 @@ struct choice {
 static const struct choice consoles[] = {{"com1", CONSOLE_COM1}, {"none", CONSOLE_NONE}, {NULL, 0}};
 static const struct choice spec_ctrls[] = {
     {"default", SPEC_CTRL_DEFAULT}, {"yes", SPEC_CTRL_DEFAULT}, {"no", SPEC_CTRL_OFF}, {"off", SPEC_CTRL_OFF}, {NULL, 0}};
-static const struct choice loglvls[] = {{"none", LOGLVL_NONE}, {"error", LOGLVL_ERROR}, {"warning", LOGLVL_WARNING},
-                                        {"info", LOGLVL_INFO}, {"debug", LOGLVL_DEBUG}, {"all", LOGLVL_DEBUG}, {NULL, 0}};
 static const struct choice truths[] = {{"yes", 1}, {"on", 1}, {"true", 1}, {"1", 1},
                                        {"no", 0}, {"off", 0}, {"false", 0}, {"0", 0}, {NULL, 0}};
 
@@ -49,12 +47,10 @@ static const struct option {
     {"dom0_max_vcpus", NUMBER, AT(dom0_max_vcpus), 1, 32},
     {"console", CHOICE, AT(console), .choices = consoles},
     {"spec-ctrl", CHOICE, AT(spec_ctrl), .choices = spec_ctrls},
-    {"loglvl", CHOICE, AT(loglvl), .choices = loglvls},
     {"sched", WORD, AT(sched), 1, ROOM(sched)},
     {"trace", SWITCH, AT(trace)},
     {"trace-classes", CLASSES, AT(trace_classes)},
     {"noreboot", SWITCH, AT(noreboot)},
-    {"bootscrub", SWITCH, AT(bootscrub)},
     {"smep", SWITCH, AT(smep)},
     {"smap", SWITCH, AT(smap)},
     {"fsgsbase", SWITCH, AT(fsgsbase)},
@@ -65,7 +61,7 @@ static const struct option {
 void options_init(struct hv_options *o)
 {
     *o = (struct hv_options){
-        .dom0_max_vcpus = 1, .loglvl = LOGLVL_INFO, .trace_classes = ~0u, .sched = "credit", .trace = true,
+        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .trace = true,
         .smep = true, .smap = true, .fsgsbase = true, .xsave = true, .x2apic = true};
 }
 

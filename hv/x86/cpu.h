@@ -47,6 +47,8 @@ bool irq_window(void);
 /* serial.c */
 void serial_init(void);
 void serial_irq(void);
+/** Neither write nor read from here on (console=none). */
+void serial_close(void);
 
 /* machine.c */
 void acpi_init(u64 rsdp);

@@ -88,6 +88,8 @@ void arch_machine_end(enum machine_end how)
 {
     if (trace_base)
         trace_region_finish(trace_base);
+    if (list_empty(&domain_list))
+        mm_report(0);
     if (how == MACHINE_POWEROFF && pm1a_cnt) {
         outw(pm1a_cnt, (u16)(1 << 13 | s5_type << 10));
         for (volatile int i = 0; i < 100000; i++)

@@ -20,7 +20,7 @@ struct mem_range mem_map[MAX_MEM_RANGES];
 unsigned int nr_mem_ranges;
 u64 max_mfn, nr_free_frames, nr_total_frames, hv_cr3;
 
-static struct { u64 start, end; } reserved[32];
+static struct { u64 start, end; } reserved[80]; /* 64 boot modules and what the hypervisor takes */
 static u64 m2p_at;
 
 u64 m2p_paddr(void)
@@ -241,8 +241,9 @@ void frame_adopt(mfn_t mfn, domid_t owner)
 
 void mm_release(u64 start, u64 end)
 {
-    for (u64 at = round_up(start, PAGE_SIZE); at + PAGE_SIZE <= end; at += PAGE_SIZE)
-        frame_free(MFN(at >> PAGE_SHIFT), 0);
+    for (u64 at = max_of(start & PAGE_MASK, MB(1)); at < end; at += PAGE_SIZE)
+        if (frame_table[at >> PAGE_SHIFT].owner == DOMID_XEN)
+            frame_free(MFN(at >> PAGE_SHIFT), 0);
 }
 
 void *arch_alloc_pages(unsigned int order)
@@ -275,6 +276,14 @@ struct heap_head {
 };
 #define HEAP_MAGIC 0x50414548u
 static struct heap_head *heap_free[12];
+static u64 nr_heap_pages, nr_heap_objects;
+
+void mm_report(u64 modules)
+{
+    printk("memory: %llu frames free, %llu in boot modules, %llu in the heap with %llu objects\n",
+           (unsigned long long)nr_free_frames, (unsigned long long)modules,
+           (unsigned long long)nr_heap_pages, (unsigned long long)nr_heap_objects);
+}
 
 void *arch_alloc(size_t size)
 {
@@ -293,6 +302,7 @@ void *arch_alloc(size_t size)
         if (!h) {
             char *page = arch_alloc_pages(0);
 
+            nr_heap_pages += page != NULL;
             for (u64 at = 0; page && at < PAGE_SIZE; at += 1ull << shift) {
                 struct heap_head *part = (struct heap_head *)(page + at);
 
@@ -301,8 +311,10 @@ void *arch_alloc(size_t size)
             }
             h = heap_free[shift];
         }
-        if (h)
+        if (h) {
             heap_free[shift] = h->next;
+            nr_heap_objects++;
+        }
         spin_unlock(&heap_lock);
     }
     if (!h)
@@ -329,6 +341,7 @@ void arch_free(void *p)
     spin_lock(&heap_lock);
     h->next = heap_free[h->shift];
     heap_free[h->shift] = h;
+    nr_heap_objects--;
     spin_unlock(&heap_lock);
 }
 

@@ -21,8 +21,16 @@ extern unsigned int nr_mem_ranges;
 void mm_reserve(u64 start, u64 end);
 /** Build frame records, M2P, the final page tables and the allocator from mem_map. Called once, early. */
 void mm_init(void);
-/** Give the pages of a boot module, page-aligned, to the allocator (after it has been consumed). */
+/**
+ * Give the pages that a boot module [start, end) touches to the allocator, but for those that became a domain's in place
+ * (frame_adopt()). Once all modules have been consumed: two of them may meet within a page.
+ */
 void mm_release(u64 start, u64 end);
+/**
+ * One line in the log: where the memory is. Between domains, frames free + in modules + in the heap is constant, and so is the
+ * number of objects. modules: frames that hold boot modules.
+ */
+void mm_report(u64 modules);
 
 /**
  * Allocate 2^order frames for a domain (or DOMID_XEN), physically contiguous, each with one reference.

@@ -29,6 +29,13 @@ void serial_init(void)
         outb(COM1 + REG_IER, 0x01);
 }
 
+void serial_close(void)
+{
+    if (present)
+        outb(COM1 + REG_IER, 0);
+    present = false;
+}
+
 static void put(char c)
 {
     for (unsigned int spin = 0; !(inb(COM1 + REG_LSR) & LSR_THR_EMPTY) && spin < 100000; spin++)

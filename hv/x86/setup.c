@@ -195,30 +195,45 @@ static long hypercall_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
     return refuse(current_vcpu()->domain, (u32)get_cpu_info()->regs.rax, 0, -XEN_ENOSYS);
 }
 
+/* What the user gave cannot run: say so and end the machine, so that nobody waits for it. */
+static void __attribute__((noreturn, format(printf, 1, 2))) give_up(const char *fmt, ...)
+{
+    char text[256];
+    __builtin_va_list ap;
+
+    __builtin_va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    __builtin_va_end(ap);
+    printk("%s; the machine ends\n", text);
+    arch_machine_end(machine_noreboot ? MACHINE_HALT : MACHINE_POWEROFF);
+}
+
 /* Build what the plan says and let it run. */
 static void launch(void)
 {
     static struct launch_plan plan;
     struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
-    unsigned int started = 0;
+    u64 module_frames = 0;
     domid_t next_id = 1;
 
     for (unsigned int i = 0; i < nr_modules; i++) /* a ramdisk becomes the domain's memory in place */
-        machine.memory += modules[i].size & PAGE_MASK;
+        module_frames += round_up(modules[i].size, PAGE_SIZE) >> PAGE_SHIFT;
+    machine.memory += module_frames << PAGE_SHIFT;
+    mm_report(module_frames);
     if (launch_plan(modules, nr_modules, &machine, &plan))
-        panic("nothing to run");
+        give_up("nothing to run");
     for (unsigned int i = 0; i < plan.nr; i++) {
         struct domain *d;
 
+        /* All or none: a plan that runs in part would be another experiment. */
         if (pv_build(&plan.domain[i], plan.domain[i].privileged ? 0 : next_id, &d))
-            continue;
+            give_up("domain %s could not be built: none is started", plan.domain[i].name);
         if (!plan.domain[i].privileged)
             next_id++;
-        started++;
     }
-    if (!started)
-        panic("no domain could be built");
+    for (unsigned int i = 0; i < nr_modules; i++)
+        mm_release(modules[i].paddr, modules[i].paddr + modules[i].size);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
 
@@ -246,6 +261,9 @@ void setup_start(u32 magic, u32 info)
         panic("the boot loader (magic %#x) gave no memory map", magic);
     options_init(&options);
     options_parse(command_line, &options);
+    machine_noreboot = options.noreboot;
+    if (options.console == CONSOLE_NONE)
+        serial_close();
 
     cpu_detect();
     if (!cpu_features.nx)
@@ -278,7 +296,7 @@ void setup_start(u32 magic, u32 info)
     for (unsigned int i = 0; i < NR_HYPERCALLS; i++)
         hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
     if (sched_init(options.sched))
-        panic("no scheduler of the name %s", options.sched);
+        give_up("nothing can run");
     c->current = idle_vcpu_create(0);
     if (!c->current)
         panic("no memory for the idle vCPU");

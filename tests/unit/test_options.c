@@ -30,14 +30,13 @@ Test(options, defaults)
     cr_assert_str_eq(o.sched, "credit");
     cr_assert_eq(o.console, CONSOLE_COM1);
     cr_assert_eq(o.spec_ctrl, SPEC_CTRL_DEFAULT);
-    cr_assert_eq(o.loglvl, LOGLVL_INFO);
     cr_assert_eq(o.trace_classes, ~0u);
-    cr_assert(o.trace && o.smap && o.smep && !o.noreboot && !o.bootscrub);
+    cr_assert(o.trace && o.smap && o.smep && !o.noreboot);
 }
 
 Test(options, all_kinds)
 {
-    cr_assert_eq(parse("  dom0_mem=512M dom0_max_vcpus=2  console=none sched=rr noreboot spec-ctrl=no loglvl=all "
+    cr_assert_eq(parse("  dom0_mem=512M dom0_max_vcpus=2  console=none sched=rr noreboot spec-ctrl=no "
                        "trace=off no-smap smep=0 trace-classes=HYPERCALL,sched "), 0, "%s", host_console());
     cr_assert_eq(o.dom0_mem, MB(512));
     cr_assert_eq(o.dom0_max_vcpus, 2);
@@ -45,7 +44,6 @@ Test(options, all_kinds)
     cr_assert_str_eq(o.sched, "rr");
     cr_assert(o.noreboot);
     cr_assert_eq(o.spec_ctrl, SPEC_CTRL_OFF);
-    cr_assert_eq(o.loglvl, LOGLVL_DEBUG);
     cr_assert_not(o.trace);
     cr_assert_not(o.smap);
     cr_assert_not(o.smep);
