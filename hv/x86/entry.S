@@ -25,7 +25,8 @@
 #define CLAC SMAP_SITE 0xca
 
 /* Where a guest may have filled the return predictor and the processor would follow it into guest memory (no SMEP), this NOP is
- * patched to a call of rsb_overwrite (spec_ctrl, cpu.c). Not on the hot paths: they have no RET to steer. */
+ * patched to a call of rsb_overwrite (spec_ctrl, cpu.c). Not on the hot paths, which have no RET to steer, nor on the way to a
+ * hypercall's function, whose returns each match a call made since the entry, as in an operating system's system calls. */
 .macro RSB_SITE
 671: .byte 0x0f, 0x1f, 0x44, 0x00, 0x00
     .pushsection .rsb_sites, "a"
@@ -199,7 +200,6 @@ bounce_fault:                           /* no room for the frame on the guest ke
     .align 16
 hypercall:
     SAVE_SYSCALL_REGS
-    RSB_SITE
     mov R_rdx(%rsp), %rdx
     cmp $64, %rax
     jae hypercall_unknown

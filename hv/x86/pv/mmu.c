@@ -68,7 +68,7 @@ void l4_init_slots(u64 *l4)
 }
 
 /* The domain whose frames or tables a call names: the caller's own, or DOMID_SELF; others need privilege (later: toolstack). */
-static int foreign_domain(struct vcpu *v, u64 foreigndom, struct domain **pt, struct domain **pg)
+static __attribute__((noinline)) int foreign_domain(struct vcpu *v, u64 foreigndom, struct domain **pt, struct domain **pg)
 {
     domid_t pg_id = foreigndom & 0xffff, pt_id = foreigndom >> 16;
 
@@ -107,7 +107,12 @@ static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr
             if (t <= FT_L4 && t != FT_NONE)
                 return pte_change(entry, val, t, d, cmd == MMU_PT_UPDATE_PRESERVE_AD);
         }
-        /* not a table now: an ordinary write, where the domain may write */
+        /* Not a table now: an ordinary write, where the domain may write. With one vCPU nothing can make a table of it meanwhile. */
+        if (likely(d->max_vcpus == 1) &&
+            (frame_type(w) == FT_WRITABLE || (!frame_tc(w) && !(w & FRAME_PARTIAL)))) {
+            WRITE_ONCE(*entry, val);
+            return 0;
+        }
         err = frame_get_type(mfn, FT_WRITABLE, d);
         if (err)
             return err;
@@ -173,7 +178,7 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
         u64 ptr, val;
         bool ok;
 
-        if (unlikely(i && arch_preempt_needed())) {
+        if (unlikely((i & 15) == 15 && arch_preempt_needed())) {
             err = -XEN_ERESTART;
             break;
         }
@@ -250,13 +255,13 @@ int pv_new_base(struct vcpu *v, mfn_t mfn)
 
     if (old == mfn.n << PAGE_SHIFT)
         return 0;
-    err = frame_get_type(mfn, FT_L4, v->domain);
+    err = frame_get_table(mfn, FT_L4, v->domain);
     if (err)
         return err;
     v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
     get_cpu_info()->flush_clock++;
     write_cr3(v->arch.cr3_kernel);
-    (void)frame_put_type(MFN(old >> PAGE_SHIFT), false);
+    (void)frame_put_table(MFN(old >> PAGE_SHIFT));
     return 0;
 }
 
@@ -268,14 +273,14 @@ static int new_user_base(struct vcpu *v, mfn_t mfn)
     if (old == mfn.n << PAGE_SHIFT)
         return 0;
     if (mfn.n) {
-        err = frame_get_type(mfn, FT_L4, v->domain);
+        err = frame_get_table(mfn, FT_L4, v->domain);
         if (err)
             return err;
     }
     v->arch.cr3_user = mfn.n << PAGE_SHIFT;
     v->arch.flags = (v->arch.flags & ~VF_NO_USER) | (mfn.n ? 0 : VF_NO_USER);
     if (old)
-        (void)frame_put_type(MFN(old >> PAGE_SHIFT), false);
+        (void)frame_put_table(MFN(old >> PAGE_SHIFT));
     return 0;
 }
 
@@ -399,7 +404,7 @@ long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
         u64 cmd;
         bool ok;
 
-        if (unlikely(i && arch_preempt_needed())) {
+        if (unlikely((i & 7) == 7 && arch_preempt_needed())) {
             err = -XEN_ERESTART;
             break;
         }

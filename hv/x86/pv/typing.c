@@ -143,7 +143,7 @@ static int lne_get(u64 pte, unsigned int level, const struct domain *d)
 
     if (pte & ~(LN_BITS | PTE_MFN))
         return -XEN_EINVAL;
-    return frame_get_type(mfn, (enum frame_type)(level - 1), d);
+    return frame_get_table(mfn, (enum frame_type)(level - 1), d);
 }
 
 /* ---- whole tables ---- */
@@ -189,6 +189,11 @@ static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preem
     while (f->position > 0) {
         unsigned int i = f->position - 1;
 
+        if ((i & 7) == 7 &&
+            !((t[i] | t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4] | t[i - 5] | t[i - 6] | t[i - 7]) & PTE_P)) {
+            f->position -= 8;
+            continue;
+        }
         if ((t[i] & PTE_P) && !(level == 4 && l4_slot_is_hv(i))) {
             if (preemptible && arch_preempt_needed())
                 return -XEN_ERESTART;

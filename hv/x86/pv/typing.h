@@ -53,6 +53,35 @@ int frame_put_type(mfn_t mfn, bool preemptible);
 int pte_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool preserve_ad);
 int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d);
 
+/** frame_get_type() of a page table, its usual case first: it is validated and in use already. */
+static inline int frame_get_table(mfn_t mfn, enum frame_type type, const struct domain *d)
+{
+    if (likely(mfn_is_memory(mfn))) {
+        struct frame *f = frame_of(mfn);
+        u64 w = f->word;
+        const u64 settled = FRAME_TYPE_MASK | FRAME_VALIDATED | FRAME_ALLOCATED | FRAME_BUSY | FRAME_PARTIAL;
+
+        if (likely((w & settled) == (FRAME_TYPE(type) | FRAME_VALIDATED | FRAME_ALLOCATED) && f->owner == d->id &&
+                   frame_tc(w) && frame_refs(w) < FRAME_COUNT_MAX && frame_tc(w) < FRAME_COUNT_MAX &&
+                   __atomic_compare_exchange_n(&f->word, &w, w + FRAME_REF + FRAME_TC, false, __ATOMIC_SEQ_CST,
+                                               __ATOMIC_RELAXED)))
+            return 0;
+    }
+    return frame_get_type(mfn, type, d);
+}
+
+/** frame_put_type() of a page table, its usual case first: others use it too. */
+static inline int frame_put_table(mfn_t mfn)
+{
+    struct frame *f = frame_of(mfn);
+    u64 w = f->word;
+
+    if (likely(frame_tc(w) > 1 && !(w & (FRAME_BUSY | FRAME_PARTIAL)) &&
+               __atomic_compare_exchange_n(&f->word, &w, w - FRAME_REF - FRAME_TC, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
+        return 0;
+    return frame_put_type(mfn, false);
+}
+
 /** Slots of an L4 that belong to the hypervisor. */
 static inline bool l4_slot_is_hv(unsigned int i)
 {
