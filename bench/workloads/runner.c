@@ -276,6 +276,24 @@ static int worker(const char *name, const struct options *o)
     return 0;
 }
 
+static void mount_or_report(const char *type, const char *at, const char *options)
+{
+    mkdir(at, 0755);
+    if (mount(type, at, type, 0, options) && errno != EBUSY)
+        report_error(at, strerror(errno));
+}
+
+/* No workload finds what another has left: processes (all but ourselves) and files. */
+static void clean_up(void)
+{
+    kill(-1, SIGKILL);
+    while (wait(NULL) > 0 || errno == EINTR)
+        ;
+    if (umount("/tmp"))
+        report_error("/tmp", strerror(errno));
+    mount_or_report("tmpfs", "/tmp", "mode=1777");
+}
+
 /* Start a worker, wait for it (and for orphans, which are ours), close the interval it may have
  * left open. */
 static void run_workload(const struct workload *w, struct interval_state *s)
@@ -308,9 +326,7 @@ static void run_workload(const struct workload *w, struct interval_state *s)
         snprintf(text, sizeof(text), "killed by signal %d", WTERMSIG(status));
         report_error(w->name, text);
     }
-    kill(-1, SIGKILL); /* whatever it has left running; not ourselves */
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        ;
+    clean_up();
 }
 
 static void run_named(const char *name, struct interval_state *s)
@@ -382,13 +398,6 @@ static void write_file(const char *path, const char *text)
         report_error(path, strerror(errno));
     if (fd >= 0)
         close(fd);
-}
-
-static void mount_or_report(const char *type, const char *at, const char *options)
-{
-    mkdir(at, 0755);
-    if (mount(type, at, type, 0, options) && errno != EBUSY)
-        report_error(at, strerror(errno));
 }
 
 static void loopback_up(void)
