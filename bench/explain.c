@@ -61,6 +61,14 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
+static bool is_suite(const char *name)
+{
+    for (size_t i = 0; suite_names[i]; i++)
+        if (strcmp(suite_names[i], name) == 0)
+            return true;
+    return false;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -103,7 +111,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         if (o->view.operation)
             argp_error(state, "one operation at a time");
-        if (!workload_known(arg))
+        for (char *c = arg; *c; c++)
+            if (*c == '_')
+                *c = '-';
+        if (!workload_known(arg) || is_suite(arg))
             argp_error(state, "no operation \"%s\" (parangon list shows the workloads)", arg);
         o->view.operation = arg;
         return 0;
@@ -328,6 +339,7 @@ int cmd_explain(int argc, char **argv)
 
     words_split(&o.platforms, "pv,xen-pv", ',');
     command_parse(&argp, argc, argv, &o);
+    paths_get(); /* ends the program where there is no source tree: before there is a folder */
     if (!mkdtemp(folder)) {
         fprintf(stderr, "parangon: no temporary folder %s: %s\n", folder, strerror(errno));
         return STATUS_INCOMPLETE;
