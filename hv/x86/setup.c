@@ -274,6 +274,9 @@ void setup_start(u32 magic, u32 info)
     cpu_features.xsave &= options.xsave;
     cpu_features.x2apic &= options.x2apic;
     spec_ctrl.rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF && !cpu_features.smep;
+    printk("processor features in use: nx%s%s%s%s%s%s\n", cpu_features.smep ? " smep" : "", cpu_features.smap ? " smap" : "",
+           cpu_features.fsgsbase ? " fsgsbase" : "", cpu_features.xsave ? " xsave" : "",
+           cpu_features.x2apic ? " x2apic" : "", spec_ctrl.rsb_overwrite ? "; return stack overwritten at each entry" : "");
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NX | EFER_SCE);
     mm_init();
     cpu_init(0);
