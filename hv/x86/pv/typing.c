@@ -32,7 +32,7 @@ static inline bool word_change(struct frame *f, u64 *old, u64 new)
     return __atomic_compare_exchange_n(&f->word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-bool frame_get(struct frame *f, const struct domain *d)
+static __always_inline_ bool take_reference(struct frame *f, const struct domain *d)
 {
     u64 w = f->word;
 
@@ -43,7 +43,12 @@ bool frame_get(struct frame *f, const struct domain *d)
     return true;
 }
 
-void frame_put(struct frame *f)
+bool frame_get(struct frame *f, const struct domain *d)
+{
+    return take_reference(f, d);
+}
+
+static __always_inline_ void drop_reference(struct frame *f)
 {
     u64 w = f->word;
 
@@ -52,6 +57,11 @@ void frame_put(struct frame *f)
     ASSERT_NAMED("frame_put", frame_refs(w) > 0);
     if (unlikely(frame_refs(w) == 1))
         frame_release(f);
+}
+
+void frame_put(struct frame *f)
+{
+    drop_reference(f);
 }
 
 /* Reference plus type reference of a frame that is writable already, or becomes it: the usual case of a data page. */
@@ -108,11 +118,11 @@ static __always_inline_ int l1e_get(u64 pte, const struct domain *d)
     if (unlikely(!mfn_is_memory(mfn)))
         return l1e_get_device(pte, d);
     f = frame_of(mfn);
-    if (unlikely(f->owner == DOMID_IO))
-        return l1e_get_device(pte, d);
+    if (unlikely(f->owner != d->id))
+        return f->owner == DOMID_IO ? l1e_get_device(pte, d) : -XEN_EINVAL;
     if (pte & PTE_RW)
         return get_writable(f, d);
-    return likely(frame_get(f, d)) ? 0 : -XEN_EINVAL;
+    return likely(take_reference(f, d)) ? 0 : -XEN_EINVAL;
 }
 
 static __cold_ int l1e_get_device(u64 pte, const struct domain *d)
@@ -133,7 +143,7 @@ static __always_inline_ void l1e_put(u64 pte)
     if (pte & PTE_RW)
         put_writable(f);
     else
-        frame_put(f);
+        drop_reference(f);
 }
 
 /** Take what a present entry of level 2 to 4 refers to: a table one level below. */
@@ -183,69 +193,65 @@ static int validate_l1(u64 *t, const struct domain *d)
     return 0;
 }
 
-/* Levels 2 to 4 keep their position in the frame record, so that both directions can stop and go on. */
+/* Levels 2 to 4 keep their position in the frame record, so that both directions can stop and go on. Between groups of eight entries
+ * they look whether something waits: a table below does so itself, so a stop is never more than eight L1 tables away. */
 static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preemptible)
 {
-    while (f->position > 0) {
-        unsigned int i = f->position - 1;
+    unsigned int i = f->position;
 
-        if ((i & 7) == 7 &&
-            !((t[i] | t[i - 1] | t[i - 2] | t[i - 3] | t[i - 4] | t[i - 5] | t[i - 6] | t[i - 7]) & PTE_P)) {
-            f->position -= 8;
-            continue;
-        }
-        if ((t[i] & PTE_P) && !(level == 4 && l4_slot_is_hv(i))) {
+    while (i > 0) {
+        if (!(i & 7)) {
+            const u64 *g = &t[i - 8];
+
+            if (!((g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]) & PTE_P)) {
+                i -= 8;
+                continue;
+            }
             if (preemptible && arch_preempt_needed())
-                return -XEN_ERESTART;
-            if (frame_put_type(pte_mfn(t[i]), preemptible) == -XEN_ERESTART)
-                return -XEN_ERESTART;
+                goto stop;
         }
-        f->position = i;
+        if ((t[i - 1] & PTE_P) && !(level == 4 && l4_slot_is_hv(i - 1)) &&
+            (preemptible ? frame_put_type(pte_mfn(t[i - 1]), true) : frame_put_table(pte_mfn(t[i - 1]))) == -XEN_ERESTART)
+            goto stop;
+        i--;
     }
+    f->position = 0;
     return 0;
-}
-
-/* A stopped invalidation may have stopped within the table that the last entry in force names: make that one whole again. */
-static __cold_ int revalidate_last(struct frame *f, const u64 *t, unsigned int level, const struct domain *d)
-{
-    u64 pte = t[f->position - 1];
-    int err;
-
-    if (!(pte & PTE_P) || (level == 4 && l4_slot_is_hv(f->position - 1)) || !(frame_of(pte_mfn(pte))->word & FRAME_PARTIAL))
-        return 0;
-    err = frame_get_type(pte_mfn(pte), (enum frame_type)(level - 1), d);
-    return err ? err : frame_put_type(pte_mfn(pte), false);
+stop:
+    f->position = i;
+    return -XEN_ERESTART;
 }
 
 static int validate_ln(struct frame *f, u64 *t, unsigned int level, const struct domain *d)
 {
-    int err;
+    unsigned int i = f->position;
+    int err = 0;
 
-    if (unlikely(f->position > 0)) {
-        err = revalidate_last(f, t, level, d);
-        if (err)
-            return err;
-    }
-    while (f->position < 512) {
-        unsigned int i = f->position;
+    while (i < 512) {
+        if (!(i & 7)) {
+            const u64 *g = &t[i];
 
-        if (!(i & 7) && !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P)) {
-            f->position += 8;
-            continue;
+            if (!((g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]) & PTE_P)) {
+                i += 8;
+                continue;
+            }
+            if (i != f->position && arch_preempt_needed()) {
+                err = -XEN_ERESTART;
+                break;
+            }
         }
         if ((t[i] & PTE_P) && !(level == 4 && l4_slot_is_hv(i))) {
-            if (arch_preempt_needed())
-                return -XEN_ERESTART;
             err = lne_get(t[i], level, d);
             if (err)
-                return err;
+                break;
             t[i] = pte_in_force(t[i], level);
         }
-        f->position = i + 1;
+        i++;
     }
-    if (level == 4)
+    f->position = i;
+    if (!err && level == 4)
         l4_init_slots(t);
-    return 0;
+    return err;
 }
 
 /* The frame is BUSY and holds one type reference; validate its entries. */
