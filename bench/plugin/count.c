@@ -127,6 +127,17 @@ static struct totals totals_now(void)
     return t;
 }
 
+/* Instructions of hypervisor code so far, those of CLASS_EARLY not included. */
+static uint64_t hypervisor_now(void)
+{
+    uint64_t sum = 0;
+
+    for (int v = 0; v < qemu_plugin_num_vcpus(); v++)
+        sum += ((const struct score *)qemu_plugin_scoreboard_find(scoreboard, v))
+                   ->class[CLASS_HYPERVISOR];
+    return sum;
+}
+
 /* A vector is delivered: its frame is at RSP, behind an error code or not. */
 static bool read_frame(unsigned vcpu, struct delivery *d)
 {
@@ -214,7 +225,7 @@ static void on_gate(unsigned vcpu, void *data)
     path_vector(d.vector);
     if (b->class == CLASS_HYPERVISOR && class_of(d.rip) != CLASS_HYPERVISOR) {
         s->counter[COUNTER_hv_entry]++;
-        entries_add(b->vaddr, d.vector, s->class[CLASS_HYPERVISOR]);
+        entries_add(b->vaddr, d.vector, hypervisor_now());
     }
     s->cur = cur_of(b); /* an entry by gate is not an entry by instruction too */
 }
@@ -259,7 +270,7 @@ static void on_enter(unsigned vcpu, void *data)
     s->counter[COUNTER_hv_entry]++;
     entries_add(b->vaddr,
                 block_event(from, from->nr - 1) == COUNTER_syscall ? ENTRY_SYSCALL : ENTRY_OTHER,
-                s->class[CLASS_HYPERVISOR]);
+                hypervisor_now());
 }
 
 /* A block of one REP instruction starts, and the instruction before was not that REP. */
@@ -331,7 +342,7 @@ static void on_mark(unsigned vcpu, void *data)
     case MARK_KIND_END:
         interval_open(&kind, &seq);
         if (interval_end(&now)) {
-            entries_close("measured", seq, now.class[CLASS_HYPERVISOR]);
+            entries_close("measured", seq, hypervisor_now());
             path_end(site->block, site->index);
             set_recording();
         }
@@ -339,7 +350,7 @@ static void on_mark(unsigned vcpu, void *data)
     case MARK_KIND_INIT:
         guest_started = true;
         interval_init(&now);
-        entries_close("boot", 0, now.class[CLASS_HYPERVISOR]);
+        entries_close("boot", 0, hypervisor_now());
         break;
     }
 }

@@ -194,6 +194,33 @@ static void check_events(const struct interval *got)
     check_equal(got->counter[COUNTER_wrbase], 2, "wrbase", "events");
 }
 
+/* The entries of each case and what they cost are those of its interval. */
+static void check_entries(const char *entries)
+{
+    uint64_t count[NR_CASES] = {0}, cost[NR_CASES] = {0};
+    char line[256];
+    FILE *f = fopen(entries, "r");
+
+    check(f != NULL, "is missing", "the record of entries");
+    while (f && fgets(line, sizeof line, f)) {
+        uint64_t nr, instructions;
+        size_t seq;
+
+        if (sscanf(line, "measured %zu %*s %*s %" SCNu64 " %" SCNu64, &seq, &nr, &instructions) ==
+                3 &&
+            seq < NR_CASES) {
+            count[seq] += nr;
+            cost[seq] += instructions;
+        }
+    }
+    if (f)
+        fclose(f);
+    for (size_t i = 0; i < NR_CASES; i++) {
+        check_equal(count[i], cases[i].hv_entry, "recorded entries", cases[i].name);
+        check_equal(cost[i], cases[i].hypervisor, "cost of recorded entries", cases[i].name);
+    }
+}
+
 /* The recorded path of a case has the counts of its interval, class by class. */
 static void check_path(const char *recording, const struct expected *want)
 {
@@ -277,6 +304,7 @@ int main(int argc, char **argv)
                     format("%s,out=%s/bad,nonsense=1", plugin, folder)) > 0,
           "is accepted", "an unknown argument");
 
+    check_entries(format("%s/entries", folder));
     check_file(format("%s/first", folder), format("%s/first.log", folder));
     check_same(format("%s/none.log", folder), format("%s/first.log", folder),
                "consoles with and without the plugin");
