@@ -2,8 +2,8 @@
 /*
  * Reading the launch plan: see launch.h for its format.
  *
- * The text is read where it lies, not written, and not trusted to end with a zero. A key is one line of the table `keys`.
- * Errors do not stop the reading, so that one boot shows them all.
+ * The text is read where it lies, not written, and not trusted to end with a zero. A key is one
+ * line of the table `keys`. Errors do not stop the reading, so that one boot shows them all.
  */
 #include "launch.h"
 
@@ -59,7 +59,10 @@ static bool is(struct text t, const char *word)
     return strlen(word) == t.n && !strncmp(t.s, word, t.n);
 }
 
-/* Whether anything between s and end is no text: control characters other than the tab and the carriage return. */
+/*
+ * Whether anything between s and end is no text: control characters other than the tab and the
+ * carriage return.
+ */
 static bool has_control(const char *s, const char *end)
 {
     for (; s < end; s++) {
@@ -82,7 +85,10 @@ static struct text take_word(struct text *t)
     return word;
 }
 
-/* A whole piece as a number; without digits, with anything behind them or too long: false. unit 0: no suffix allowed. */
+/*
+ * A whole piece as a number; without digits, with anything behind them or too long: false. unit 0:
+ * no suffix allowed.
+ */
 static bool number(struct text t, u64 unit, u64 *value)
 {
     char buf[16];
@@ -291,7 +297,10 @@ static void set_defaults(struct launch_domain *d)
     d->affinity = ~0ull;
 }
 
-/* The domain that was described is complete: check what concerns several of its keys. Errors name its first line. */
+/*
+ * The domain that was described is complete: check what concerns several of its keys. Errors name
+ * its first line.
+ */
 static void end_domain(struct reader *r)
 {
     unsigned int here = r->line;

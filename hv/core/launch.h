@@ -2,7 +2,8 @@
 /*
  * The launch plan: which domains the hypervisor builds from its boot modules.
  *
- * A plan is a text in a boot module whose file name ends in ".plan" or whose text begins with the word "parangon-plan". Lines:
+ * A plan is a text in a boot module whose file name ends in ".plan" or whose text begins with the
+ * word "parangon-plan". Lines:
  *
  *   # comment (a line of its own)
  *   parangon-plan 1                   format version; the first line if present
@@ -18,9 +19,10 @@
  *     affinity = LIST                 processors, as 0,2-3, or all (default)
  *     privileged = yes | no           the first domain's rights (default no); one domain at most
  *
- * kernel and memory must be given. Every error has one line on the console with the number of its line in the plan, and no
- * domain is launched. Without a plan module 0 is the kernel of a privileged domain, the words behind its file name are that
- * domain's command line, module 1, if any, is its ramdisk.
+ * kernel and memory must be given. Every error has one line on the console with the number of its
+ * line in the plan, and no domain is launched. Without a plan module 0 is the kernel of a
+ * privileged domain, the words behind its file name are that domain's command line, module 1, if
+ * any, is its ramdisk.
  */
 #ifndef PARANGON_LAUNCH_H
 #define PARANGON_LAUNCH_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor's command line: see options.h. A new option is one line in `options` and its field there.
+ * The hypervisor's command line: see options.h. A new option is one line in `options` and its field
+ * there.
  */
 #include "options.h"
 

@@ -2,8 +2,9 @@
 /*
  * The hypervisor's command line: the one table of its options (options.c), and their values.
  *
- * Words are separated by spaces: "name=value", or "name" and "no-name" for switches. An option that does not exist and a
- * value that cannot be are said on the console, one line each, and do not stop the boot: the default holds.
+ * Words are separated by spaces: "name=value", or "name" and "no-name" for switches. An option that
+ * does not exist and a value that cannot be are said on the console, one line each, and do not stop
+ * the boot: the default holds.
  */
 #ifndef PARANGON_OPTIONS_H
 #define PARANGON_OPTIONS_H
@@ -28,8 +29,8 @@ struct hv_options {
 /** Set the defaults. */
 void options_init(struct hv_options *o);
 /**
- * Parse a command line into *o. Its first word is skipped where it is the image's name: no option's, and with a '/' or
- * without a '='.
+ * Parse a command line into *o. Its first word is skipped where it is the image's name: no
+ * option's, and with a '/' or without a '='.
  * @return how many words were wrong; each has had its line on the console
  */
 unsigned int options_parse(const char *cmdline, struct hv_options *o);

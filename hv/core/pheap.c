@@ -28,7 +28,9 @@ static struct pheap_node *merge(struct pheap_node *a, struct pheap_node *b)
     return top;
 }
 
-/* One tree of a list of siblings: merge them in pairs from the left, then the pairs from the right. */
+/*
+ * One tree of a list of siblings: merge them in pairs from the left, then the pairs from the right.
+ */
 static struct pheap_node *merge_siblings(struct pheap_node *n)
 {
     struct pheap_node *pairs = NULL, *root = NULL;

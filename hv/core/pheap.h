@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Priority queue whose links lie inside the elements (a pairing heap), so that an insertion cannot fail.
+ * Priority queue whose links lie inside the elements (a pairing heap), so that an insertion cannot
+ * fail.
  *
- * Smallest key first; of equal keys the one inserted first, so the order never depends on addresses. Insert is O(1);
- * removing the first or any element is O(log n) amortized (Fredman, Sedgewick, Sleator, Tarjan: The pairing heap, 1986).
- * Used by timers (key: deadline) and by the credit policy (key: virtual time). Takes no lock: the caller holds one.
+ * Smallest key first; of equal keys the one inserted first, so the order never depends on
+ * addresses. Insert is O(1); removing the first or any element is O(log n) amortized (Fredman,
+ * Sedgewick, Sleator, Tarjan: The pairing heap, 1986). Used by timers (key: deadline) and by the
+ * credit policy (key: virtual time). Takes no lock: the caller holds one.
  */
 #ifndef PARANGON_PHEAP_H
 #define PARANGON_PHEAP_H

@@ -2,10 +2,11 @@
 /*
  * Timers: see timer.h.
  *
- * The hardware deadline is lazy: a pcpu's interrupt is programmed when its earliest deadline moves forward, and left
- * alone when it moves back (a timer stopped or set later), for that is mostly followed by another setting. The price is
- * now and then an interrupt that finds nothing due; timer_run() programs the hardware anew each time, so none is lost
- * even if an interrupt comes early.
+ * The hardware deadline is lazy: a pcpu's interrupt is programmed when its earliest deadline moves
+ * forward, and left alone when it moves back (a timer stopped or set later), for that is mostly
+ * followed by another setting. The price is now and then an interrupt that finds nothing due;
+ * timer_run() programs the hardware anew each time, so none is lost even if an interrupt comes
+ * early.
  */
 #include "timer.h"
 
@@ -124,8 +125,9 @@ void timer_migrate(struct timer *t, unsigned int cpu)
 }
 
 /*
- * What is due is taken from the heap before the first handler runs: a handler that sets its timer into the past makes
- * another interrupt, not an endless loop here. Until its turn comes a due timer can still be stopped or set again.
+ * What is due is taken from the heap before the first handler runs: a handler that sets its timer
+ * into the past makes another interrupt, not an endless loop here. Until its turn comes a due timer
+ * can still be stopped or set again.
  */
 void timer_run(void)
 {

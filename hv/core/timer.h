@@ -2,10 +2,13 @@
 /*
  * Timers: one heap per physical CPU, one hardware deadline each.
  *
- * A timer belongs to the pcpu that it was last set on and fires there, from timer_run() (the pcpu's work loop or the
- * interrupt handler's exit), with interrupts off. The handler may set the timer again or destroy what holds it.
- * Setting cannot fail: the links lie in the timer (pheap.h). Timers with one deadline fire in the order of setting.
- * Locks: the heap's own, innermost of all; handlers run without it. Callers serialize operations on one timer.
+ * A timer belongs to the pcpu that it was last set on and fires there, from timer_run() (the pcpu's
+ * work loop or the interrupt handler's exit), with interrupts off. The handler may set the timer
+ * again or destroy what holds it.
+ * Setting cannot fail: the links lie in the timer (pheap.h). Timers with one deadline fire in the
+ * order of setting.
+ * Locks: the heap's own, innermost of all; handlers run without it. Callers serialize operations on
+ * one timer.
  * Does not: wait in timer_stop() for a handler that already runs on another pcpu.
  */
 #ifndef PARANGON_TIMER_H
@@ -29,7 +32,10 @@ struct timer {
 void timer_init_cpu(unsigned int cpu);
 /** Prepare a timer, not set, to call fn(arg). A zeroed timer may be stopped without. */
 void timer_setup(struct timer *t, void (*fn)(void *arg), void *arg);
-/** Fire at `expires` (system time) on pcpu cpu; replaces an earlier setting. A time in the past fires at once. */
+/**
+ * Fire at `expires` (system time) on pcpu cpu; replaces an earlier setting. A time in the past
+ * fires at once.
+ */
 void timer_set(struct timer *t, unsigned int cpu, ns_t expires);
 void timer_stop(struct timer *t);
 /** Move a queued timer to another pcpu. */

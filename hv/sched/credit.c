@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling policy "credit": processor time in proportion to weights, limited by caps, woken units first.
+ * Scheduling policy "credit": processor time in proportion to weights, limited by caps, woken units
+ * first.
  *
- * A domain earns credit at the rate that its weight gives it among the domains which compete at that moment, and pays for
- * the time that it uses: credit is what a fluid scheduler would have given it, less what it got. Both are kept as virtual
- * times: the pool's V runs at (processors / sum of competing weights), a domain's vt at (its use / its weight), so
- * credit = weight * (V - vt). A domain's vt stands still while it waits, hence the order of the waiting does not change, a heap
- * holds it, and no periodic tick has to hand out credit: time is accounted when something happens, exactly as used.
+ * A domain earns credit at the rate that its weight gives it among the domains which compete at
+ * that moment, and pays for the time that it uses: credit is what a fluid scheduler would have
+ * given it, less what it got. Both are kept as virtual times: the pool's V runs at (processors /
+ * sum of competing weights), a domain's vt at (its use / its weight), so credit = weight * (V -
+ * vt). A domain's vt stands still while it waits, hence the order of the waiting does not change, a
+ * heap holds it, and no periodic tick has to hand out credit: time is accounted when something
+ * happens, exactly as used.
  *
- *   - UNDER is credit left (vt <= V), OVER is none. Next is the smallest vt: all UNDER before any OVER.
- *   - A slice is 30 ms; a unit that was preempted within it keeps its place and the rest of the slice. No limit when alone.
+ *   - UNDER is credit left (vt <= V), OVER is none. Next is the smallest vt: all UNDER before any
+ *     OVER.
+ *   - A slice is 30 ms; a unit that was preempted within it keeps its place and the rest of the
+ *     slice. No limit when alone.
  *   - BOOST: a unit that wakes UNDER goes before all others, for at most 10 ms, in order of waking.
- *   - Sleeping earns no more than one slice of credit (in fluid time); debt is kept, and paid off while asleep.
- *   - CAP: in each period of 30 ms a domain may use cap % of one processor's time. It is parked when that is used up, until
- *     the period ends; what it overran (latency of the timer) is taken off the next one. Unused time is not carried over. A parked domain does not compete.
+ *   - Sleeping earns no more than one slice of credit (in fluid time); debt is kept, and paid off
+ *     while asleep.
+ *   - CAP: in each period of 30 ms a domain may use cap % of one processor's time. It is parked
+ *     when that is used up, until the period ends; what it overran (latency of the timer) is taken
+ *     off the next one. Unused time is not carried over. A parked domain does not compete.
  *
- * Why actual time: with sampling at ticks, a unit that yields just before each tick is never charged. Here it gains nothing.
- * Fairness: of n uncapped domains that always want to run, none is more than a slice ahead of the fluid schedule, and none
- * more than n * (its share) slices behind (the other n - 1 are ahead by a slice at most, and V is their mean, by weight).
+ * Why actual time: with sampling at ticks, a unit that yields just before each tick is never
+ * charged. Here it gains nothing.
+ * Fairness: of n uncapped domains that always want to run, none is more than a slice ahead of the
+ * fluid schedule, and none more than n * (its share) slices behind (the other n - 1 are ahead by a
+ * slice at most, and V is their mean, by weight).
  * Weights belong to domains: all vCPUs of a domain share its credit and its cap.
  * Locks: runqueue lock by the framework; the pool's (struct credit_pool) inside it.
  * Does not: steal work from another pcpu's runqueue; know cores.
@@ -36,8 +45,9 @@
 /* Less than this of a capped domain's time is not worth a turn. */
 #define BUDGET_LEAST MICROSECS(10)
 /*
- * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so that a sleeper's credit does not wrap,
- * and lasts 18 years with total weight 256, 26 days with total weight 1.
+ * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
+ * that a sleeper's credit does not wrap, and lasts 18 years with total weight 256, 26 days with
+ * total weight 1.
  */
 #define VT_SHIFT     12
 #define VT_START     (1ull << 48)
@@ -133,7 +143,10 @@ static void limit_savings(const struct credit_pool *p, struct credit_domain *d, 
         d->vt = least;
 }
 
-/* One more, or one less, of the domain's units wants to run: its weight counts while any does. V is up to date. */
+/*
+ * One more, or one less, of the domain's units wants to run: its weight counts while any does. V is
+ * up to date.
+ */
 static void compete(struct sched_unit *u)
 {
     struct credit_pool *p = pool_of(u->dom);
@@ -152,7 +165,9 @@ static void stop_competing(struct sched_unit *u)
 
 /* ---- caps ---- */
 
-/* Give a capped domain the time of the present period; of those that it missed, only debts count. */
+/*
+ * Give a capped domain the time of the present period; of those that it missed, only debts count.
+ */
 static void refill(const struct sched_domain *dom, struct credit_domain *d, ns_t now)
 {
     u64 period = now / CAP_PERIOD;
@@ -236,7 +251,10 @@ static void unpark(struct credit_queue *q, ns_t now)
     }
 }
 
-/* The first unit that may run, taken out of the queue; those whose domain has used up its time are parked on the way. */
+/*
+ * The first unit that may run, taken out of the queue; those whose domain has used up its time are
+ * parked on the way.
+ */
 static struct sched_unit *take_first(struct credit_queue *q, ns_t now)
 {
     struct pheap_node *n;
@@ -249,7 +267,10 @@ static struct sched_unit *take_first(struct credit_queue *q, ns_t now)
             unit_of(u)->in_boost = true;
         } else if ((n = pheap_first(&q->waiting))) {
             u = container_of(n, struct credit_unit, node)->unit;
-            /* Another unit of its domain ran meanwhile: it stands further back now, but before that one. */
+            /*
+             * Another unit of its domain ran meanwhile: it stands further back now, but before that
+             * one.
+             */
             if (n->key < key_of(u)) {
                 pheap_remove(&q->waiting, n);
                 n->key = key_of(u);
@@ -385,7 +406,10 @@ static void credit_charge(struct runqueue *q, struct sched_unit *u, ns_t ran, ns
     spin_unlock(&p->lock);
 }
 
-/* What ran and still wants to: keeps its slice if it was preempted within it, else goes where its use has brought it. */
+/*
+ * What ran and still wants to: keeps its slice if it was preempted within it, else goes where its
+ * use has brought it.
+ */
 static void requeue(struct credit_queue *q, struct sched_unit *u)
 {
     struct credit_unit *c = unit_of(u);
@@ -397,7 +421,8 @@ static void requeue(struct credit_queue *q, struct sched_unit *u)
 }
 
 /**
- * Choose what runs next on this pcpu: the boosted, then by virtual time. O(log n), and O(n) when capped domains come back.
+ * Choose what runs next on this pcpu: the boosted, then by virtual time. O(log n), and O(n) when
+ * capped domains come back.
  */
 static struct sched_choice credit_pick(struct runqueue *q, struct sched_unit *prev, ns_t now)
 {

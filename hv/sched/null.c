@@ -2,10 +2,10 @@
 /*
  * Scheduling policy "null": each unit has a pcpu of its own; nothing is ever shared or limited.
  *
- * Why it exists: the floor of what scheduling can cost, for as many units as there are pcpus: a wake-up and a pick are a
- * few instructions, and no timer is ever set.
- * A unit takes its pcpu when it first wakes there and keeps it until it is destroyed, asleep or not. Units that
- * come when the pcpu is taken wait, in the order of coming, for its owner's end: they do not run before.
+ * Why it exists: the floor of what scheduling can cost, for as many units as there are pcpus: a
+ * wake-up and a pick are a few instructions, and no timer is ever set. A unit takes its pcpu when
+ * it first wakes there and keeps it until it is destroyed, asleep or not. Units that come when the
+ * pcpu is taken wait, in the order of coming, for its owner's end: they do not run before.
  * Locks: all operations run under the runqueue's lock; takes none itself.
  * Does not: know weights or caps; move a waiting unit to a pcpu that became free.
  */

@@ -2,9 +2,11 @@
 /*
  * Scheduling policy "rr": every runnable unit in turn, one slice each.
  *
- * Why it exists: the smallest policy that is still fair, a baseline for experiments and the first one to read.
+ * Why it exists: the smallest policy that is still fair, a baseline for experiments and the first
+ * one to read.
  * Locks: all operations run under the runqueue's lock; takes none itself.
- * Does not: know weights, caps or topology; let a woken unit preempt; move a unit to another pcpu (see credit.c).
+ * Does not: know weights, caps or topology; let a woken unit preempt; move a unit to another pcpu
+ * (see credit.c).
  */
 #include "list.h"
 #include "sched.h"

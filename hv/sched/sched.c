@@ -2,13 +2,15 @@
 /*
  * The scheduling framework: see sched.h for what it owns and what a policy owns.
  *
- * A vCPU's way: sched_wake() puts its unit into the runqueue of its pcpu; sched_run() on that pcpu, called on the way out to a
- * guest when somebody raised it, charges what ran, asks the policy and switches. sched_sleep() takes a queued unit
- * out at once; of a running one it only asks, and sched_run() tells the policy. A wake-up in between undoes the request.
+ * A vCPU's way: sched_wake() puts its unit into the runqueue of its pcpu; sched_run() on that pcpu,
+ * called on the way out to a guest when somebody raised it, charges what ran, asks the policy and
+ * switches. sched_sleep() takes a queued unit out at once; of a running one it only asks, and
+ * sched_run() tells the policy. A wake-up in between undoes the request.
  *
- * There is no periodic tick: each decision may carry a time limit, for which one timer per pcpu is set. A policy gives none
- * where nothing else is runnable, so a lone vCPU is never disturbed.
- * Locks: sched_lock for making and unmaking, outside a runqueue's lock; both inside event port locks, outside timer locks.
+ * There is no periodic tick: each decision may carry a time limit, for which one timer per pcpu is
+ * set. A policy gives none where nothing else is runnable, so a lone vCPU is never disturbed.
+ * Locks: sched_lock for making and unmaking, outside a runqueue's lock; both inside event port
+ * locks, outside timer locks.
  * Does not: migrate a runnable unit between pcpus; it takes its runqueue when it wakes.
  */
 #include "sched.h"
@@ -192,7 +194,9 @@ static int pcpu_create(struct vcpu *idle)
     return 0;
 }
 
-/* The scheduler's view of v's domain: that of another of its vCPUs, or a new one. Under sched_lock. */
+/*
+ * The scheduler's view of v's domain: that of another of its vCPUs, or a new one. Under sched_lock.
+ */
 static struct sched_domain *domain_of(const struct vcpu *v)
 {
     struct domain *d = v->domain;
@@ -217,7 +221,9 @@ static struct sched_domain *domain_of(const struct vcpu *v)
     return dom;
 }
 
-/* The pcpu of the pool and in the mask that follows `last`, so that units spread over them in turn. */
+/*
+ * The pcpu of the pool and in the mask that follows `last`, so that units spread over them in turn.
+ */
 static u16 next_cpu(u64 mask, u16 last)
 {
     u64 above = last + 1 < 64 ? mask >> (last + 1) << (last + 1) : 0;
@@ -462,7 +468,10 @@ void sched_run(void)
     TRACE_sched_switch(trace_domid(from), from->id, trace_state(from), trace_domid(to), to->id, why, choice.slice);
     spin_unlock(&p->rq.lock);
 
-    /* Other vCPUs of the domain may look at from's state; its own copy is only seen when it runs again. */
+    /*
+     * Other vCPUs of the domain may look at from's state; its own copy is only seen when it runs
+     * again.
+     */
     if (prev && from->domain->max_vcpus > 1)
         runstate_copy_out(from);
     arch_context_switch(from, to);

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling policy "skeleton": where a new policy begins. Copy this file, rename, change the parts marked (1) to (6).
+ * Scheduling policy "skeleton": where a new policy begins. Copy this file, rename, change the parts
+ * marked (1) to (6).
  *
- * It works, and is compiled and tested as the others are: last woken, first run, each for up to 5 ms; the shortest order that is
- * obviously not the one you want. The head comment of your copy is its contract: say what order it keeps, why
- * one would want it, which locks it takes, and what it does not do.
+ * It works, and is compiled and tested as the others are: last woken, first run, each for up to 5
+ * ms; the shortest order that is obviously not the one you want. The head comment of your copy is
+ * its contract: say what order it keeps, why one would want it, which locks it takes, and what it
+ * does not do.
  *
- * Locks: all operations run under the runqueue's lock; takes none itself. What you keep per pool or per domain is
- * shared by runqueues: guard it with a spin lock of your own, taken inside the runqueue's (credit.c).
+ * Locks: all operations run under the runqueue's lock; takes none itself. What you keep per pool or
+ * per domain is shared by runqueues: guard it with a spin lock of your own, taken inside the
+ * runqueue's (credit.c).
  * Does not: prevent starvation.
  *
  * Rules of a policy (sched.h has the interface):
- *   - Pure: time comes in as `now` and `ran`, never from a clock; a wish for an interrupt goes out as a limit. No random
- *     numbers, no printk, no allocation: memory comes from the framework by the sizes in SCHED_POLICY.
- *   - A unit is in your queue exactly while it is runnable and not q->curr: wake() puts it in, pick() takes the chosen
- *     one out and may put prev in, sleep() takes it out if it is in.
+ *   - Pure: time comes in as `now` and `ran`, never from a clock; a wish for an interrupt goes out
+ *     as a limit. No random numbers, no printk, no allocation: memory comes from the framework by
+ *     the sizes in SCHED_POLICY.
+ *   - A unit is in your queue exactly while it is runnable and not q->curr: wake() puts it in,
+ *     pick() takes the chosen one out and may put prev in, sleep() takes it out if it is in.
  *   - Give no time limit where nothing else waits: a lone vCPU must not be disturbed.
  *
- * To try it: build, boot with sched=skeleton; `tests/unit` drives every registered policy (test_sched.c).
+ * To try it: add your file to hv/CMakeLists.txt, build, boot with sched=NAME. Every policy that is
+ * registered is driven by tests/unit/test_sched.c without a further word.
  */
 #include "list.h"
 #include "sched.h"
@@ -57,7 +62,10 @@ static void skeleton_unit_init(struct sched_unit *u)
     ((struct skeleton_unit *)u->priv)->unit = u;
 }
 
-/* (4) A unit became runnable: queue it; say whether it goes before what runs, and by when to decide again. */
+/*
+ * (4) A unit became runnable: queue it; say whether it goes before what runs, and by when to decide
+ * again.
+ */
 static struct sched_wake_result skeleton_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     list_add_head(waiting(q), node(u));
@@ -65,13 +73,19 @@ static struct sched_wake_result skeleton_wake(struct runqueue *q, struct sched_u
         .preempt = !q->curr, .decide_by = q->curr ? q->picked_at + SKELETON_SLICE : NS_NEVER};
 }
 
-/* (5) A unit is not runnable any more. Where it is q->curr it is in no queue, and list_del() does nothing. */
+/*
+ * (5) A unit is not runnable any more. Where it is q->curr it is in no queue, and list_del() does
+ * nothing.
+ */
 static void skeleton_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     list_del(node(u));
 }
 
-/* (6) The decision. prev still wants to run, or is NULL; prev->yielded says that it would rather not be the next. */
+/*
+ * (6) The decision. prev still wants to run, or is NULL; prev->yielded says that it would rather
+ * not be the next.
+ */
 static struct sched_choice skeleton_pick(struct runqueue *q, struct sched_unit *prev, ns_t now)
 {
     struct sched_unit *next;
@@ -88,7 +102,10 @@ static struct sched_choice skeleton_pick(struct runqueue *q, struct sched_unit *
     return (struct sched_choice){.unit = next, .slice = SKELETON_SLICE, .why = SCHED_TURN};
 }
 
-/* Optional: .pool_init, .domain_init, .unit_fini, .params (weight and cap), .charge (time used). See credit.c. */
+/*
+ * Optional: .pool_init, .domain_init, .unit_fini, .params (weight and cap), .charge (time used).
+ * See credit.c.
+ */
 SCHED_POLICY(skeleton, .doc = "the template for a new policy", .queue_size = sizeof(struct skeleton_queue),
              .unit_size = sizeof(struct skeleton_unit), .queue_init = skeleton_queue_init,
              .unit_init = skeleton_unit_init, .wake = skeleton_wake, .sleep = skeleton_sleep, .pick = skeleton_pick);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The own driver of a fuzz target: sequences from seeds, the same for the same seed on every machine.
+ * The own driver of a fuzz target: sequences from seeds, the same for the same seed on every
+ * machine.
  *
  *   fuzz_TARGET [-n SEQUENCES] [-s FIRST_SEED] [-t SECONDS]
  *
- * Runs seeds FIRST_SEED, FIRST_SEED + 1, ... until that many sequences are done or the time is over. Prints the
- * seed of a failing sequence and the command that repeats it. Exit status: 0 done, other: a failure (abort, sanitizer), 2 usage.
+ * Runs seeds FIRST_SEED, FIRST_SEED + 1, ... until that many sequences are done or the time is
+ * over. Prints the seed of a failing sequence and the command that repeats it. Exit status: 0 done,
+ * other: a failure (abort, sanitizer), 2 usage.
  */
 #include <signal.h>
 #include <stdarg.h>

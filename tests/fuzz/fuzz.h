@@ -2,8 +2,9 @@
 /*
  * Fuzzers of the host library: what a target gives, and the bytes that it is driven by.
  *
- * A target turns bytes into calls and checks its invariants after each. The own driver (driver.c) makes the bytes from a seed
- * and prints the seed of a failure; built with clang, libFuzzer finds the bytes by coverage (the same function).
+ * A target turns bytes into calls and checks its invariants after each. The own driver (driver.c)
+ * makes the bytes from a seed and prints the seed of a failure; built with clang, libFuzzer finds
+ * the bytes by coverage (the same function).
  */
 #ifndef PARANGON_FUZZ_H
 #define PARANGON_FUZZ_H
@@ -47,7 +48,10 @@ static inline bool fuzz_chance(struct fuzz_input *in, unsigned int percent)
     return fuzz_u8(in) < percent * 256 / 100;
 }
 
-/** The target's name for messages, how many bytes a sequence takes, and one sequence. A broken invariant aborts. */
+/**
+ * The target's name for messages, how many bytes a sequence takes, and one sequence. A broken
+ * invariant aborts.
+ */
 extern const char fuzz_name[];
 extern const size_t fuzz_bytes;
 void fuzz_one(struct fuzz_input *in);

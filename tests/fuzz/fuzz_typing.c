@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frame typing under two hostile domains: tables of any shape, pinned, loaded, changed, abandoned half way, ballooned out from
- * under their mappings; counts near their limit; after each call the walker recounts everything.
+ * Frame typing under two hostile domains: tables of any shape, pinned, loaded, changed, abandoned
+ * half way, ballooned out from under their mappings; counts near their limit; after each call the
+ * walker recounts everything.
  *
- * Frames have roles by number (data, L1 to L4), so that random entries make deep tables often enough; one entry in five ignores
- * them. A guest writes to a frame directly while it is no table.
+ * Frames have roles by number (data, L1 to L4), so that random entries make deep tables often
+ * enough; one entry in five ignores them. A guest writes to a frame directly while it is no table.
  */
 #include <stdlib.h>
 
@@ -78,7 +79,10 @@ static u64 pick_entry(struct fuzz_input *in, unsigned int level)
 
 static unsigned int pick_slot(struct fuzz_input *in)
 {
-    /* Few slots, so that entries are met again: the ends, the hypervisor's borders, and some between. */
+    /*
+     * Few slots, so that entries are met again: the ends, the hypervisor's borders, and some
+     * between.
+     */
     static const u16 slots[] = {0, 1, 7, 8, 9, 255, 256, 271, 272, 300, 504, 511};
 
     return fuzz_chance(in, 90) ? slots[fuzz_u8(in) % ARRAY_SIZE(slots)] : fuzz_below(in, 512);
@@ -120,8 +124,9 @@ static int present_slot(struct fuzz_input *in, u64 mfn, unsigned int level)
 }
 
 /*
- * Reach through the current tables: the TLB remembers the way, and the page if it may be written. Returns how far down it
- * came (1: to a page), with the tables and slots on the way; 5 without tables.
+ * Reach through the current tables: the TLB remembers the way, and the page if it may be written.
+ * Returns how far down it came (1: to a page), with the tables and slots on the way; 5 without
+ * tables.
  */
 static unsigned int guest_touches(struct fuzz_input *in, u64 table[5], int slot[5])
 {
@@ -178,7 +183,10 @@ static void call_mmuext(struct fuzz_input *in, unsigned int cmd, u64 mfn)
     (void)hypercall_table[__HYPERVISOR_mmuext_op].fn(gva, 1, 0, DOMID_SELF, 0, 0);
 }
 
-/* One step of pin or unpin, which may stop half way; the guest then does something else before it goes on, or never does. */
+/*
+ * One step of pin or unpin, which may stop half way; the guest then does something else before it
+ * goes on, or never does.
+ */
 static void step(struct fuzz_input *in, bool pin, unsigned int level, u64 mfn)
 {
     host_preempt_after = 1 + fuzz_below(in, 6);
@@ -237,7 +245,10 @@ static void processor_sets_bits(struct fuzz_input *in)
         *entry |= PTE_A | (*entry & PTE_RW ? PTE_D : 0);
 }
 
-/* The hypervisor takes a page of the guest: vcpu_info, descriptor tables, an array; and gives it back. */
+/*
+ * The hypervisor takes a page of the guest: vcpu_info, descriptor tables, an array; and gives it
+ * back.
+ */
 static void hypervisor_holds(struct fuzz_input *in, bool take)
 {
     enum frame_type type = fuzz_chance(in, 50) ? FT_SEG : FT_WRITABLE;
@@ -278,7 +289,10 @@ static void balloon_in(struct fuzz_input *in)
         mine[self()][i] = mfn.n;
 }
 
-/* Take back what near_the_limit() added; the last ones as a guest would, so that what follows from them happens. */
+/*
+ * Take back what near_the_limit() added; the last ones as a guest would, so that what follows from
+ * them happens.
+ */
 static void drop_limit(u64 mfn)
 {
     u32 refs = limit_refs[mfn], types = limit_types[mfn];
@@ -296,7 +310,10 @@ static void drop_limit(u64 mfn)
     frame_put(frame_of(MFN(mfn)));
 }
 
-/* As many mappings as the record can count, or nearly: what stands for them is only added to the counts. */
+/*
+ * As many mappings as the record can count, or nearly: what stands for them is only added to the
+ * counts.
+ */
 static void near_the_limit(struct fuzz_input *in, bool set)
 {
     u64 mfn = pick_frame(in, fuzz_below(in, 5));
@@ -320,8 +337,8 @@ static void near_the_limit(struct fuzz_input *in, bool set)
 }
 
 /*
- * What a TLB could betray: reach a page or a table, take the entry that leads to it away without a flush, and put the frame to
- * another use at once.
+ * What a TLB could betray: reach a page or a table, take the entry that leads to it away without a
+ * flush, and put the frame to another use at once.
  */
 static void reuse_behind_the_tlb(struct fuzz_input *in)
 {
@@ -416,7 +433,9 @@ static void begin(void)
                 mine[k][n++] = mfn;
         }
     }
-    /* What the hypervisor shares with each (shared_info, grant frames) has references of its own. */
+    /*
+     * What the hypervisor shares with each (shared_info, grant frames) has references of its own.
+     */
     for (u64 mfn = 1; mfn < FRAMES; mfn++) {
         if (frame_table[mfn].owner < 2 && !host_allocation_held(MFN(mfn))) {
             held[mfn].refs = frame_refs(frame_table[mfn].word);

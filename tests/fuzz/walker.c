@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The invariant of frame typing: see walker.h. Shares no code with typing.c but the layout of the records.
+ * The invariant of frame typing: see walker.h. Shares no code with typing.c but the layout of the
+ * records.
  */
 #include "walker.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The invariant of frame typing (hv/x86/pv/typing.h), checked by recounting everything from the tables.
+ * The invariant of frame typing (hv/x86/pv/typing.h), checked by recounting everything from the
+ * tables.
  */
 #ifndef PARANGON_FUZZ_WALKER_H
 #define PARANGON_FUZZ_WALKER_H
@@ -8,15 +9,18 @@
 #include "core/domain.h"
 #include "x86/frame.h"
 
-/** What tests hold beside tables, pins and base pointers: references and type references per frame. */
+/**
+ * What tests hold beside tables, pins and base pointers: references and type references per frame.
+ */
 struct held {
     u32 refs, types;
 };
 
 /**
- * Walk all tables, count what they refer to, add pins, base pointers of all vCPUs, allocations and `held`, and compare with the
- * records of all frames. Aborts through fuzz_fail() at the first difference. Checks besides: types along every entry, owners,
- * and that no TLB may write to a table or walk a frame that is none.
+ * Walk all tables, count what they refer to, add pins, base pointers of all vCPUs, allocations and
+ * `held`, and compare with the records of all frames. Aborts through fuzz_fail() at the first
+ * difference. Checks besides: types along every entry, owners, and that no TLB may write to a table
+ * or walk a frame that is none.
  */
 void walk_all(const struct held *held);
 

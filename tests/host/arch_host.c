@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated machine: see machine.h. Everything here stands for hv/x86; nothing of hv/core or hv/sched is repeated.
+ * The simulated machine: see machine.h. Everything here stands for hv/x86; nothing of hv/core or
+ * hv/sched is repeated.
  */
 #include "machine.h"
 
@@ -116,7 +117,10 @@ static bool alloc_fails(void)
     return host_fail_alloc && --host_fail_alloc == 0;
 }
 
-/* First of 2^order free frames in a row, aligned; 0: none. The search goes on where the last one ended. */
+/*
+ * First of 2^order free frames in a row, aligned; 0: none. The search goes on where the last one
+ * ended.
+ */
 static u64 find_frames(unsigned int order)
 {
     u64 n = 1ull << order, at = round_up(next_frame, n);
@@ -259,7 +263,10 @@ void arch_put_guest_frame(struct domain *d, void *va)
     (void)frame_put_type(virt_to_mfn(va), false);
 }
 
-/* The page stays the hypervisor's memory (no part of d's), but d may map it: it is in d's name, with one reference of ours. */
+/*
+ * The page stays the hypervisor's memory (no part of d's), but d may map it: it is in d's name,
+ * with one reference of ours.
+ */
 mfn_t arch_share_page(struct domain *d, void *page, bool writable)
 {
     mfn_t mfn = virt_to_mfn(page);
@@ -296,7 +303,9 @@ void host_guest_reset(void)
     guest_used = 0;
 }
 
-/* How many of n bytes at gva can be reached before the guest memory ends or the test lets it fault. */
+/*
+ * How many of n bytes at gva can be reached before the guest memory ends or the test lets it fault.
+ */
 static size_t reachable(gva_t gva, size_t n)
 {
     u64 off = gva - HOST_GUEST_BASE;
@@ -481,7 +490,10 @@ void arch_domain_destroy(struct domain *d)
 {
 }
 
-/* Base pointers, then pins and stopped validations, then the references of allocation; in steps where the test wants preemption. */
+/*
+ * Base pointers, then pins and stopped validations, then the references of allocation; in steps
+ * where the test wants preemption.
+ */
 int arch_domain_relinquish(struct domain *d)
 {
     for (unsigned int i = 0; i < d->max_vcpus; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processor's part of vCPUs, domains and physical CPUs in the simulated machine of the host library: what
- * hv/x86/arch_types.h is on the real one. machine.h has what tests do with it.
+ * The processor's part of vCPUs, domains and physical CPUs in the simulated machine of the host
+ * library: what hv/x86/arch_types.h is on the real one. machine.h has what tests do with it.
  */
 #ifndef PARANGON_ARCH_TYPES_H
 #define PARANGON_ARCH_TYPES_H

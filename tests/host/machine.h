@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated machine that the host library runs on: the processor's side of hv/core/arch.h, guest.h and frame typing for tests.
+ * The simulated machine that the host library runs on: the processor's side of hv/core/arch.h,
+ * guest.h and frame typing for tests.
  *
- * Memory is one array of frames with records as on the real machine; time stands still until host_advance() moves it; pcpus are
- * numbers. A test sets which vCPU is current, or lets the scheduler decide with host_schedule(). A guest's virtual address space is
- * flat: HOST_GUEST_SIZE bytes at HOST_GUEST_BASE, which belong to whichever domain is current and are no frames.
- * The TLB model remembers for each pcpu and frame whether a guest may have cached a writable mapping of it, or an entry of it
- * as page table, since that pcpu's last flush: host_tlb_writable() and host_tlb_table() tell.
+ * Memory is one array of frames with records as on the real machine; time stands still until
+ * host_advance() moves it; pcpus are numbers. A test sets which vCPU is current, or lets the
+ * scheduler decide with host_schedule(). A guest's virtual address space is flat: HOST_GUEST_SIZE
+ * bytes at HOST_GUEST_BASE, which belong to whichever domain is current and are no frames. The TLB
+ * model remembers for each pcpu and frame whether a guest may have cached a writable mapping of it,
+ * or an entry of it as page table, since that pcpu's last flush: host_tlb_writable() and
+ * host_tlb_table() tell.
  */
 #ifndef PARANGON_TESTS_MACHINE_H
 #define PARANGON_TESTS_MACHINE_H
@@ -20,21 +23,32 @@
 #define HOST_GUEST_BASE 0x10000000ull
 #define HOST_GUEST_SIZE MB(1)
 
-/** Start with an empty machine of `frames` frames and `cpus` pcpus with idle vCPUs, time 1 s, scheduling policy `policy`. */
+/**
+ * Start with an empty machine of `frames` frames and `cpus` pcpus with idle vCPUs, time 1 s,
+ * scheduling policy `policy`.
+ */
 void host_machine_start(u64 frames, unsigned int cpus, const char *policy);
 /** Free all that it holds; leaks are the sanitizer's to find. */
 void host_machine_stop(void);
 
 /* ---- domains ---- */
 
-/** A PV domain whose vCPUs are ready to run (not paused), with `frames` frames of memory; aborts if it cannot be made. */
+/**
+ * A PV domain whose vCPUs are ready to run (not paused), with `frames` frames of memory; aborts if
+ * it cannot be made.
+ */
 struct domain *host_domain(domid_t id, unsigned int vcpus, u64 frames);
 /** Destroy it wholly, as the reaper would. */
 void host_domain_end(struct domain *d);
-/** A frame of memory for d, with the reference of its allocation; MFN_INVALID when there is none. */
+/**
+ * A frame of memory for d, with the reference of its allocation; MFN_INVALID when there is none.
+ */
 mfn_t host_frame(struct domain *d);
 
-/** The reference of a frame's allocation: whether it is there still; and drop it, as ballooning out does. */
+/**
+ * The reference of a frame's allocation: whether it is there still; and drop it, as ballooning out
+ * does.
+ */
 bool host_allocation_held(mfn_t mfn);
 void host_drop_allocation(mfn_t mfn);
 /** A page of the hypervisor's that its domain may map (arch_share_page()). */
@@ -44,7 +58,10 @@ bool host_is_shared(mfn_t mfn);
 
 /** Run on this pcpu from now on: current is what it last ran. */
 void host_on_cpu(unsigned int cpu);
-/** Make v current, as for a hypercall of it, until host_on_cpu() or a switch: the scheduler is not asked and does not know. */
+/**
+ * Make v current, as for a hypercall of it, until host_on_cpu() or a switch: the scheduler is not
+ * asked and does not know.
+ */
 void host_set_current(struct vcpu *v);
 /** Run the scheduler of each pcpu for which it was raised, until none is. */
 void host_schedule(void);
@@ -62,7 +79,10 @@ bool host_schedule_raised(unsigned int cpu);
 /* ---- guest memory ---- */
 
 extern u8 host_guest[HOST_GUEST_SIZE];
-/** Room for n bytes in the flat guest memory, zeroed; *gva its address there. All is free again after host_guest_reset(). */
+/**
+ * Room for n bytes in the flat guest memory, zeroed; *gva its address there. All is free again
+ * after host_guest_reset().
+ */
 void *host_guest_alloc(size_t n, gva_t *gva);
 void host_guest_reset(void);
 /** Copies to or from a guest fail from the n-th byte on, as if it unmapped the page; ~0: never. */
@@ -74,7 +94,9 @@ extern size_t host_guest_fault_after;
 extern unsigned int host_fail_alloc;
 /** arch_preempt_needed() is true at its n-th call from now, once; 0: never. */
 extern unsigned int host_preempt_after;
-/** Where arch_machine_end() goes with longjmp(host_machine_end, 1 + how), if host_catch_end is set. */
+/**
+ * Where arch_machine_end() goes with longjmp(host_machine_end, 1 + how), if host_catch_end is set.
+ */
 extern jmp_buf host_machine_end;
 extern bool host_catch_end;
 
@@ -89,7 +111,10 @@ void host_console_type(const char *s);
 
 /* ---- the TLB model ---- */
 
-/** The guest that is current here wrote to a frame through a mapping, or walked through a table: the TLB may hold that now. */
+/**
+ * The guest that is current here wrote to a frame through a mapping, or walked through a table: the
+ * TLB may hold that now.
+ */
 void host_tlb_touch_writable(mfn_t mfn);
 void host_tlb_touch_table(mfn_t mfn);
 /** Any pcpu's TLB may hold it still. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypercalls of paravirtual domains on the simulated machine: page tables by hv/x86/pv/typing.c, as on the real one; what
- * needs a processor (descriptor tables, segments, iret) answers -XEN_ENOSYS here.
+ * The hypercalls of paravirtual domains on the simulated machine: page tables by
+ * hv/x86/pv/typing.c, as on the real one; what needs a processor (descriptor tables, segments,
+ * iret) answers -XEN_ENOSYS here.
  *
- * mmu_update and mmuext_op decode their requests themselves: hv/x86/pv/mmu.c reads them with instructions of the processor.
+ * mmu_update and mmuext_op decode their requests themselves: hv/x86/pv/mmu.c reads them with
+ * instructions of the processor.
  */
 #include "core/hypercall.h"
 #include "machine.h"
@@ -16,7 +18,9 @@ u64 host_cr3(const struct vcpu *v)
     return v->arch.cr3;
 }
 
-/* One request of mmu_update: an entry of a table by typing.c, or a write to a frame that is none. */
+/*
+ * One request of mmu_update: an entry of a table by typing.c, or a write to a frame that is none.
+ */
 static int update_one(struct domain *d, u64 ptr, u64 val)
 {
     unsigned int cmd = ptr & 3;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads for scheduler tests: see actors.h. Time goes from one event to the next: a burst or a rest ends, an interrupt comes.
+ * Loads for scheduler tests: see actors.h. Time goes from one event to the next: a burst or a rest
+ * ends, an interrupt comes.
  */
 #include "actors.h"
 
@@ -91,7 +92,10 @@ ns_t actors_run(ns_t ns)
             a->used += step;
         else
             idle += step;
-        /* What the running vCPU does at this moment comes before the interrupt that may come with it. */
+        /*
+         * What the running vCPU does at this moment comes before the interrupt that may come with
+         * it.
+         */
         host_now += step;
         if (a && a->rule != HOG) {
             a->left -= step;

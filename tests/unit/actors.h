@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads for scheduler tests: vCPUs that run, sleep and yield by a rule, in virtual time, on the simulated machine.
+ * Loads for scheduler tests: vCPUs that run, sleep and yield by a rule, in virtual time, on the
+ * simulated machine.
  */
 #ifndef PARANGON_TESTS_ACTORS_H
 #define PARANGON_TESTS_ACTORS_H
@@ -29,7 +30,10 @@ struct actor {
 struct actor *actor_add(struct vcpu *v, enum actor_rule rule, ns_t run, ns_t rest);
 /** Forget all, for the next test. */
 void actors_reset(void);
-/** Let time pass on pcpu 0; checks at each step that what runs may run. Returns the time that nobody ran. */
+/**
+ * Let time pass on pcpu 0; checks at each step that what runs may run. Returns the time that nobody
+ * ran.
+ */
 ns_t actors_run(ns_t ns);
 
 #endif

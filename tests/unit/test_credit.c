@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The credit policy in virtual time: shares by weight within a stated error, caps that hold, boost, and tricks that gain nothing.
+ * The credit policy in virtual time: shares by weight within a stated error, caps that hold, boost,
+ * and tricks that gain nothing.
  */
 #include <criterion/criterion.h>
 
@@ -276,7 +277,9 @@ Test(credit, preempted_unit_keeps_its_slice)
     actors_run(SECONDS(6));
     for (int i = 0; i < 4; i++)
         switches += a[i]->v->arch.switches_in;
-    /* About 1,180 wake-ups; without them 200 slices. Each returns to the one that it interrupted. */
+    /*
+     * About 1,180 wake-ups; without them 200 slices. Each returns to the one that it interrupted.
+     */
     cr_assert_gt(s->used, MILLISECS(100));
     for (int i = 0; i < 4; i++)
         used(a[i], (SECONDS(6) - s->used) / 4, SLICE, "hog");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The launch plan: what is read, and every error with its line; without a plan, the single privileged domain.
+ * The launch plan: what is read, and every error with its line; without a plan, the single
+ * privileged domain.
  */
 #include <criterion/criterion.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The freestanding library (hv/core/lib.c, compiled here under names of its own) against the C library, and numbers of
- * command lines (parse.c).
+ * The freestanding library (hv/core/lib.c, compiled here under names of its own) against the C
+ * library, and numbers of command lines (parse.c).
  */
 #include <criterion/criterion.h>
 #include <limits.h>

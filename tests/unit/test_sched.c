@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduling framework with every registered policy: nothing runs that may not, no wake-up is lost, runstates add up, a
- * lone vCPU is left alone.
+ * The scheduling framework with every registered policy: nothing runs that may not, no wake-up is
+ * lost, runstates add up, a lone vCPU is left alone.
  */
 #include <criterion/criterion.h>
 
@@ -125,7 +125,10 @@ Test(sched, runstate_times_add_up)
     }
 }
 
-/* Whatever happens in whatever order: what is runnable runs sooner or later, what is not does not, the states say so. */
+/*
+ * Whatever happens in whatever order: what is runnable runs sooner or later, what is not does not,
+ * the states say so.
+ */
 Test(sched, no_wakeup_is_lost_in_random_orders)
 {
     FOR_EACH_POLICY(policy) {
@@ -231,7 +234,10 @@ Test(sched, wakeup_undoes_a_block_that_has_not_happened)
     }
 }
 
-/* A sleeper that wakes 0.3 ms after the hog came back waits until the hog has had its 1 ms, no more and no less. */
+/*
+ * A sleeper that wakes 0.3 ms after the hog came back waits until the hog has had its 1 ms, no more
+ * and no less.
+ */
 Test(sched, rate_limit_delays_a_preemption)
 {
     struct actor *sleeper;

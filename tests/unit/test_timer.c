@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: order, ties, setting and stopping from handlers, migration, and ten thousand random operations against a sorted array.
+ * Timers: order, ties, setting and stopping from handlers, migration, and ten thousand random
+ * operations against a sorted array.
  */
 #include <criterion/criterion.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frame typing, case by case: what a paravirtual guest may not do is refused with its errno, and no record changes. The fuzzer
- * (tests/fuzz/fuzz_typing.c) looks for what nobody thought of; this says what is meant.
+ * Frame typing, case by case: what a paravirtual guest may not do is refused with its errno, and no
+ * record changes. The fuzzer (tests/fuzz/fuzz_typing.c) looks for what nobody thought of; this says
+ * what is meant.
  */
 #include <criterion/criterion.h>
 
@@ -28,7 +29,10 @@ static u64 frame_in(struct domain *domain)
     return host_frame(domain).n;
 }
 
-/* Two domains; the first with one frame for each level, chained through slot 0, none of them typed yet. */
+/*
+ * Two domains; the first with one frame for each level, chained through slot 0, none of them typed
+ * yet.
+ */
 static void start(void)
 {
     host_machine_start(FRAMES, 1, "null");
