@@ -13,18 +13,11 @@ cache=${PARANGON_CACHE:-$root/cache}
 hypervisor=$build/hv/parangon kernel=$build/guests/micro/micro plugin=$build/bench/plugin/libcount.so
 
 missing() { echo "skipped: $*"; exit 77; }
-input() { [ -f "$cache/role-$1" ] && echo "$cache/$(cut -d' ' -f1 "$cache/role-$1")"; }
 for file in "$hypervisor" "$kernel" "$plugin"; do
     [ -f "$file" ] || missing "$file is not built"
 done
-if folder=$(input qemu) && [ -x "$folder/usr/bin/qemu-system-x86_64" ]; then
-    qemu=$folder/usr/bin/qemu-system-x86_64
-    firmware="-L $(input qemu-data)/usr/share/qemu -L $(input seabios)/usr/share/seabios"
-else
-    qemu=$(command -v qemu-system-x86_64) || missing "no QEMU"
-    case $("$qemu" --version) in *"version "[1-9][0-9].*) ;; *) missing "QEMU 10 is needed for the plugin" ;; esac
-    firmware=
-fi
+. "$root/tests/qemu.sh"
+case $("$qemu" --version) in *"version "[1-9][0-9].*) ;; *) missing "QEMU 10 is needed for the plugin" ;; esac
 
 work=$(mktemp -d)
 machine=

@@ -7,6 +7,7 @@
 
 #include "core/evtchn.h"
 #include "core/hypercall.h"
+#include "event_op.h"
 #include "machine.h"
 
 static struct domain *d1, *d2;
@@ -25,21 +26,6 @@ static void stop(void)
 }
 
 TestSuite(evtchn, .init = start, .fini = stop);
-
-static long op(unsigned int cmd, void *arg, size_t size)
-{
-    gva_t gva;
-    void *guest;
-    long rc;
-
-    host_guest_reset();
-    guest = host_guest_alloc(size, &gva);
-    memcpy(guest, arg, size);
-    rc = do_event_channel_op(cmd, gva, 0, 0, 0, 0);
-    memcpy(arg, guest, size);
-    return rc;
-}
-#define OP(cmd, ptr) op(EVTCHNOP_##cmd, ptr, sizeof(*(ptr)))
 
 static evtchn_port_t unbound(struct domain *allowed)
 {

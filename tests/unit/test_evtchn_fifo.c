@@ -8,6 +8,7 @@
 
 #include "core/evtchn.h"
 #include "core/hypercall.h"
+#include "event_op.h"
 #include "machine.h"
 
 #define PENDING        (1u << EVTCHN_FIFO_PENDING)
@@ -21,21 +22,6 @@ static struct domain *d;
 static event_word_t *array[MAX_PAGES];
 static unsigned int nr_pages;
 static struct evtchn_fifo_control_block *control[2];
-
-static long op(unsigned int cmd, void *arg, size_t size)
-{
-    gva_t gva;
-    void *guest;
-    long rc;
-
-    host_guest_reset();
-    guest = host_guest_alloc(size, &gva);
-    memcpy(guest, arg, size);
-    rc = do_event_channel_op(cmd, gva, 0, 0, 0, 0);
-    memcpy(arg, guest, size);
-    return rc;
-}
-#define OP(cmd, ptr) op(EVTCHNOP_##cmd, ptr, sizeof(*(ptr)))
 
 static void expand(void)
 {
