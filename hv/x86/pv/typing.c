@@ -50,10 +50,8 @@ bool frame_get(struct frame *f, const struct domain *d)
 
 static __always_inline_ void drop_reference(struct frame *f)
 {
-    u64 w = f->word;
+    u64 w = __atomic_fetch_sub(&f->word, FRAME_REF, __ATOMIC_SEQ_CST);
 
-    while (!word_change(f, &w, w - FRAME_REF))
-        ;
     ASSERT_NAMED("frame_put", frame_refs(w) > 0);
     if (unlikely(frame_refs(w) == 1))
         frame_release(f);
@@ -222,11 +220,28 @@ stop:
     return -XEN_ERESTART;
 }
 
+/* A stopped invalidation may have stopped within the table that the last entry in force names: make that one whole again. */
+static __cold_ int revalidate_last(struct frame *f, const u64 *t, unsigned int level, const struct domain *d)
+{
+    u64 pte = t[f->position - 1];
+    int err;
+
+    if (!(pte & PTE_P) || (level == 4 && l4_slot_is_hv(f->position - 1)) || !(frame_of(pte_mfn(pte))->word & FRAME_PARTIAL))
+        return 0;
+    err = frame_get_type(pte_mfn(pte), (enum frame_type)(level - 1), d);
+    return err ? err : frame_put_type(pte_mfn(pte), false);
+}
+
 static int validate_ln(struct frame *f, u64 *t, unsigned int level, const struct domain *d)
 {
     unsigned int i = f->position;
     int err = 0;
 
+    if (unlikely(i > 0)) {
+        err = revalidate_last(f, t, level, d);
+        if (err)
+            return err;
+    }
     while (i < 512) {
         if (!(i & 7)) {
             const u64 *g = &t[i];
