@@ -318,8 +318,8 @@ Test(typing, a_flush_is_not_made_twice)
 Test(typing, stopped_validation_goes_on_where_it_stopped)
 {
     for (unsigned int i = 0; i < 8; i++)
-        table(l3)[i] = l2 << PAGE_SHIFT | FLAGS;
-    host_preempt_after = 5;
+        table(l3)[i * 8] = l2 << PAGE_SHIFT | FLAGS;
+    host_preempt_after = 4;
     cr_assert_eq(pin(l4, FT_L4), -XEN_ERESTART);
     cr_assert(frame_table[l4].word & FRAME_PARTIAL);
     refused(-XEN_EBUSY, l4, 9, 0);
@@ -331,6 +331,8 @@ Test(typing, stopped_validation_goes_on_where_it_stopped)
 
 Test(typing, abandoned_validation_is_cleaned_up_with_the_domain)
 {
+    for (unsigned int i = 0; i < 8; i++)
+        table(l3)[i * 8] = l2 << PAGE_SHIFT | FLAGS;
     host_preempt_after = 2;
     cr_assert_eq(pin(l4, FT_L4), -XEN_ERESTART);
     host_on_cpu(0);
@@ -342,7 +344,7 @@ Test(typing, abandoned_validation_is_cleaned_up_with_the_domain)
 Test(typing, stopped_unpin_can_be_pinned_again)
 {
     for (unsigned int i = 0; i < 8; i++)
-        table(l3)[i] = l2 << PAGE_SHIFT | FLAGS;
+        table(l3)[i * 8] = l2 << PAGE_SHIFT | FLAGS;
     cr_assert_eq(pin(l4, FT_L4), 0);
     host_preempt_after = 4;
     cr_assert_eq(frame_unpin(MFN(l4), d), -XEN_ERESTART);
@@ -352,6 +354,30 @@ Test(typing, stopped_unpin_can_be_pinned_again)
     cr_assert_eq(frame_unpin(MFN(l4), d), 0);
     cr_assert_eq(frame_put_type(MFN(l4), false), 0);
     type_is(l2, FT_L2, 0, 1);
+}
+
+/* It stopped within a table below: that one must be whole again before the upper one counts as valid. */
+Test(typing, stopped_unpin_mends_the_table_below)
+{
+    table(l2)[8] = l1 << PAGE_SHIFT | FLAGS;
+    table(l2)[16] = l1 << PAGE_SHIFT | FLAGS;
+    for (unsigned int after = 1; after < 8; after++) {
+        int err;
+
+        cr_assert_eq(pin(l4, FT_L4), 0);
+        host_preempt_after = after;
+        err = frame_unpin(MFN(l4), d);
+        host_preempt_after = 0;
+        if (err) {
+            cr_assert_eq(err, -XEN_ERESTART);
+            cr_assert_eq(frame_get_type(MFN(l4), FT_L4, d), 0);
+            cr_assert(frame_table[l3].word & frame_table[l2].word & FRAME_VALIDATED, "after %u", after);
+            type_is(l1, FT_L1, 3, 4);
+            cr_assert_eq(frame_put_type(MFN(l4), false), 0);
+            cr_assert_eq(frame_unpin(MFN(l4), d), 0);
+        }
+        type_is(l1, FT_L1, 0, 1);
+    }
 }
 
 Test(typing, ballooned_out_frames_live_until_they_are_unmapped)
