@@ -9,7 +9,7 @@
 #ifndef PARANGON_FUZZ_H
 #define PARANGON_FUZZ_H
 
-#include "types.h"
+#include "lib.h"
 
 /** Bytes to be taken one after the other; behind the end they are 0. */
 struct fuzz_input {
@@ -56,12 +56,11 @@ extern const char fuzz_name[];
 extern const size_t fuzz_bytes;
 void fuzz_one(struct fuzz_input *in);
 
-/** Say what is wrong and abort. */
-void fuzz_fail(const char *fmt, ...) __printf_(1, 2) __attribute__((noreturn));
+/** Unless cond: say what is wrong and abort. */
 #define FUZZ_CHECK(cond, fmt, ...)                                                                 \
     do {                                                                                           \
         if (unlikely(!(cond)))                                                                     \
-            fuzz_fail("%s:%d: " fmt, __FILE__, __LINE__, ##__VA_ARGS__);                           \
+            panic("%s:%d: " fmt, __FILE__, __LINE__, ##__VA_ARGS__);                               \
     } while (0)
 
 #endif

@@ -18,7 +18,7 @@ struct held {
 
 /**
  * Walk all tables, count what they refer to, add pins, base pointers of all vCPUs, allocations and
- * `held`, and compare with the records of all frames. Aborts through fuzz_fail() at the first
+ * `held`, and compare with the records of all frames. Aborts through FUZZ_CHECK() at the first
  * difference. Checks besides: types along every entry, owners, and that no TLB may write to a table
  * or walk a frame that is none.
  */
