@@ -92,7 +92,7 @@ void arch_machine_end(enum machine_end how)
         mm_report(0);
     if (how == MACHINE_POWEROFF && pm1a_cnt) {
         outw(pm1a_cnt, (u16)(1 << 13 | s5_type << 10));
-        for (volatile int i = 0; i < 100000; i++)
+        for (cycles_t end = rdtsc() + 2 * tsc_hz; rdtsc() < end;) /* an emulator may take its time */
             ;
         printk("the machine did not power off\n");
     }

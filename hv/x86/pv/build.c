@@ -101,9 +101,14 @@ static int read_image(const struct launch_domain *plan, struct image *img)
     }
     ph = (const Elf64_Phdr *)(base + h->e_phoff);
     img->entry = h->e_entry;
-    for (unsigned int i = 0; i < h->e_phnum; i++)
-        if (ph[i].p_type == PT_NOTE && ph[i].p_offset < size && ph[i].p_filesz <= size - ph[i].p_offset)
+    for (unsigned int i = 0; i < h->e_phnum; i++) {
+        if (ph[i].p_offset > size || ph[i].p_filesz > size - ph[i].p_offset) {
+            printk("domain %s: part %u of its kernel lies outside the file: is it complete?\n", plan->name, i);
+            return -XEN_EINVAL;
+        }
+        if (ph[i].p_type == PT_NOTE)
             read_notes(img, base + ph[i].p_offset, ph[i].p_filesz);
+    }
     if (!img->xen) { /* some kernels carry notes in sections only */
         const Elf64_Shdr *sh = (const Elf64_Shdr *)(base + h->e_shoff);
 
@@ -122,9 +127,8 @@ static int read_image(const struct launch_domain *plan, struct image *img)
 
         if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
             continue;
-        if (ph[i].p_offset > size || ph[i].p_filesz > size - ph[i].p_offset || ph[i].p_filesz > ph[i].p_memsz ||
-            v < img->virt_base || v - img->virt_base + ph[i].p_memsz > GB(2)) {
-            printk("domain %s: segment %u of its kernel lies outside the file or the address space\n", plan->name, i);
+        if (ph[i].p_filesz > ph[i].p_memsz || v < img->virt_base || v - img->virt_base + ph[i].p_memsz > GB(2)) {
+            printk("domain %s: segment %u of its kernel lies outside the address space\n", plan->name, i);
             return -XEN_EINVAL;
         }
         img->vstart = min_of(img->vstart, v);
@@ -279,7 +283,8 @@ static int lay_out(struct builder *b)
     struct image *img = &b->img;
     u64 base = img->virt_base, at, mod_len = plan->ramdisk ? plan->ramdisk->size : 0;
     u64 mod_pages = (mod_len + PAGE_SIZE - 1) >> PAGE_SHIFT, p2m_pages = (b->nr_pages * 8 + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    u64 mod_va = 0, p2m_va, si_va, tables_va, stack_va, end_va, nr_tables, p2m_tables = 0, mod_pfn, p2m_pfn, console_pfn, outside;
+    u64 mod_va = 0, p2m_va, si_va, tables_va, stack_va, end_va, nr_tables, p2m_tables = 0, mod_pfn, p2m_pfn, console_pfn;
+    u64 outside, needed;
     u32 put_off = 0;
     /* Of several domains with one ramdisk the first gets its frames, the others a copy: none has run yet. */
     bool in_place = plan->ramdisk && !(plan->ramdisk->paddr & ~PAGE_MASK) && img->mod_start_pfn &&
@@ -309,10 +314,11 @@ static int lay_out(struct builder *b)
     outside = (end_va - base) >> PAGE_SHIFT;
     mod_pfn = img->mod_start_pfn ? outside : (mod_va - base) >> PAGE_SHIFT;
     p2m_pfn = img->has_p2m_base ? outside + (img->mod_start_pfn ? mod_pages : 0) : (p2m_va - base) >> PAGE_SHIFT;
-    if (outside + (img->mod_start_pfn ? mod_pages : 0) + (img->has_p2m_base ? p2m_pages + p2m_tables : 0) > b->nr_pages) {
+    needed = outside + (img->mod_start_pfn ? mod_pages : 0) + (img->has_p2m_base ? p2m_pages + p2m_tables : 0);
+    if (needed > b->nr_pages) {
         printk("domain %s: %llu MiB are too little for its kernel and ramdisk (%llu MiB needed)\n", plan->name,
                (unsigned long long)plan->memory >> 20,
-               (unsigned long long)((outside + mod_pages + p2m_pages + p2m_tables) >> 8) + 1);
+               (unsigned long long)(round_up(needed, 256) >> 8));
         return -XEN_ENOMEM;
     }
     err = take_memory(b, mod_pfn, mod_pages, in_place);

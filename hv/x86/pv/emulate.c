@@ -93,6 +93,8 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
                 BIT(21) | BIT(24) | BIT(27));
         if (v->arch.cr4 & X86_CR4_OSXSAVE)
             *c |= BIT(27);
+        if (!cpu_features.xsave) /* XSAVE, and what needs it: FMA AVX F16C */
+            *c &= ~(BIT(12) | BIT(26) | BIT(28) | BIT(29));
         *c |= BIT(31);
         break;
     case 5: /* MONITOR */
@@ -106,6 +108,12 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
             *b &= BIT(0) | BIT(3) | BIT(5) | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(23) | BIT(24) | BIT(29);
             *c &= BIT(9) | BIT(10) | BIT(22);
             *d = 0;
+            if (!cpu_features.fsgsbase)
+                *b &= ~BIT(0);
+            if (!cpu_features.xsave) { /* AVX2 VAES VPCLMULQDQ */
+                *b &= ~BIT(5);
+                *c &= ~(BIT(9) | BIT(10));
+            }
         } else {
             *a = *b = *c = *d = 0;
         }
