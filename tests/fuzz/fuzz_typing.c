@@ -29,6 +29,7 @@ static struct vcpu *me;
 static u64 mine[2][PER_DOMAIN];
 static struct held held[FRAMES];
 static u32 limit_refs[FRAMES], limit_types[FRAMES]; /* of `held`: what stands for billions of mappings */
+static u32 plain[FRAMES];                            /* of `held`: references without a type */
 static u64 io_frame;
 
 static unsigned int self(void)
@@ -245,18 +246,33 @@ static void processor_sets_bits(struct fuzz_input *in)
         *entry |= PTE_A | (*entry & PTE_RW ? PTE_D : 0);
 }
 
+static void drop_plain(u64 mfn)
+{
+    plain[mfn]--;
+    held[mfn].refs--;
+    frame_put(frame_of(MFN(mfn)));
+}
+
 /*
  * The hypervisor takes a page of the guest: vcpu_info, descriptor tables, an array; and gives it
  * back.
  */
 static void hypervisor_holds(struct fuzz_input *in, bool take)
 {
-    enum frame_type type = fuzz_chance(in, 50) ? FT_SEG : FT_WRITABLE;
+    static const enum frame_type types[] = {FT_SEG, FT_SEG, FT_WRITABLE, FT_SHARED};
+    enum frame_type type = types[fuzz_u8(in) % ARRAY_SIZE(types)];
     u64 mfn = pick_frame(in, 0);
 
     if (mfn >= FRAMES || host_is_shared(MFN(mfn)))
         return;
-    if (take && held[mfn].types < 8) {
+    if (fuzz_chance(in, 40)) { /* a plain reference, as for reading */
+        if (take && plain[mfn] < 8 && frame_get(frame_of(MFN(mfn)), me->domain)) {
+            plain[mfn]++;
+            held[mfn].refs++;
+        } else if (!take && plain[mfn]) {
+            drop_plain(mfn);
+        }
+    } else if (take && held[mfn].types < 8) {
         if (frame_get_type(MFN(mfn), type, me->domain) == 0) {
             held[mfn].refs++;
             held[mfn].types++;
@@ -421,6 +437,7 @@ static void begin(void)
     memset(held, 0, sizeof(held));
     memset(limit_refs, 0, sizeof(limit_refs));
     memset(limit_types, 0, sizeof(limit_types));
+    memset(plain, 0, sizeof(plain));
     io_frame = FRAMES - 1;
     frame_table[io_frame].owner = DOMID_IO;
     for (int k = 0; k < 2; k++) {
@@ -451,6 +468,8 @@ static void end(void)
 {
     for (u64 mfn = 0; mfn < FRAMES; mfn++) {
         drop_limit(mfn);
+        while (plain[mfn])
+            drop_plain(mfn);
         while (frame_table[mfn].owner < 2 && held[mfn].types && !host_is_shared(MFN(mfn))) {
             held[mfn].refs--;
             held[mfn].types--;
