@@ -29,6 +29,7 @@ u64 m2p_paddr(void)
 }
 
 static unsigned int nr_reserved;
+static u64 nr_tables; /* of the hypervisor's own, from the allocator; kept for the next vCPU */
 
 struct free_block {
     struct list node;
@@ -85,6 +86,7 @@ static u64 *table_below(u64 *e)
 
         if (!p)
             panic("no memory for the hypervisor's page tables");
+        nr_tables++;
         *e = (virt_to_mfn(p).n << PAGE_SHIFT) | PTE_P | PTE_RW | PTE_US | PTE_A;
     }
     return map_mfn(MFN((*e & PTE_MFN) >> PAGE_SHIFT));
@@ -280,8 +282,8 @@ static u64 nr_heap_pages, nr_heap_objects;
 
 void mm_report(u64 modules)
 {
-    printk("memory: %llu frames free, %llu in boot modules, %llu in the heap with %llu objects\n",
-           (unsigned long long)nr_free_frames, (unsigned long long)modules,
+    printk("memory: %llu frames free, %llu in boot modules, %llu in page tables, %llu in the heap with %llu objects\n",
+           (unsigned long long)nr_free_frames, (unsigned long long)modules, (unsigned long long)nr_tables,
            (unsigned long long)nr_heap_pages, (unsigned long long)nr_heap_objects);
 }
 

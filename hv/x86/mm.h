@@ -27,8 +27,8 @@ void mm_init(void);
  */
 void mm_release(u64 start, u64 end);
 /**
- * One line in the log: where the memory is. Between domains, frames free + in modules + in the heap is constant, and so is the
- * number of objects. modules: frames that hold boot modules.
+ * One line in the log: where the memory is. Before the first and after the last domain the sum of the frames is the same, and so is
+ * the number of objects. modules: frames that hold boot modules.
  */
 void mm_report(u64 modules);
 

@@ -211,7 +211,7 @@ long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
 
     if (unlikely(va >= HV_START && va < HV_END))
         return -XEN_EINVAL;
-    entry = pv_walk(v, va, 1);
+    entry = pv_walk_l1(guest_kernel_mode(v) ? v->arch.cr3_kernel : v->arch.cr3_user, va);
     if (unlikely(!entry))
         return -XEN_EINVAL;
     table = frame_of(virt_to_mfn(entry));

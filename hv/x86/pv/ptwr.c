@@ -19,7 +19,7 @@ struct insn {
 };
 
 /* Length of ModRM, SIB and displacement; 0 for a register operand (cannot fault on memory). */
-static unsigned int modrm_length(const u8 *p, bool *memory)
+static inline unsigned int modrm_length(const u8 *p, bool *memory)
 {
     u8 mod = p[0] >> 6, rm = p[0] & 7;
     unsigned int n = 1;
@@ -81,7 +81,7 @@ static void write_reg(struct regs *r, const struct insn *in, unsigned int n, u64
 
 #define ARITH_FLAGS (X86_FLAGS_CF | X86_FLAGS_PF | X86_FLAGS_AF | X86_FLAGS_ZF | X86_FLAGS_SF | X86_FLAGS_OF)
 
-static u64 result_flags(u64 v, unsigned int size)
+static inline u64 result_flags(u64 v, unsigned int size)
 {
     u64 f = 0;
 
@@ -283,12 +283,60 @@ static bool execute(struct regs *r, const struct insn *in, u64 old, u64 *new, u6
     }
 }
 
+/* Put val where old is still; false: the guest's other vCPU was quicker, compute again. */
+static bool store(u64 *entry, u64 old, u64 val, struct domain *d, int *err)
+{
+    *err = pte_change_if(entry, old, val, d);
+    return *err != -XEN_EAGAIN;
+}
+
+/*
+ * The forms in which kernels write entries, decoded on the spot: MOV and XCHG of 8 bytes from a register (set_pte, clear and flush),
+ * LOCK AND of one byte by a constant or AL to BL (write protection at fork). Returns the instruction's length, 0: another form, -1: refused.
+ */
+static int usual_write(struct vcpu *v, struct regs *r, const u8 *b, u64 *entry, unsigned int off)
+{
+    unsigned int i = b[0] == 0xf0 || b[0] == 0x3e, rex = 0; /* a kernel on one CPU turns LOCK into a DS prefix */
+    u64 old, new;
+    bool memory;
+    int err;
+
+    if ((b[i] & 0xf0) == 0x40)
+        rex = b[i++];
+    if ((rex & 8) && (b[i] == 0x89 || b[i] == 0x87) && !off) {
+        u64 *reg = reg_of(r, ((b[i + 1] >> 3) & 7) | (rex & 4 ? 8 : 0));
+
+        new = *reg;
+        do
+            old = READ_ONCE(*entry);
+        while (unlikely(!store(entry, old, new, v->domain, &err)));
+        if (unlikely(err))
+            return -1;
+        if (b[i] == 0x87)
+            *reg = old;
+        return i + 1 + modrm_length(b + i + 1, &memory);
+    }
+    if (((b[i] == 0x80 && (b[i + 1] & 0x38) == 0x20) || (b[i] == 0x20 && (b[i + 1] & 0x38) < 0x20))) {
+        unsigned int len = i + 1 + modrm_length(b + i + 1, &memory), imm = b[i] == 0x80;
+        u8 keep = imm ? b[len] : (u8)*reg_of(r, ((b[i + 1] >> 3) & 7) | (rex & 4 ? 8 : 0));
+
+        do {
+            old = READ_ONCE(*entry);
+            new = old & ~((u64)(u8)~keep << (off * 8));
+        } while (unlikely(!store(entry, old, new, v->domain, &err)));
+        if (unlikely(err))
+            return -1;
+        r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | result_flags(new >> (off * 8), 1);
+        return len + imm;
+    }
+    return 0;
+}
+
 bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
 {
-    u64 *map = pv_walk(v, cr2, 1), *entry, pte, old, new, val, flags, reg_out = 0, m;
-    struct insn in = {0};
-    struct frame *f;
+    u64 *map = pv_walk_l1(v->arch.cr3_kernel, cr2), *entry, pte, old, new, val, flags, reg_out = 0, m;
     unsigned int off = cr2 & 7, n;
+    struct frame *f;
     int reg_n, err;
     u8 bytes[16];
 
@@ -300,47 +348,38 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
     f = frame_of(MFN((pte & PTE_MFN) >> PAGE_SHIFT));
     if (frame_type(f->word) != FT_L1 || !(f->word & FRAME_VALIDATED) || !frame_tc(f->word) || f->owner != v->domain->id)
         return false;
-
+    entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK & ~7ull));
     n = pv_fetch(r, bytes);
-    /* The two that a kernel writes entries with: MOV and XCHG of 8 bytes, register to memory. */
-    if (likely((bytes[0] & 0xf8) == 0x48 && (bytes[1] == 0x89 || bytes[1] == 0x87) && n == 15 && !off)) {
-        unsigned int reg = ((bytes[2] >> 3) & 7) | (bytes[0] & 4 ? 8 : 0);
-        bool memory;
+    if (likely(n == 15)) {
+        int len = usual_write(v, r, bytes, entry, off);
 
-        entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK));
-        new = *reg_of(r, reg);
+        if (len < 0)
+            return false;
+        r->rip += len;
+        if (likely(len))
+            return true;
+    }
+    {
+        struct insn in = {0};
+
+        if (!decode(bytes, n, &in) || off + in.size > 8)
+            return false;
+        m = mask_of(in.size) << (off * 8);
         do {
             old = READ_ONCE(*entry);
-            err = pte_change_if(entry, old, new, v->domain);
-        } while (unlikely(err == -XEN_EAGAIN));
-        if (unlikely(err))
+            flags = r->rflags;
+            if (!execute(r, &in, (old & m) >> (off * 8), &new, &flags, &reg_out, &reg_n))
+                return false;
+            val = (old & ~m) | (new << (off * 8) & m);
+        } while (!store(entry, old, val, v->domain, &err));
+        if (err) /* an entry that the guest may not have: it is told by the fault */
             return false;
-        if (bytes[1] == 0x87)
-            *reg_of(r, reg) = old;
-        r->rip += 2 + modrm_length(bytes + 2, &memory);
+        if (reg_n >= 0)
+            write_reg(r, &in, reg_n, reg_out);
+        if (!in.two_byte && (in.opcode == 0xaa || in.opcode == 0xab))
+            r->rdi += r->rflags & X86_FLAGS_DF ? -(u64)in.size : in.size;
+        r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | (flags & ARITH_FLAGS);
+        r->rip += in.len;
         return true;
     }
-    if (!decode(bytes, n, &in) || off + in.size > 8)
-        return false;
-    entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK & ~7ull));
-    m = mask_of(in.size) << (off * 8);
-    do {
-        old = READ_ONCE(*entry);
-        flags = r->rflags;
-        if (!execute(r, &in, (old & m) >> (off * 8), &new, &flags, &reg_out, &reg_n))
-            return false;
-        val = (old & ~m) | (new << (off * 8) & m);
-        err = val == old ? 0 : pte_change_if(entry, old, val, v->domain);
-    } while (err == -XEN_EAGAIN);
-    if (err) {
-        /* A fork of the entry's rights that it may not have: give it back read-only? No: the guest is told by a fault. */
-        return false;
-    }
-    if (reg_n >= 0)
-        write_reg(r, &in, reg_n, reg_out);
-    if (!in.two_byte && (in.opcode == 0xaa || in.opcode == 0xab))
-        r->rdi += r->rflags & X86_FLAGS_DF ? -(u64)in.size : in.size;
-    r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | (flags & ARITH_FLAGS);
-    r->rip += in.len;
-    return true;
 }
