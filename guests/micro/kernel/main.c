@@ -7,8 +7,9 @@
  * separates as well, but must be doubled in QEMU's -initrd costs=0|1|P+P...        cost runs, all
  * or by prefix (default 0) after=NAME              leave out all tests up to and with this one (to
  * go on behind one that ended the boot) end=poweroff|reboot     how to leave (default poweroff; Xen
- * halts the machine on that, so its runs reboot) A test that ends the domain runs only when one of
- * P is its whole name.
+ * halts the machine on that, so its runs reboot) spin=FROM-TO           from system time FROM to TO
+ * (ms) want all of the processor, and say how much of it there was (tests/share.c). A test that ends
+ * the domain runs only when one of P is its whole name.
  */
 #include "micro.h"
 #include "../../../bench/mark.h"
@@ -172,9 +173,26 @@ static void run_cost(const struct micro_cost *c)
         c->teardown();
 }
 
+static unsigned decimal(const char **p)
+{
+    unsigned n = 0;
+
+    while (**p >= '0' && **p <= '9')
+        n = n * 10 + (unsigned)(*(*p)++ - '0');
+    return n;
+}
+
+static void spin(const char *range)
+{
+    unsigned from = decimal(&range);
+
+    range += *range == '-';
+    share_run(from, decimal(&range));
+}
+
 void micro_main(const char *cmdline)
 {
-    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "";
+    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[32] = "";
     bool started;
 
     argument(cmdline, "tests=", tests, sizeof(tests));
@@ -195,6 +213,8 @@ void micro_main(const char *cmdline)
         if (selected(costs, c->name, false))
             run_cost(c);
     }
+    if (argument(cmdline, "spin=", range, sizeof(range)))
+        spin(range);
     if (!str_starts(costs, "0"))
         print("@PGN {\"ev\":\"done\"}\n");
     print("MICRO done pass=%u fail=%u skip=%u\n", passed, failed, skipped);

@@ -53,6 +53,9 @@ void console_write(const char *s, size_t len);
 /** Time since boot in ns: pvclock on PV; TSC cycles when native (compare only with itself). */
 uint64_t now_ns(void);
 
+/** Spin between two system times (ms) and print the share of the processor had; PV only. */
+void share_run(unsigned from_ms, unsigned to_ms);
+
 /* ---- strings and output ---- */
 
 void *memset(void *d, int c, size_t n);
