@@ -209,14 +209,15 @@ long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
     u64 *entry, w;
     int err;
 
-    if (unlikely(va >= HV_START && va < HV_END))
+    /* The walk looks at bits 12 to 47 only: without this an address of no half would name the hypervisor's slots. */
+    if (unlikely(!is_canonical(va) || (va >= HV_START && va < HV_END)))
         return -XEN_EINVAL;
     entry = pv_walk_l1(guest_kernel_mode(v) ? v->arch.cr3_kernel : v->arch.cr3_user, va);
     if (unlikely(!entry))
         return -XEN_EINVAL;
     table = frame_of(virt_to_mfn(entry));
     w = table->word;
-    if (unlikely(frame_type(w) != FT_L1 || !(w & FRAME_VALIDATED)))
+    if (unlikely(frame_type(w) != FT_L1 || !(w & FRAME_VALIDATED) || table->owner != v->domain->id))
         return -XEN_EINVAL;
     err = pte_change(entry, val, 1, v->domain, false);
     if (unlikely(err))
