@@ -31,6 +31,7 @@
 
 static struct trace_schema *schema;
 static const char *tree;             /* the source tree */
+static char *build;            /* the build folder, often in the tree; it is not copied */
 static char work[] = "/tmp/off_is_identicalXXXXXX";
 static uint64_t off_classes;
 static unsigned calls_deleted, calls_in_headers;
@@ -137,7 +138,18 @@ static void remove_work(void)
     nftw(work, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* `text` with every occurrence of the tree's name replaced by work/side. */
+/* Whether text begins with this folder's name, and not with a longer one that begins alike. */
+static bool names(const char *text, const char *folder)
+{
+    const size_t length = strlen(folder);
+
+    return strncmp(text, folder, length) == 0 && strchr("/ ='", text[length]);
+}
+
+/*
+ * `text` with every occurrence of the tree's name replaced by work/side. What lies in the build
+ * folder stays as it is, and so do longer names that merely begin alike.
+ */
 static char *retarget(const char *text, const char *side)
 {
     char *result = NULL;
@@ -152,11 +164,7 @@ static char *retarget(const char *text, const char *side)
         fwrite(text, 1, plain, out);
         text += plain;
         if (hit) {
-            /*
-             * A longer name that merely begins alike, such as that of a build folder beside it,
-             * stays.
-             */
-            if (hit[length] == '/' || hit[length] == ' ' || hit[length] == '=' || hit[length] == '\0')
+            if (names(hit, tree) && !names(hit, build))
                 fprintf(out, "%s/%s", work, side);
             else
                 fwrite(hit, 1, length, out);
@@ -370,6 +378,10 @@ int main(int argc, char **argv)
     elf_version(EV_CURRENT);
     schema = trace_schema_read(trace_descriptor, trace_descriptor_size);
     tree = argv[2];
+    build = strdup(argv[1]);
+    if (!build || !strrchr(build, '/'))
+        errx(2, "%s: a path with its folder is needed", argv[1]);
+    *strrchr(build, '/') = '\0';
     choose_classes(argc - 5, argv + 5);
     commands = json_load_file(argv[1], 0, &error);
     if (!schema || !commands)
