@@ -667,3 +667,20 @@ static void other_domains(void)
     EXPECT(page_writable(kernel_l4) != 0, "the root became writable");
 }
 MICRO_TEST(other_domains, "attack-other-domains", PLATFORM_PV);
+
+/* Addresses of no half (bits 47 and 63 differ) whose table indices are those of the hypervisor's slots: a walk by bits 12 to 47
+ * alone would take the hypervisor's tables, and what its large pages hold, for the guest's. */
+static void address_of_no_half(void)
+{
+    for (uint64_t slot = 256; slot <= 271; slot++)
+        for (uint64_t i = 0; i < 64; i++) {
+            uint64_t va = slot << 39 | (i & 7) << 30 | (i >> 3) << 21;
+            long rc = hc_update_va_mapping(va, 0, UVMF_NONE);
+
+            if (rc >= 0) {
+                EXPECT(rc < 0, "update_va_mapping at %lx: %ld", va, rc);
+                return;
+            }
+        }
+}
+MICRO_TEST(address_of_no_half, "attack-address-of-no-half", PLATFORM_PV);
