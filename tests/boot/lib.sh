@@ -24,16 +24,7 @@ shift $((OPTIND - 1))
 
 missing() { echo "tests/boot: $*" >&2; exit 77; }
 
-# The folder in which the package of a role of inputs.lock is unpacked.
-input() { [ -f "$cache/role-$1" ] && echo "$cache/$(cut -d' ' -f1 "$cache/role-$1")"; }
-
-if folder=$(input qemu) && [ -x "$folder/usr/bin/qemu-system-x86_64" ]; then
-    qemu=$folder/usr/bin/qemu-system-x86_64
-    firmware="-L $(input qemu-data)/usr/share/qemu -L $(input seabios)/usr/share/seabios"
-else
-    qemu=$(command -v qemu-system-x86_64) || missing "no QEMU: neither in $cache nor on the system"
-    firmware=
-fi
+. "$root/tests/qemu.sh"
 hypervisor=$build/hv/parangon
 micro=$build/guests/micro/micro
 [ -f "$hypervisor" ] || missing "$hypervisor is not built"
