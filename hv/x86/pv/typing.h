@@ -14,8 +14,8 @@
  *   5. CR3 of a vCPU is a validated L4 of its domain, with a reference and a type reference.
  * Debug builds assert 3 at every change; tests/fuzz walks all tables after every call and recounts.
  *
- * Locks: none on one pcpu; FRAME_BUSY of a table serves as its lock where several vCPUs exist (table_lock() below is the one macro
- * behind which a single vCPU elides it). Order: upper level before lower.
+ * Locks: none on one pcpu with interrupts off; FRAME_BUSY of a table will serve as its lock where several vCPUs run. What relies on
+ * there being one says `max_vcpus == 1` (mmu.c). Order: upper level before lower.
  * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
  */
 #ifndef PARANGON_PV_TYPING_H
