@@ -603,11 +603,38 @@ load_gs_user:                           /* the guest user's GS, while the guest 
     ret
     FIXUP 1b, 2b
 
+/* Large blocks go by plain moves: REP is interruptible, and an emulator that is interrupted from outside in the middle of one counts an
+ * iteration twice, which would make two runs of one boot differ. The rest, and small blocks, by REP. */
     .globl memcpy
     .globl memset
-memcpy:                                 /* by words, then the rest by bytes */
+memcpy:
     mov %rdi, %rax
     mov %rdx, %rcx
+    shr $6, %rcx
+    cmp $16, %rcx
+    jb 2f
+1:  mov (%rsi), %r8
+    mov 8(%rsi), %r9
+    mov 16(%rsi), %r10
+    mov 24(%rsi), %r11
+    mov %r8, (%rdi)
+    mov %r9, 8(%rdi)
+    mov %r10, 16(%rdi)
+    mov %r11, 24(%rdi)
+    mov 32(%rsi), %r8
+    mov 40(%rsi), %r9
+    mov 48(%rsi), %r10
+    mov 56(%rsi), %r11
+    mov %r8, 32(%rdi)
+    mov %r9, 40(%rdi)
+    mov %r10, 48(%rdi)
+    mov %r11, 56(%rdi)
+    add $64, %rsi
+    add $64, %rdi
+    dec %rcx
+    jnz 1b
+    and $63, %edx
+2:  mov %rdx, %rcx
     shr $3, %rcx
     rep movsq
     mov %edx, %ecx
@@ -620,6 +647,19 @@ memset:
     movabs $0x0101010101010101, %rcx
     imul %rcx, %rax
     mov %rdx, %rcx
+    shr $7, %rcx
+    cmp $8, %rcx
+    jb 2f
+1:  .set at, 0
+    .rept 16
+    mov %rax, at(%rdi)
+    .set at, at + 8
+    .endr
+    sub $-128, %rdi
+    dec %rcx
+    jnz 1b
+    and $127, %edx
+2:  mov %rdx, %rcx
     shr $3, %rcx
     rep stosq
     mov %edx, %ecx
