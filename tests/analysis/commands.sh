@@ -95,7 +95,7 @@ expect 2 "$tool" compare a.h5
 expect 2 "$tool" compare a.h5 absent.h5
 one_message
 
-expect 2 "$tool" gate a.h5 # no baseline here
+expect 2 "$tool" gate --baseline none.h5 a.h5 # a baseline that is not there
 one_message
 mkdir results
 cp a.h5 results/baseline-overhead.h5
