@@ -87,6 +87,15 @@ char *platform_modules(const struct machine *machine, const char *guest_args);
  * note it boots by. */
 const char *platform_base_absent(const struct machine *machine, unsigned note);
 
+/** The guest on the machine itself, no hypervisor under it: why it cannot be had (as platform_base_absent()), or NULL. */
+const char *platform_bare_absent(const struct machine *machine);
+/**
+ * Its command line: the kernel by its 32-bit PVH entry, memory cut to a domain's by mem=.
+ *
+ * @param more  further words for the kernel's command line; NULL: none
+ */
+void platform_bare_command(const struct machine *machine, struct words *argv, const char *more);
+
 #define XEN_NOTE_PV_ENTRY  1  /* xen/elfnote.h: XEN_ELFNOTE_ENTRY */
 #define XEN_NOTE_PVH_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 

@@ -126,3 +126,22 @@ const char *platform_base_absent(const struct machine *machine, unsigned note)
         return format("the ramdisk %s is not there (the build makes it)", machine->ramdisk);
     return NULL;
 }
+
+const char *platform_bare_absent(const struct machine *machine)
+{
+    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
+}
+
+void platform_bare_command(const struct machine *machine, struct words *argv, const char *more)
+{
+    char *extra = format("mem=%dM%s%s", GUEST_MEMORY_MIB, more ? " " : "", more ? more : "");
+    char *args = platform_guest_args(machine, "ttyS0", extra);
+
+    platform_base(machine, argv);
+    words_option(argv, "-kernel", "%s", machine->kernel);
+    if (machine->ramdisk)
+        words_option(argv, "-initrd", "%s", machine->ramdisk);
+    words_option(argv, "-append", "%s", args);
+    free(args);
+    free(extra);
+}

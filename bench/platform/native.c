@@ -6,28 +6,11 @@
  * there is no hypervisor that the kernel could see. mem= leaves the guest as much memory as a
  * domain has.
  */
-#include <stdlib.h>
-
-#include "bench/paths.h"
 #include "bench/platform.h"
-
-static const char *native_absent(const struct machine *machine)
-{
-    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
-}
 
 static void native_command(const struct machine *machine, struct words *argv)
 {
-    char *memory = format("mem=%dM", GUEST_MEMORY_MIB);
-    char *args = platform_guest_args(machine, "ttyS0", memory);
-
-    platform_base(machine, argv);
-    words_option(argv, "-kernel", "%s", machine->kernel);
-    if (machine->ramdisk)
-        words_option(argv, "-initrd", "%s", machine->ramdisk);
-    words_option(argv, "-append", "%s", args);
-    free(args);
-    free(memory);
+    platform_bare_command(machine, argv, NULL);
 }
 
 const struct platform platform_native = {
@@ -37,6 +20,6 @@ const struct platform platform_native = {
     .console = "ttyS0",
     .boot_seconds = 14,
     .slow_down = 1.0,
-    .absent = native_absent,
+    .absent = platform_bare_absent,
     .command = native_command,
 };

@@ -11,29 +11,12 @@
  * console is a UART and not the hypervisor's. The table of differences in every result shows these
  * as the guests saw them.
  */
-#include <stdlib.h>
-
-#include "bench/paths.h"
 #include "bench/platform.h"
-
-static const char *matched_absent(const struct machine *machine)
-{
-    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
-}
 
 static void matched_command(const struct machine *machine, struct words *argv)
 {
-    char *more = format("mem=%dM clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc",
-                        GUEST_MEMORY_MIB);
-    char *args = platform_guest_args(machine, "ttyS0", more);
-
-    platform_base(machine, argv);
-    words_option(argv, "-kernel", "%s", machine->kernel);
-    if (machine->ramdisk)
-        words_option(argv, "-initrd", "%s", machine->ramdisk);
-    words_option(argv, "-append", "%s", args);
-    free(args);
-    free(more);
+    platform_bare_command(machine, argv,
+                          "clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc");
 }
 
 const struct platform platform_native_matched = {
@@ -43,6 +26,6 @@ const struct platform platform_native_matched = {
     .console = "ttyS0",
     .boot_seconds = 12,
     .slow_down = 1.0,
-    .absent = matched_absent,
+    .absent = platform_bare_absent,
     .command = matched_command,
 };
