@@ -102,24 +102,6 @@ struct arch_domain {
     struct io_rights *io;      /* ports and memory it may reach (io_rights.h) */
 };
 
-static inline struct cpu_info *get_cpu_info(void)
-{
-    u64 sp;
-
-    __asm__("mov %%rsp, %0" : "=r"(sp));
-    return (struct cpu_info *)((sp | (STACK_SIZE - 1)) + 1) - 1;
-}
-
-static inline struct vcpu *current_vcpu(void)
-{
-    return get_cpu_info()->current;
-}
-
-static inline unsigned int this_cpu(void)
-{
-    return get_cpu_info()->cpu;
-}
-
-ns_t now_ns(void);
+#include <this_cpu.h>
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions of the processor that C cannot say, and the architecture's constants (SDM vol. 3, APM vol. 2).
+ * The architecture's constants (SDM vol. 3, APM vol. 2), and through insn.h the instructions that C cannot say.
  */
 #ifndef PARANGON_X86_H
 #define PARANGON_X86_H
@@ -86,110 +86,7 @@ enum vector {
     VEC_SYSCALL = 0x100 /* in regs.vector: entered by SYSCALL */
 };
 
-static inline u64 rdmsr(u32 msr)
-{
-    u32 lo, hi;
-
-    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-    return (u64)hi << 32 | lo;
-}
-static inline void wrmsr(u32 msr, u64 v)
-{
-    __asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
-}
-/** RDMSR and WRMSR that survive #GP; false then. In entry.S's fix-up table. */
-bool rdmsr_safe(u32 msr, u64 *v);
-bool wrmsr_safe(u32 msr, u64 v);
-
-static inline cycles_t rdtsc(void)
-{
-    u32 lo, hi;
-
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-    return (u64)hi << 32 | lo;
-}
-
-#define READ_CR(n)                                                                                 \
-    static inline u64 read_cr##n(void)                                                             \
-    {                                                                                              \
-        u64 v;                                                                                     \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                          \
-        return v;                                                                                  \
-    }                                                                                              \
-    static inline void write_cr##n(u64 v)                                                          \
-    {                                                                                              \
-        __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                                   \
-    }
-READ_CR(0)
-READ_CR(2)
-READ_CR(3)
-READ_CR(4)
-#undef READ_CR
-
-#define DEBUG_REG(n)                                                                               \
-    static inline u64 read_dr##n(void)                                                             \
-    {                                                                                              \
-        u64 v;                                                                                     \
-        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));                                          \
-        return v;                                                                                  \
-    }                                                                                              \
-    static inline void write_dr##n(u64 v)                                                          \
-    {                                                                                              \
-        __asm__ volatile("mov %0, %%dr" #n ::"r"(v));                                              \
-    }
-DEBUG_REG(0)
-DEBUG_REG(1)
-DEBUG_REG(2)
-DEBUG_REG(3)
-DEBUG_REG(6)
-DEBUG_REG(7)
-#undef DEBUG_REG
-
-static inline void invlpg(u64 va)
-{
-    __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");
-}
-
-static inline void cpuid(u32 leaf, u32 sub, u32 *a, u32 *b, u32 *c, u32 *d)
-{
-    __asm__ volatile("cpuid" : "=a"(*a), "=b"(*b), "=c"(*c), "=d"(*d) : "a"(leaf), "c"(sub));
-}
-
-static inline u8 inb(u16 port)
-{
-    u8 v;
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static inline u16 inw(u16 port)
-{
-    u16 v;
-    __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static inline u32 inl(u16 port)
-{
-    u32 v;
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-static inline void outb(u16 port, u8 v)
-{
-    __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
-}
-static inline void outw(u16 port, u16 v)
-{
-    __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
-}
-static inline void outl(u16 port, u32 v)
-{
-    __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
-}
-
-static inline void swapgs(void)
-{
-    __asm__ volatile("swapgs" ::: "memory");
-}
+#include <insn.h>
 
 static inline bool is_canonical(u64 va)
 {

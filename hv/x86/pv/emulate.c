@@ -472,7 +472,7 @@ static u32 emulate_0f(struct vcpu *v, struct regs *r, struct fetch *f, unsigned 
                 (val & ~cpu_features.xcr0) || ((val & 4) && !(val & 2)))
                 return ~0u;
             v->arch.xcr0 = val;
-            __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)val), "d"((u32)(val >> 32)));
+            xsetbv(0, val);
             NOTE(0, val);
             return TRACE_TRAP_EMUL_XSETBV;
         }

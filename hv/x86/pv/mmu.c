@@ -352,7 +352,7 @@ static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op 
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         if (!d->privileged)
             return -XEN_EACCES;
-        __asm__ volatile("wbinvd" ::: "memory");
+        wbinvd();
         return 0;
     case MMUEXT_MARK_SUPER:
     case MMUEXT_UNMARK_SUPER:

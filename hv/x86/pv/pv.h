@@ -5,7 +5,8 @@
  *   build.c    makes the first domains out of boot modules        typing.c   frame types (typing.h)
  *   bounce.c   exceptions, events and system calls into guests    mmu.c      page-table hypercalls
  *   emulate.c  privileged instructions (#GP, #UD)                 ptwr.c     writes to page tables by fault
- *   vcpu.c     descriptor tables, segments, context switch        memory.c   memory accounting of domains, balloon
+ *   vcpu.c     segments, debug registers, context switch          memory.c   memory accounting of domains, balloon
+ *   desc.c     descriptor tables
  */
 #ifndef PARANGON_PV_H
 #define PARANGON_PV_H
@@ -24,44 +25,6 @@ static inline bool guest_kernel_mode(const struct vcpu *v)
 static inline bool guest_range_ok(gva_t va, u64 n)
 {
     return va + n >= va && (va + n <= HV_START || va >= HV_END);
-}
-
-#define GUEST_SITE(op)                                                                             \
-    __asm__ volatile("661: nopl (%%rax)\n\t.pushsection .smap_sites, \"a\"\n\t.quad 661b, " #op \
-                     "\n\t.popsection" ::                                                          \
-                         : "memory")
-#define stac() GUEST_SITE(0xcb)
-#define clac() GUEST_SITE(0xca)
-
-/** One 8-byte access to guest memory between stac() and clac(), on an address already checked; false if it faults. */
-#define guest_put8(va, val)                                                                        \
-    ({                                                                                             \
-        __label__ fault, out;                                                                      \
-        bool ok_ = true;                                                                           \
-        __asm__ goto("1: movq %1, (%0)\n\t.pushsection .fixup_table, \"a\"\n\t.quad 1b, %l[fault]\n\t.popsection" \
-                     :                                                                             \
-                     : "r"(va), "er"((u64)(val))                                                   \
-                     : "memory"                                                                    \
-                     : fault);                                                                     \
-        goto out;                                                                                  \
-    fault:                                                                                         \
-        ok_ = false;                                                                               \
-    out:                                                                                           \
-        ok_;                                                                                       \
-    })
-static inline bool guest_get8(u64 va, u64 *val)
-{
-    u64 v;
-
-    __asm__ goto("1: movq (%1), %0\n\t.pushsection .fixup_table, \"a\"\n\t.quad 1b, %l[fault]\n\t.popsection"
-                 : "=r"(v)
-                 : "r"(va)
-                 : "memory"
-                 : fault);
-    *val = v;
-    return true;
-fault:
-    return false;
 }
 
 /* bounce.c */
@@ -108,10 +71,22 @@ int pv_new_base(struct vcpu *v, mfn_t mfn);
 
 /* vcpu.c */
 void pv_load_vcpu(struct vcpu *v);
-/** A segment load faulted inside the LDT area: map the page of the guest's LDT. */
-bool pv_ldt_fault(struct vcpu *v, u64 cr2);
 /** Restore what load_* could not load: failsafe callback for the guest. */
 void pv_set_cr0_ts(struct vcpu *v, bool set);
+
+/* desc.c */
+/** How the pages of a vCPU's descriptor tables are mapped, and where: its GDT, then its LDT. */
+#define DESC_PTE (PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX | PTE_G)
+static inline u64 pv_gdt_va(const struct vcpu *v)
+{
+    return DESC_VIRT + (u64)v->arch.slot * KB(128);
+}
+static inline u64 pv_ldt_va(const struct vcpu *v)
+{
+    return pv_gdt_va(v) + KB(64);
+}
+/** A segment load faulted inside the LDT area: map the page of the guest's LDT. */
+bool pv_ldt_fault(struct vcpu *v, u64 cr2);
 void pv_drop_gdt(struct vcpu *v);
 void pv_drop_ldt(struct vcpu *v);
 
