@@ -48,6 +48,21 @@ mfn_t arch_virt_to_mfn(const void *p);
 int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va);
 void arch_put_guest_frame(struct domain *d, void *va);
 
+/** Who owns a frame: the id of a domain, DOMID_XEN, DOMID_IO for what is no memory, DOMID_INVALID if free. */
+u16 arch_frame_owner(mfn_t mfn);
+/** May d reach this frame, which is no memory but a device's registers? */
+bool arch_device_allowed(const struct domain *d, mfn_t mfn);
+/**
+ * Take a frame of `owner` for somebody else's use (a mapping by grant, a foreign entry of a p2m):
+ * one reference, and with `writable` a type reference that keeps it from being a page table. The
+ * owner may die meanwhile; the frame lives until arch_drop_frame() with the same `writable`.
+ *
+ * @return 0; -XEN_EINVAL: not its memory; -XEN_EBUSY: writable asked of a page table or of a frame
+ *         with segment descriptors, or a count at its limit
+ */
+int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable);
+void arch_drop_frame(mfn_t mfn, bool writable);
+
 /**
  * Make a hypervisor page (from arch_alloc_pages) one that domain d may map, writable or not;
  * returns its mfn.

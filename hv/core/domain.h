@@ -17,6 +17,7 @@
 #include "arch.h"
 #include "lib.h"
 #include "list.h"
+#include "p2m.h"
 #include "timer.h"
 
 #define MAX_DOMAINS      1024
@@ -89,6 +90,7 @@ struct domain {
     struct shared_info *shared_info; /* hypervisor's mapping */
     u64 tot_pages, max_pages;  /* frames owned, and the most it may own */
     u64 max_ever_pfn;
+    struct p2m p2m;            /* guest frames of an auto-translated domain (p2m.c) */
 
     /* event channels (evtchn.c) */
     struct evtchn **evtchn_bucket; /* buckets of ports, allocated on demand */

@@ -263,6 +263,33 @@ void arch_put_guest_frame(struct domain *d, void *va)
     (void)frame_put_type(virt_to_mfn(va), false);
 }
 
+u16 arch_frame_owner(mfn_t mfn)
+{
+    return mfn.n < nr_frames ? frame_table[mfn.n].owner : DOMID_IO;
+}
+
+bool arch_device_allowed(const struct domain *d, mfn_t mfn)
+{
+    return io_mem_allowed(d, mfn);
+}
+
+int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable)
+{
+    if (mfn.n >= nr_frames)
+        return -XEN_EINVAL;
+    if (writable)
+        return frame_get_type(mfn, FT_WRITABLE, owner);
+    return frame_get(frame_of(mfn), owner) ? 0 : -XEN_EINVAL;
+}
+
+void arch_drop_frame(mfn_t mfn, bool writable)
+{
+    if (writable)
+        (void)frame_put_type(mfn, false);
+    else
+        frame_put(frame_of(mfn));
+}
+
 /*
  * The page stays the hypervisor's memory (no part of d's), but d may map it: it is in d's name,
  * with one reference of ours.
