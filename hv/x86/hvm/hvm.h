@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hardware-assisted domains (PVH and HVM): what the files of this folder share, and what the rest of hv/x86 calls.
+ *
+ *   hvm.c       creation and end of domains and vCPUs, the exit loop    svm.c       AMD: VMCB, exits, intercepts (APM vol. 2 ch. 15)
+ *   exit.c      a named handler for each exit reason                    svm_entry.S the world switch
+ *   irq.c       which interrupt goes in before an entry                 npt.c       nested page tables (struct p2m_ops)
+ *   cpuid.c     CPUID and MSR policy                                    access.c    guest memory by guest's page tables
+ *   hypercall.c the hypercalls that such a domain may make, HVMOP_*     build.c     from a boot module to a PVH or HVM domain
+ *   io.c        registered port and memory ranges                       acpi.c      its ACPI tables
+ *   platform.c  devices together; device.h is their interface           decode.c    instruction decoder (decode.h)
+ *
+ * One exit loop, two vendors: everything that knows the processor's virtualization stands behind struct hvm_ops; the vendor is
+ * chosen once, by hvm_init(). What a handler needs of the exit is in struct hvm_exit_info, filled by the vendor, the same for both.
+ *
+ * Registers: while a vCPU is on the processor its general registers, RIP, RSP and RFLAGS are in cpu_info.regs, as a PV guest's are;
+ * run() takes them from there and puts them there. Segments, control registers and system MSRs stay in the VMCB or VMCS and are read
+ * by get_segment() and get(). While it is off the processor they are in v->arch.regs.
+ * The loop: exit_to_guest_work() (traps.c) calls hvm_run() with nothing pending for the pcpu; hvm_run() enters the guest, handles
+ * exits, and returns when there is work again (c->work), when the vCPU may not run on, or never runs: a crash is a pause.
+ * Memory: the hypervisor's own page tables (hv_cr3) are loaded while such a vCPU is current; the guest's memory is reached through its
+ * p2m and the mapping of all memory. No guest-controlled pointer is ever loaded by the hypervisor.
+ * Locks: none of its own; p2m.lock inside. One vCPU a domain.
+ */
+#ifndef PARANGON_HVM_H
+#define PARANGON_HVM_H
+
+#include "core/domain.h"
+#include "device.h"
+#include "../x86.h"
+
+/** Why a guest left its world: what exit handlers are named by, whoever made the processor. */
+enum hvm_exit {
+    HVM_EXIT_INTERRUPT,   /* a physical interrupt */
+    HVM_EXIT_NMI,
+    HVM_EXIT_WINDOW,      /* the guest takes interrupts now */
+    HVM_EXIT_CPUID,
+    HVM_EXIT_HYPERCALL,   /* VMMCALL, VMCALL */
+    HVM_EXIT_IO,
+    HVM_EXIT_MSR_READ,
+    HVM_EXIT_MSR_WRITE,
+    HVM_EXIT_NESTED_FAULT, /* no translation of a guest-physical address, or one that forbids it */
+    HVM_EXIT_HLT,
+    HVM_EXIT_EXCEPTION,   /* #DB and #AC, which a guest could make endless; #MC */
+    HVM_EXIT_CR_WRITE,
+    HVM_EXIT_XSETBV,
+    HVM_EXIT_CACHE,       /* INVD, WBINVD */
+    HVM_EXIT_FORBIDDEN,   /* instructions that such a guest has not: VMRUN and its kin, MONITOR, MWAIT, RDPMC, SKINIT: #UD or #GP */
+    HVM_EXIT_TASK_SWITCH,
+    HVM_EXIT_SHUTDOWN,    /* triple fault */
+    HVM_EXIT_INVALID,     /* the processor refuses the state: the hypervisor's or the guest's mistake */
+    HVM_EXIT_UNKNOWN,
+    HVM_EXIT_NR
+};
+
+struct hvm_exit_info {
+    u32 code;             /* the processor's own number, for the log */
+    u8 length;            /* of the instruction; 0: not told (svm without nrip-save), hvm_skip() finds it */
+    union {
+        struct { u16 port; u8 size; bool in, string, rep; u64 next_rip; } io; /* next_rip 0: by length */
+        struct { u64 gpa; bool write, fetch, present; } fault; /* present: there is an entry, and it forbids the access */
+        struct { u8 vector; bool has_error; u32 error; } exception;
+        struct { u8 cr, reg; bool known; } cr;                 /* MOV to CR; known: the register's number is told */
+        bool general_protection;                               /* FORBIDDEN: #GP instead of #UD */
+        u64 raw[4];
+    };
+};
+
+enum hvm_segment_name { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_GDTR, HVM_LDTR, HVM_IDTR, HVM_TR, HVM_NR_SEGMENTS };
+struct hvm_segment {
+    u16 selector, attributes; /* attributes: type 0-3, S 4, DPL 5-6, P 7, AVL 8, L 9, D 10, G 11 (APM vol. 2 §15.5.1) */
+    u32 limit;
+    u64 base;
+};
+#define HVM_SEG_L (1u << 9)
+#define HVM_SEG_D (1u << 10)
+
+enum hvm_register { HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_PAT, HVM_CPL, HVM_DR6, HVM_DR7, HVM_KERNEL_GS_BASE, HVM_STAR, HVM_LSTAR,
+                    HVM_CSTAR, HVM_SYSCALL_MASK, HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP, HVM_NR_REGISTERS };
+
+enum hvm_event_type { HVM_EVENT_INTERRUPT = 0, HVM_EVENT_NMI = 2, HVM_EVENT_EXCEPTION = 3 };
+
+/** What a vendor offers. Chosen by hvm_init(); calls are for the vCPU that is on this processor but where said otherwise. */
+struct hvm_ops {
+    const char *name;
+    const struct p2m_ops *p2m;
+    /** The processor has it and firmware allows it. Boot, before any other. */
+    bool (*present)(void);
+    /** Enable it on this pcpu. 0, -XEN_ENOMEM, -XEN_EOPNOTSUPP. */
+    int (*cpu_init)(unsigned int cpu);
+    /** Root of the nested tables, permission maps. 0, -XEN_ENOMEM. The domain's p2m ends by p2m_teardown() before destroy. */
+    int (*domain_create)(struct domain *d);
+    void (*domain_destroy)(struct domain *d);
+    /** State after INIT (SDM vol. 3 table 9-1), off the processor. 0, -XEN_ENOMEM. */
+    int (*vcpu_create)(struct vcpu *v);
+    void (*vcpu_destroy)(struct vcpu *v);
+    /** Comes to, or leaves, this pcpu. */
+    void (*switch_to)(struct vcpu *v);
+    void (*switch_from)(struct vcpu *v);
+
+    /** One world switch with the registers in *r. Fills v->arch.hvm->exit. Interrupts are off before and after. */
+    enum hvm_exit (*run)(struct vcpu *v, struct regs *r);
+
+    /** Let the next entry deliver an event. Replaces one that waits: callers ask injecting() first. */
+    void (*inject)(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error);
+    /** An event waits for the next entry (one that an exit interrupted, or inject()'s). */
+    bool (*injecting)(const struct vcpu *v);
+    /** The guest would take an external interrupt now: IF set, no shadow, nothing injected. */
+    bool (*interruptible)(const struct vcpu *v, const struct regs *r);
+    /** Exit as soon as it would, once (HVM_EXIT_WINDOW). */
+    void (*open_window)(struct vcpu *v);
+    /** End of an emulated instruction: no shadow of STI or MOV SS any more. */
+    void (*clear_shadow)(struct vcpu *v);
+
+    void (*get_segment)(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s);
+    void (*set_segment)(struct vcpu *v, enum hvm_segment_name n, const struct hvm_segment *s);
+    u64 (*get)(const struct vcpu *v, enum hvm_register n);
+    void (*set)(struct vcpu *v, enum hvm_register n, u64 value);
+    /** Task priority that the guest set without an exit (CR8), in and out. */
+    void (*set_tpr)(struct vcpu *v, u8 cr8);
+    u8 (*get_tpr)(const struct vcpu *v);
+
+    /** Accesses to an MSR or a range of ports exit (true) or not, for a domain. */
+    void (*intercept_msr)(struct domain *d, u32 msr, bool read, bool write);
+    void (*intercept_ports)(struct domain *d, u16 first, u16 last, bool exit);
+    /** Translations of this vCPU may not be used any more: by a new address-space number at its next entry. Any pcpu. */
+    void (*flush)(struct vcpu *v);
+    /** The whole state to the log. */
+    void (*dump)(const struct vcpu *v);
+};
+
+extern const struct hvm_ops svm_ops;
+/** The vendor found; NULL: no hardware-assisted domains here. */
+extern const struct hvm_ops *hvm_ops;
+
+struct vmcb;
+struct hvm_vcpu {
+    struct hvm_exit_info exit;
+    struct vlapic *vlapic;
+    u8 upcall_vector;          /* HVMOP_set_evtchn_upcall_vector: by local APIC, 0: none */
+    bool check_irq;            /* look for interrupts before the next entry */
+    u64 guest_xcr0;
+    u64 count[HVM_EXIT_NR];
+    u64 repeated, repeated_rip; /* exits in a row that made no progress */
+    /* svm.c */
+    struct vmcb *vmcb;
+    u64 vmcb_paddr;
+    u64 asid_generation;
+    bool flush;
+};
+
+struct hvm_platform;           /* the devices, platform.c */
+
+struct hvm_domain {
+    struct hvm_io io;          /* what exits to a device */
+    struct hvm_platform *platform; /* HVM only */
+    u64 param[36];             /* HVM_PARAM_*, xen/hvm/params.h */
+    u8 callback_vector;        /* of all vCPUs' events, 0: none */
+    bool hide_xen;             /* no Xen leaves, no hypercalls: an unmodified kernel */
+    u64 ram_end_low, ram_end_high; /* bytes: RAM is [0, low) and [4 GiB, high) */
+    u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
+    u64 nr_tables;
+    u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
+    /* Memory accesses that wait for a device model: a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
+    void *ioreq_page;
+    /* RAM that is there but not populated: allocated when it is first touched, from here down to 0. */
+    u64 nr_lazy;
+};
+
+static inline bool is_hvm_vcpu(const struct vcpu *v)
+{
+    return v->arch.hvm != NULL;
+}
+static inline bool is_hvm_domain(const struct domain *d)
+{
+    return d->arch.hvm != NULL;
+}
+
+/* ---- hvm.c ---- */
+/** Find and enable the vendor on the boot processor; one line in the log. Without one, PVH and HVM domains are refused. */
+void hvm_init(void);
+/** arch_domain_create() and the rest of arch.h, for domains of these kinds. Errors as there. */
+int hvm_domain_create(struct domain *d);
+int hvm_domain_relinquish(struct domain *d);
+void hvm_domain_destroy(struct domain *d);
+int hvm_vcpu_create(struct vcpu *v);
+void hvm_vcpu_destroy(struct vcpu *v);
+void hvm_switch_to(struct vcpu *v);
+void hvm_switch_from(struct vcpu *v);
+/** Run the current vCPU until its pcpu has other work. r: cpu_info.regs. */
+void hvm_run(struct vcpu *v, struct regs *r);
+/** Log everything about v (arch_dump_guest). */
+void hvm_dump(const struct vcpu *v);
+
+/* ---- exit.c ---- */
+typedef void hvm_exit_handler(struct vcpu *v, struct regs *r, struct hvm_exit_info *x);
+extern hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR];
+extern const char *const hvm_exit_names[HVM_EXIT_NR];
+/** Behind the instruction that exited: by its length, or by reading it; #PF, or a crash of the domain where it cannot be read. */
+void hvm_skip(struct vcpu *v, struct regs *r);
+/** Let the guest take an exception at its next entry; two that collide become #DF, three a shutdown (SDM vol. 3 table 6-5). */
+void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
+void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
+
+/* ---- irq.c ---- */
+/** What is deliverable goes in with the next entry, or the window is opened for it. */
+void hvm_irq_assist(struct vcpu *v, struct regs *r);
+/** There is an interrupt that the guest would take if it were not in HLT. */
+bool hvm_irq_waits(struct vcpu *v);
+
+/* ---- cpuid.c ---- */
+void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
+/** False: #GP. */
+bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value);
+bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value);
+
+/* ---- access.c ---- */
+/** What a walk asks for; error code bits of #PF. */
+#define HVM_ACCESS_WRITE 2u
+#define HVM_ACCESS_USER  4u
+#define HVM_ACCESS_FETCH 16u
+/**
+ * Guest-physical address of a linear one in the current vCPU's address space, by whatever paging is on (none, 32-bit, PAE, 4-level).
+ * @return true; false with *error the error code of the #PF that the access deserves
+ */
+bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error);
+/** Copies between the hypervisor and linear or guest-physical addresses; bytes not copied. *fault (may be NULL): where it stopped. */
+size_t hvm_copy_from_linear(void *dst, u64 linear, size_t n, u32 access, u32 *error, u64 *fault);
+size_t hvm_copy_to_linear(u64 linear, const void *src, size_t n, u32 access, u32 *error, u64 *fault);
+size_t hvm_copy_from_physical(struct domain *d, void *dst, u64 gpa, size_t n);
+size_t hvm_copy_to_physical(struct domain *d, u64 gpa, const void *src, size_t n);
+/** core/guest.h for a current HVM vCPU. */
+size_t hvm_guest_copy_from(void *dst, u64 src, size_t n);
+size_t hvm_guest_copy_to(u64 dst, const void *src, size_t n);
+size_t hvm_guest_clear(u64 dst, size_t n);
+
+/* ---- build.c ---- */
+struct launch_domain;
+/** Make a PVH or HVM domain as planned. 0 and *out, or a negative error after one line in the log. */
+int hvm_build(const struct launch_domain *plan, domid_t id, struct domain **out);
+/** acpi.c: tables at guest-physical `at`, at most 4 KiB written to `to`; returns their length. */
+size_t hvm_acpi_tables(const struct domain *d, void *to, u64 at);
+
+/* ---- platform.c ---- */
+/** The devices of an HVM domain. 0, -XEN_ENOMEM. */
+int hvm_platform_create(struct domain *d);
+void hvm_platform_destroy(struct domain *d);
+/** A vector that the PIC would deliver, -1: none; and take it. */
+int hvm_platform_pic_pending(struct domain *d);
+u8 hvm_platform_pic_accept(struct domain *d);
+
+#endif
