@@ -2,11 +2,11 @@
 /*
  * Entry by multiboot 1 (`qemu -kernel`): 32-bit protected mode, no paging, eax = magic, ebx = information.
  *
- * The header carries load addresses (flag 16), so that a 64-bit ELF is accepted; the linker script keeps the
- * image flat for it. Maps the first GiB with 2 MiB pages, both at 0 and at the image's virtual base, turns on
- * long mode and goes to native_main(). Physical addresses are offsets within this section from 1 MiB.
+ * multiboot.S has the header; boot_pvh.S enters here too. Maps the first GiB with 2 MiB pages, both at 0 and at the
+ * image's virtual base, turns on long mode and goes to native_main(). Physical addresses are offsets within this section
+ * from LOAD_PADDR, where the linker script puts it.
  */
-    .set LOAD_PADDR, 0x100000
+    .set LOAD_PADDR, 0x101000
     .macro PHYS_LONG sym
     .long \sym - boot_base + LOAD_PADDR
     .endm
@@ -15,15 +15,6 @@
     .balign 4096
 boot_base:
     .balign 8
-mb_header:
-    .long 0x1badb002, 0x00010003, -(0x1badb002 + 0x00010003)
-    PHYS_LONG mb_header
-    .long LOAD_PADDR
-    .long load_end_paddr
-    .long bss_end_paddr
-    PHYS_LONG native_start
-
-    .balign 8
 boot_gdt:
     .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
 boot_gdtr:
@@ -31,7 +22,9 @@ boot_gdtr:
     PHYS_LONG boot_gdt
 
     .code32
+    .globl native_start
 native_start:
+    cli
     cld
     mov %eax, %edi
     mov %ebx, %esi

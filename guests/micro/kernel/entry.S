@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entries into the kernel, for both platforms, and the ways out.
+ * Entries into the kernel, for all platforms, and the ways out.
  *
  * Every entry ends in trap_common with a struct trap_frame (micro.h) on the stack, and leaves through the
- * jump that trap_exit names: IRETQ when native, the iret hypercall on PV. A PV entry finds rcx and r11 pushed
+ * jump that trap_exit names: IRETQ with tables of our own (native, PVH), the iret hypercall on PV. A PV entry finds rcx and r11 pushed
  * by the hypervisor on top of the usual frame (xen/arch-x86/xen-x86_64.h).
  */
     .text
@@ -135,7 +135,18 @@ raw_hypercall:
     mov %rdi, %rax
     mov %rsi, %rdi
     mov %rdx, %rsi
+    jmp *hypercall_gate(%rip)
+
+/* What hypercall_gate points to: the instruction that this platform's hypervisor listens to. */
+    .globl gate_syscall, gate_vmmcall, gate_vmcall
+gate_syscall:
     syscall
+    ret
+gate_vmmcall:
+    vmmcall
+    ret
+gate_vmcall:
+    vmcall
     ret
 
 /* int ctx_save(struct ctx *): 0 now; what ctx_jump or a patched frame puts into rax later. */
@@ -166,6 +177,7 @@ ctx_jump:
 
     .data
     .balign 8
-    .globl native_user_rsp, native_kernel_rsp
+    .globl native_user_rsp, native_kernel_rsp, hypercall_gate
+hypercall_gate:    .quad gate_syscall
 native_user_rsp:   .quad 0
 native_kernel_rsp: .quad 0

@@ -44,18 +44,41 @@ void events_reset_log(void)
 
 void events_mask(void)
 {
-    if (platform != PLATFORM_PV)
-        return;
-    vcpu_info->evtchn_upcall_mask = 1;
+    if (platform == PLATFORM_PVH)
+        __asm__ volatile("cli" ::: "memory");
+    else if (platform == PLATFORM_PV)
+        vcpu_info->evtchn_upcall_mask = 1;
     barrier();
+}
+
+bool events_masked(void)
+{
+    uint64_t flags;
+
+    if (platform == PLATFORM_PV)
+        return vcpu_info->evtchn_upcall_mask;
+    __asm__ volatile("pushf; pop %0" : "=r"(flags)::"memory");
+    return !(flags & X86_IF);
 }
 
 void events_unmask(void)
 {
+    if (platform == PLATFORM_PVH) {
+        __asm__ volatile("sti; nop" ::: "memory");
+        return;
+    }
     *(volatile uint8_t *)&vcpu_info->evtchn_upcall_mask = 0;
     barrier();
     if (*(volatile uint8_t *)&vcpu_info->evtchn_upcall_pending)
         hc_xen_version(XENVER_version, NULL); /* any hypercall delivers */
+}
+
+long events_wait(void)
+{
+    if (platform == PLATFORM_PV)
+        return hc_sched_op(SCHEDOP_block, NULL);
+    __asm__ volatile("sti; hlt" ::: "memory");
+    return 0;
 }
 
 bool port_pending(uint32_t port)

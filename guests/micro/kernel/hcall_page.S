@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hypercalls through the hypercall page, and the note that asks for one. See hypercall.h.
- * The slot of iret pushes rcx, r11 and rax itself; flags are the caller's.
+ * A PVH domain has it filled in by writing its address to an MSR (platform.c). The slot of iret pushes rcx, r11 and rax itself; flags are the caller's.
  */
     .text
     .globl hypercall, hcall_iret
@@ -19,6 +19,14 @@ hypercall:
 hcall_iret:
     pushq $0                    /* iret_context.flags */
     jmp hypercall_page + 23 * 32
+
+/* uint64_t hypercall_page_paddr(void): where a PVH domain asks to have it filled in. */
+    .globl hypercall_page_paddr
+hypercall_page_paddr:
+    mov $hypercall_page, %rax
+    mov $VIRT_BASE, %rdx
+    sub %rdx, %rax
+    ret
 
     .balign 4096
 hypercall_page:

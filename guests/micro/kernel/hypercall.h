@@ -2,7 +2,7 @@
 /*
  * Hypercalls with their C types, one wrapper each, over hypercall() of the linked entry file.
  *
- * hcall_syscall.S issues SYSCALL directly; hcall_page.S calls the page that the hypervisor filled
+ * hcall_syscall.S issues the platform's instruction; hcall_page.S calls the page that the hypervisor filled
  * in. The objects are the same for both links. Returns are the hypervisor's own: 0 or above, or a
  * negative errno.
  */
@@ -14,6 +14,8 @@
 #include <xen/errno.h>
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
+#include <xen/hvm/hvm_op.h>
+#include <xen/hvm/params.h>
 #include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/sched.h>
@@ -157,6 +159,35 @@ static inline long hc_set_iopl(unsigned level)
 {
     struct physdev_set_iopl p = {.iopl = level};
     return hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_set_iopl, PTR(&p), 0, 0, 0);
+}
+
+static inline long hc_hvm_op(unsigned cmd, void *arg)
+{
+    return hypercall(__HYPERVISOR_hvm_op, cmd, PTR(arg), 0, 0, 0);
+}
+
+static inline long hc_hvm_set_param(uint32_t index, uint64_t value)
+{
+    struct xen_hvm_param p = {.domid = DOMID_SELF, .index = index, .value = value};
+    return hc_hvm_op(HVMOP_set_param, &p);
+}
+
+/** 0 and *value, or a negative errno. */
+static inline long hc_hvm_get_param(uint32_t index, uint64_t *value)
+{
+    struct xen_hvm_param p = {.domid = DOMID_SELF, .index = index};
+    long rc = hc_hvm_op(HVMOP_get_param, &p);
+
+    *value = p.value;
+    return rc;
+}
+
+/** Put a frame of another space (XENMAPSPACE_*) at a guest frame of ours; not on PV. */
+static inline long hc_add_to_physmap(unsigned space, uint64_t idx, uint64_t gfn)
+{
+    struct xen_add_to_physmap x = {
+        .domid = DOMID_SELF, .space = space, .idx = idx, .gpfn = gfn};
+    return hc_memory_op(XENMEM_add_to_physmap, &x);
 }
 
 static inline long hc_evtchn(unsigned cmd, void *arg)

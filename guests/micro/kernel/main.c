@@ -200,8 +200,12 @@ void micro_main(const char *cmdline)
     argument(cmdline, "end=", end, sizeof(end));
     started = !argument(cmdline, "after=", after, sizeof(after));
     end_by_reboot = str_starts(end, "reboot");
-    print("MICRO boot %s tests=%s costs=%s\n", platform == PLATFORM_PV ? "pv" : "native", tests,
-          costs);
+    print("MICRO boot %s tests=%s costs=%s\n",
+          platform == PLATFORM_PV    ? "pv"
+          : platform == PLATFORM_PVH ? "pvh"
+          : pvh_info                 ? "native-pvh"
+                                     : "native",
+          tests, costs);
     MARK_INIT();
     for (const struct micro_test *t = micro_tests_start; t < micro_tests_end; t++) {
         if (started && selected(tests, t->name, t->crash))

@@ -3,7 +3,7 @@
  * Memory: a pool of pages inside the image, frame numbers, page-table walks, the window and user
  * mappings.
  *
- * All pages the tests use lie in the boot region, which both platforms map linearly from VIRT_BASE
+ * All pages the tests use lie in the boot region, which all platforms map linearly from VIRT_BASE
  * (PV: in 4 KiB pages that can be made read-only one by one). The window is 512 pages of address
  * space with an L1 of its own, where tests map what they like.
  */
@@ -109,14 +109,14 @@ long pte_write(uint64_t va, uint64_t pte)
 
 long page_readonly(void *page)
 {
-    if (platform == PLATFORM_NATIVE)
+    if (platform != PLATFORM_PV)
         return 0;
     return pte_write(PTR(page), mfn_of(page) << PAGE_SHIFT | PTE_RO);
 }
 
 long page_writable(void *page)
 {
-    if (platform == PLATFORM_NATIVE)
+    if (platform != PLATFORM_PV)
         return 0;
     return pte_write(PTR(page), mfn_of(page) << PAGE_SHIFT | PTE_RW);
 }
@@ -138,10 +138,24 @@ static void l4_install(uint64_t va, uint64_t entry)
 {
     uint64_t *e = pt_entry(va, 4);
 
-    if (platform == PLATFORM_NATIVE)
+    if (platform != PLATFORM_PV)
         *(volatile uint64_t *)e = entry;
     else if (hc_mmu_update1(maddr_of(e), entry) != 0)
         print("MICRO cannot install an L4 entry\n");
+}
+
+void *phys_ptr(uint64_t paddr)
+{
+    uint64_t *l3 = va_of_mfn((kernel_l4[0] & PTE_ADDR) >> PAGE_SHIFT), *l2;
+    unsigned gib = (unsigned)(paddr >> 30);
+
+    if (!(l3[gib] & PTE_P)) {
+        l2 = page_alloc();
+        for (uint64_t i = 0; i < 512; i++)
+            l2[i] = (uint64_t)gib << 30 | i << 21 | PTE_PSE | PTE_RW;
+        l3[gib] = mfn_of(l2) << PAGE_SHIFT | PTE_TABLE;
+    }
+    return (void *)paddr;
 }
 
 void memory_init(void)
@@ -167,7 +181,7 @@ void user_init(void)
     l4_install(USER_VA, entry);
     user_data = (volatile uint64_t *)user_addr(user_data_page);
     user_l4 = l4;
-    if (platform == PLATFORM_NATIVE) {
+    if (platform != PLATFORM_PV) {
         user_l4 = kernel_l4;
         page_free(l4);
         return;

@@ -2,7 +2,8 @@
 /*
  * The micro kernel as its tests see it: platform, memory, traps, user mode, events, results.
  *
- * One kernel, two ways to start: native (multiboot 1) and as a Xen-ABI PV domain. A test is a
+ * One kernel, three ways to start: native (multiboot 1 or the PVH note), as a PV domain and as a PVH
+ * domain of the Xen ABI. A test is a
  * function without arguments that is registered by one MICRO_TEST() line; it reports through
  * EXPECT() and REQUIRE(). Everything runs on one vCPU, with events masked unless a test unmasks
  * them, on one stack plus the trap stack.
@@ -20,14 +21,26 @@
 
 /* ---- platform ---- */
 
-enum micro_platform { PLATFORM_NATIVE = 1, PLATFORM_PV = 2 };
+enum micro_platform { PLATFORM_NATIVE = 1, PLATFORM_PV = 2, PLATFORM_PVH = 4 };
+/** Sets of them: a hypervisor with the Xen ABI; tables and descriptors of our own; all. */
+#define PLATFORM_XEN (PLATFORM_PV | PLATFORM_PVH)
+#define PLATFORM_OWN (PLATFORM_NATIVE | PLATFORM_PVH)
+#define PLATFORM_ANY (PLATFORM_NATIVE | PLATFORM_PV | PLATFORM_PVH)
 
 /** What this boot runs on; set before main, never changes. */
 extern enum micro_platform platform;
 /** Selectors that the platform gives user mode and kernel mode. */
 extern uint16_t user_cs, user_ss, kernel_cs, kernel_ss;
-/** start_info of a PV domain; NULL when native. */
+/** start_info of a PV domain; NULL elsewhere. */
 extern struct start_info *start_info;
+/** What the PVH boot protocol hands over, on a hypervisor or without one; NULL elsewhere. */
+extern const struct hvm_start_info *pvh_info;
+/** Xen's first CPUID leaf, of a PVH domain; 0 elsewhere. */
+extern uint32_t xen_leaf;
+/** Flags of the start of day, SIF_*; 0 when native. */
+extern uint32_t start_flags;
+/** Frames that the domain has at its start, as far as it is told. */
+extern uint64_t start_pages;
 /** This vCPU's vcpu_info: in shared_info until a test registers another; NULL when native. */
 extern struct vcpu_info *vcpu_info;
 /** The shared_info page, mapped; NULL when native. */
@@ -36,21 +49,22 @@ extern struct shared_info *shared_info;
 /** Whether this is a domain with the first domain's rights. False when native. */
 static inline bool privileged(void)
 {
-    return start_info && (start_info->flags & SIF_PRIVILEGED);
+    return start_flags & SIF_PRIVILEGED;
 }
 
 void pv_main(struct start_info *si);
-void native_main(uint32_t magic, uint32_t multiboot_info);
+/** Entry without a hypervisor's page tables: multiboot 1 or PVH, which magic tells. */
+void native_main(uint32_t magic, uint32_t info);
 /** Run what the command line selects, then power off. */
 void micro_main(const char *cmdline) __attribute__((noreturn));
-/** Leave by a reboot instead of a power-off; PV only. */
+/** Leave by a reboot instead of a power-off; domains only. */
 extern bool end_by_reboot;
-/** Power off: SCHEDOP_shutdown on PV, ACPI or isa-debug-exit when native. */
+/** Power off: SCHEDOP_shutdown of a domain, ACPI or isa-debug-exit when native. */
 void platform_poweroff(void) __attribute__((noreturn));
-/** Write bytes to the platform's console: console_io, the console ring of a domain without it, or
- * COM1. */
+/** Write bytes to the platform's console: console_io, the console ring of a domain without it, port
+ * 0xe9 of a PVH domain without either, or COM1. */
 void console_write(const char *s, size_t len);
-/** Time since boot in ns: pvclock on PV; TSC cycles when native (compare only with itself). */
+/** Time since boot in ns: pvclock of a domain; TSC cycles when native (compare only with itself). */
 uint64_t now_ns(void);
 
 /** Spin between two system times (ms) and print the share of the processor had; PV only. */
@@ -160,7 +174,8 @@ void test_refused(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void *page_alloc(void);
 /** Give a page back; it must be writable again. */
 void page_free(void *page);
-/** Machine frame of a page of the boot region (image, pool, p2m, boot tables). */
+/** Frame of a page of the boot region (image, pool, p2m, boot tables): the machine's on PV, else the
+ * guest-physical one. */
 uint64_t mfn_of(const void *va);
 uint64_t maddr_of(const void *va);
 /** Boot-region address of a machine frame; NULL if it is not of the boot region. */
@@ -185,6 +200,8 @@ static inline uint64_t window_va(unsigned i)
     return WINDOW_VA + i * PAGE_SIZE;
 }
 void memory_init(void);
+/** Address of a (guest-)physical address below 4 GiB, mapped on demand by 2 MiB pages; not on PV. */
+void *phys_ptr(uint64_t paddr);
 /** Root of the kernel's page table, and of the user's (0 until user_init). */
 extern uint64_t *kernel_l4, *user_l4;
 
@@ -270,6 +287,14 @@ void user_init(void);
 long raw_hypercall(uint64_t nr, uint64_t a1, uint64_t a2);
 void trap_init_pv(void);
 void trap_init_native(void);
+/** Descriptor of the kernel's own tables; not on PV. Selector FLAT32_CS is 32-bit code at level 0. */
+#define FLAT32_CS 0x38
+#define FLAT16_CS 0x40
+#define FLAT16_DS 0x48
+/** Called for each interrupt (vector 32 and above but EVENT_VECTOR) while set; NULL: unexpected. */
+extern void (*irq_hook)(unsigned vector);
+/** The vector that a PVH domain asks to have its event upcalls by. */
+#define EVENT_VECTOR 0xf3
 /** Frames of the hypervisor's trap table are reset to the kernel's own (after a test changed it).
  */
 long trap_table_default(void);
@@ -288,9 +313,14 @@ extern volatile uint32_t ev_log[EV_LOG];
 extern void (*ev_hook)(uint32_t port);
 
 void events_reset_log(void);
+/** Mask upcalls: vcpu_info's mask on PV, the interrupt flag on PVH. */
 void events_mask(void);
+/** Whether they are masked now. */
+bool events_masked(void);
 /** Unmask upcalls; what is pending is delivered before this returns. */
 void events_unmask(void);
+/** Unmask and sleep until an event comes: SCHEDOP_block on PV, STI and HLT on PVH. 0 or errno. */
+long events_wait(void);
 void event_upcall(void);
 /** Pending and mask bits of a port, whichever ABI (2-level or FIFO) is in use. */
 bool port_pending(uint32_t port);
@@ -306,6 +336,11 @@ extern uint32_t *fifo_page[FIFO_PAGES];
 static inline void outb(uint16_t port, uint8_t v)
 {
     __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static inline void outl(uint16_t port, uint32_t v)
+{
+    __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
 }
 
 static inline void outw(uint16_t port, uint16_t v)
@@ -355,6 +390,20 @@ static inline uint64_t read_cr3(void)
 {
     uint64_t v;
     __asm__ volatile("mov %%cr3, %0" : "=r"(v));
+    return v;
+}
+
+static inline uint64_t read_cr0(void)
+{
+    uint64_t v;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(v));
+    return v;
+}
+
+static inline uint64_t read_cr4(void)
+{
+    uint64_t v;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(v));
     return v;
 }
 

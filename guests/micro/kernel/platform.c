@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two platforms: start, console, clock, power.
+ * The platforms: start, console, clock, power.
  *
- * A PV domain prints by console_io where it may, else into its console ring (xen/io/console.h).
+ * A domain prints by console_io where it may, else into its console ring (xen/io/console.h); a PVH
+ * domain without a ring, by port 0xe9.
  * Native prints to COM1 and powers off by ACPI (PIIX4, as QEMU's `pc` places it) or isa-debug-exit
  * at 0xf4.
  */
 #include "hypercall.h"
 #include "micro.h"
+#include <xen/arch-x86/cpuid.h>
+#include <xen/arch-x86/hvm/start_info.h>
 #include <xen/io/console.h>
 
 #define COM1              0x3f8
+#define PORT_E9           0xe9
 #define PIIX4_PM1A_CNT    0x604
 #define PM1_SLP_EN        0x2000
 #define ISA_DEBUG_EXIT    0xf4
@@ -19,21 +23,27 @@
 
 enum micro_platform platform;
 struct start_info *start_info;
+const struct hvm_start_info *pvh_info;
+uint32_t xen_leaf, start_flags;
+uint64_t start_pages;
 struct vcpu_info *vcpu_info;
 struct shared_info *shared_info;
 bool end_by_reboot;
 
 /* The domain's console ring; NULL for the privileged domain, which uses console_io. */
 static struct xencons_interface *console_ring;
+static evtchn_port_t console_port;
 
-extern char VIRT_BASE[];
+extern char VIRT_BASE[], gate_vmmcall[], gate_vmcall[];
+extern void *hypercall_gate;
+uint64_t hypercall_page_paddr(void);
 
 /* A page of address space for shared_info: this page's own frame is given up for it. */
 static uint8_t shared_info_page[PAGE_SIZE] __attribute__((aligned(4096)));
 
 static void ring_write(const char *s, size_t len)
 {
-    struct evtchn_send send = {.port = start_info->console.domU.evtchn};
+    struct evtchn_send send = {.port = console_port};
 
     while (len) {
         uint32_t prod = console_ring->out_prod;
@@ -54,10 +64,13 @@ static void ring_write(const char *s, size_t len)
 
 void console_write(const char *s, size_t len)
 {
-    if (platform == PLATFORM_PV && console_ring) {
+    if (console_ring) {
         ring_write(s, len);
-    } else if (platform == PLATFORM_PV) {
+    } else if (platform == PLATFORM_PV || privileged()) {
         hc_console_io(CONSOLEIO_write, (unsigned)len, (void *)s);
+    } else if (platform == PLATFORM_PVH) {
+        for (; len; len--)
+            outb(PORT_E9, (uint8_t)*s++);
     } else {
         for (; len; len--) {
             while (!(inb(COM1 + 5) & 0x20))
@@ -93,7 +106,7 @@ void platform_poweroff(void)
 {
     struct sched_shutdown s = {.reason = end_by_reboot ? SHUTDOWN_reboot : SHUTDOWN_poweroff};
 
-    if (platform == PLATFORM_PV) {
+    if (platform & PLATFORM_XEN) {
         hc_sched_op(SCHEDOP_shutdown, &s);
     } else {
         outw(PIIX4_PM1A_CNT, PM1_SLP_EN);
@@ -107,6 +120,9 @@ void pv_main(struct start_info *si)
 {
     platform = PLATFORM_PV;
     start_info = si;
+    start_flags = si->flags;
+    start_pages = si->nr_pages;
+    console_port = si->console.domU.evtchn;
     if (!(si->flags & SIF_PRIVILEGED) && si->console.domU.mfn)
         console_ring = (struct xencons_interface *)va_of_mfn(si->console.domU.mfn);
     shared_info = (struct shared_info *)shared_info_page;
@@ -120,16 +136,72 @@ void pv_main(struct start_info *si)
     micro_main((const char *)si->cmd_line);
 }
 
-void native_main(uint32_t magic, uint32_t multiboot_info)
+/* The hypercall interface, by what CPUID says (xen/arch-x86/cpuid.h). False: no such hypervisor. */
+static bool find_xen(void)
 {
-    const uint32_t *info = (const uint32_t *)(PTR(VIRT_BASE) + multiboot_info);
+    static const uint32_t amd[] = {0x68747541, 0x69746e65, 0x444d4163}; /* AuthenticAMD */
+    struct cpuid_regs r;
+
+    for (uint32_t leaf = 0x40000000; leaf < 0x40010000; leaf += 0x100) {
+        r = cpuid_bare(leaf, 0);
+        if (r.b != XEN_CPUID_SIGNATURE_EBX || r.c != XEN_CPUID_SIGNATURE_ECX ||
+            r.d != XEN_CPUID_SIGNATURE_EDX)
+            continue;
+        xen_leaf = leaf;
+        r = cpuid_bare(0, 0);
+        hypercall_gate = r.b == amd[0] && r.d == amd[1] && r.c == amd[2] ? gate_vmmcall : gate_vmcall;
+        if (hypercall_page_paddr())
+            wrmsr(cpuid_bare(leaf + 2, 0).b, hypercall_page_paddr());
+        return true;
+    }
+    return false;
+}
+
+/* Console ring, shared_info and event upcalls of a PVH domain. */
+static void pvh_init(void)
+{
+    uint64_t gfn = 0, port = 0;
+
+    start_flags = pvh_info->flags;
+    if (!privileged() && !hc_hvm_get_param(HVM_PARAM_CONSOLE_PFN, &gfn) && gfn &&
+        !hc_hvm_get_param(HVM_PARAM_CONSOLE_EVTCHN, &port) && port) {
+        console_port = (evtchn_port_t)port;
+        console_ring = phys_ptr(gfn << PAGE_SHIFT);
+    }
+    for (uint32_t i = 0; i < pvh_info->memmap_entries; i++) {
+        const struct hvm_memmap_table_entry *e = phys_ptr(pvh_info->memmap_paddr);
+
+        if (e[i].type == XEN_HVM_MEMMAP_TYPE_RAM)
+            start_pages += e[i].size >> PAGE_SHIFT;
+    }
+    if (hc_add_to_physmap(XENMAPSPACE_shared_info, 0, mfn_of(shared_info_page)))
+        print("MICRO cannot map shared_info\n");
+    shared_info = (struct shared_info *)shared_info_page;
+    vcpu_info = &shared_info->vcpu_info[0];
+    if (hc_hvm_set_param(HVM_PARAM_CALLBACK_IRQ,
+                         (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 | EVENT_VECTOR))
+        print("MICRO cannot have upcalls by vector\n");
+}
+
+void native_main(uint32_t magic, uint32_t info)
+{
+    const uint32_t *multiboot = (const uint32_t *)(PTR(VIRT_BASE) + info);
     const char *cmdline = "";
 
     platform = PLATFORM_NATIVE;
-    if (magic == MULTIBOOT_MAGIC && (info[0] & MULTIBOOT_CMDLINE))
-        cmdline = (const char *)(PTR(VIRT_BASE) + info[4]);
+    if (magic == MULTIBOOT_MAGIC && (multiboot[0] & MULTIBOOT_CMDLINE)) {
+        cmdline = (const char *)(PTR(VIRT_BASE) + multiboot[4]);
+    } else if (magic == XEN_HVM_START_MAGIC_VALUE) {
+        pvh_info = (const struct hvm_start_info *)(PTR(VIRT_BASE) + info);
+        if (pvh_info->cmdline_paddr)
+            cmdline = (const char *)(PTR(VIRT_BASE) + pvh_info->cmdline_paddr);
+        if (find_xen())
+            platform = PLATFORM_PVH;
+    }
     trap_init_native();
     memory_init();
+    if (platform == PLATFORM_PVH)
+        pvh_init();
     user_init();
     micro_main(cmdline);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traps: the tables of both platforms, the dispatcher, and the two ways a test meets a trap:
+ * Traps: the tables of all platforms, the dispatcher, and the two ways a test meets a trap:
  * trap_try() for its own exceptions and user_run() for what user mode raises.
  *
  * One of each may be active at a time. An exception that nobody waits for prints its frame and
@@ -43,6 +43,7 @@ static struct {
 } absorb;
 
 uint16_t user_cs, user_ss, kernel_cs, kernel_ss;
+void (*irq_hook)(unsigned vector);
 
 static uint64_t fault_address(void)
 {
@@ -79,8 +80,12 @@ static bool lost(uint64_t rip)
 /** C end of every entry: an event is handled, anything else goes to whoever waits for it. */
 void trap_dispatch(struct trap_frame *f)
 {
-    if (f->vector == VEC_EVENT) {
+    if (f->vector == VEC_EVENT || (platform == PLATFORM_PVH && f->vector == EVENT_VECTOR)) {
         event_upcall();
+        return;
+    }
+    if (f->vector >= 32 && f->vector < VEC_SYSCALL && irq_hook && platform != PLATFORM_PV) {
+        irq_hook((unsigned)f->vector);
         return;
     }
     if (in_user.active && ((f->cs & 3) == 3 || f->vector == VEC_FAILSAFE || lost(f->rip))) {
@@ -249,14 +254,19 @@ void trap_init_pv(void)
     hc_stack_switch(kernel_ss, trap_stack_top());
 }
 
-/* ---- native ---- */
+/* ---- native and PVH ---- */
 
-static uint64_t native_gdt[7] = {
+static uint64_t native_gdt[10] = {
     0,
     0x00af9b000000ffff, /* 0x08 kernel code */
     0x00cf93000000ffff, /* 0x10 kernel data */
     0x00cff3000000ffff, /* 0x18 user data */
     0x00affb000000ffff, /* 0x20 user code */
+    0,                  /* 0x28 TSS, two entries */
+    0,
+    0x00cf9b000000ffff, /* FLAT32_CS */
+    0x000f9b000000ffff, /* FLAT16_CS: 16-bit code, limit 1 MiB */
+    0x000f93000000ffff, /* FLAT16_DS */
 };
 
 static struct {

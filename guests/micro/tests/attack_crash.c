@@ -17,7 +17,7 @@ static void crash_shutdown(void)
 
     hc_sched_op(SCHEDOP_shutdown, &s);
 }
-MICRO_CRASH_TEST(crash_shutdown, "crash-shutdown", PLATFORM_PV);
+MICRO_CRASH_TEST(crash_shutdown, "crash-shutdown", PLATFORM_XEN);
 
 /* Bounce a trap of user mode to a stack that the hypervisor cannot or must not write. */
 static void trap_onto(uint64_t stack)

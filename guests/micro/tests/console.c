@@ -23,7 +23,7 @@ static void console_write_read(void)
     EXPECT_RC(hc_console_io(CONSOLEIO_write, 0, text), 0);
     EXPECT_RC(hc_console_io(CONSOLEIO_read, sizeof(buf), buf), 0);
 }
-MICRO_TEST(console_write_read, "console-write-read", PLATFORM_PV);
+MICRO_TEST(console_write_read, "console-write-read", PLATFORM_XEN);
 
 static void console_errors(void)
 {
@@ -33,4 +33,4 @@ static void console_errors(void)
     EXPECT_RC(hc_console_io(CONSOLEIO_write, 8, (void *)HV_START), -XEN_EFAULT);
     EXPECT_RC(hc_console_io(CONSOLEIO_write, 8, (void *)window_va(3)), -XEN_EFAULT);
 }
-MICRO_TEST(console_errors, "console-errors", PLATFORM_PV);
+MICRO_TEST(console_errors, "console-errors", PLATFORM_XEN);

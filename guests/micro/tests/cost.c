@@ -10,7 +10,7 @@
 #include "evtchn.h"
 #include "frames.h"
 
-#define BOTH (PLATFORM_NATIVE | PLATFORM_PV)
+#define BOTH PLATFORM_ANY
 #define OPS  1000
 
 extern char u_syscall_loop[], u_load_loop[], u_int80[];
@@ -30,7 +30,7 @@ static void run_null(unsigned ops)
     for (unsigned i = 0; i < ops; i++)
         hc_xen_version(XENVER_version, NULL);
 }
-MICRO_COST(null, "hypercall", PLATFORM_PV, OPS, NULL, run_null, NULL);
+MICRO_COST(null, "hypercall", PLATFORM_XEN, OPS, NULL, run_null, NULL);
 
 /* ---- user mode ---- */
 
@@ -172,10 +172,10 @@ static bool root_setup(void)
 {
     other_root = page_alloc();
     for (unsigned i = 0; i < 512; i++) {
-        if (platform == PLATFORM_NATIVE || i < 256 || i > 271)
+        if (platform != PLATFORM_PV || i < 256 || i > 271)
             other_root[i] = kernel_l4[i];
     }
-    if (platform == PLATFORM_NATIVE)
+    if (platform != PLATFORM_PV)
         return true;
     return page_readonly(other_root) == 0 && pin(4, other_root) == 0;
 }
@@ -235,7 +235,7 @@ static void run_event(unsigned ops)
     for (unsigned i = 0; i < ops; i++)
         port_send(port);
 }
-MICRO_COST(event, "event-to-self", PLATFORM_PV, OPS, event_setup, run_event, event_teardown);
+MICRO_COST(event, "event-to-self", PLATFORM_XEN, OPS, event_setup, run_event, event_teardown);
 
 static void run_timer(unsigned ops)
 {
@@ -249,7 +249,7 @@ static void timer_teardown(void)
 {
     hc_vcpu_op(VCPUOP_stop_singleshot_timer, 0, NULL);
 }
-MICRO_COST(timer, "timer-set", PLATFORM_PV, OPS, NULL, run_timer, timer_teardown);
+MICRO_COST(timer, "timer-set", PLATFORM_XEN, OPS, NULL, run_timer, timer_teardown);
 
 /* ---- processor state ---- */
 
@@ -291,7 +291,7 @@ MICRO_COST(rdmsr, "rdmsr", BOTH, OPS, NULL, run_rdmsr, NULL);
 
 static bool port_setup(void)
 {
-    return platform == PLATFORM_NATIVE || hc_set_iopl(1) == 0;
+    return platform != PLATFORM_PV || hc_set_iopl(1) == 0;
 }
 
 static void port_teardown(void)

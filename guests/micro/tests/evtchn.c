@@ -51,12 +51,12 @@ void evtchn_delivery(void)
            ev_upcalls, ev_count, ev_log[0]);
     EXPECT_RC(port_send(port), 0); /* unmasked: the upcall comes before the call returns */
     EXPECT(ev_upcalls == 2 && ev_count == 2, "upcalls %u, ports %u", ev_upcalls, ev_count);
-    EXPECT(!vcpu_info->evtchn_upcall_mask, "the way back left upcalls masked");
+    EXPECT(!events_masked(), "the way back left upcalls masked");
     events_mask();
     EXPECT_RC(port_close(port), 0);
     EXPECT(status_of(port) == EVTCHNSTAT_closed, "status %u", status_of(port));
 }
-MICRO_TEST(evtchn_delivery, "evtchn-2l-delivery", PLATFORM_PV);
+MICRO_TEST(evtchn_delivery, "evtchn-2l-delivery", PLATFORM_XEN);
 
 void evtchn_port_mask(void)
 {
@@ -76,7 +76,7 @@ void evtchn_port_mask(void)
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(evtchn_port_mask, "evtchn-2l-mask", PLATFORM_PV);
+MICRO_TEST(evtchn_port_mask, "evtchn-2l-mask", PLATFORM_XEN);
 
 void evtchn_interdomain(void)
 {
@@ -108,7 +108,7 @@ void evtchn_interdomain(void)
            status_of(a.port));
     EXPECT_RC(port_close(a.port), 0);
 }
-MICRO_TEST(evtchn_interdomain, "evtchn-2l-interdomain", PLATFORM_PV);
+MICRO_TEST(evtchn_interdomain, "evtchn-2l-interdomain", PLATFORM_XEN);
 
 static void evtchn_virq(void)
 {
@@ -128,7 +128,7 @@ static void evtchn_virq(void)
     EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &again), 0);
     EXPECT_RC(port_close(again.port), 0);
 }
-MICRO_TEST(evtchn_virq, "evtchn-virq", PLATFORM_PV);
+MICRO_TEST(evtchn_virq, "evtchn-virq", PLATFORM_XEN);
 
 static void evtchn_errors(void)
 {
@@ -160,7 +160,7 @@ static void evtchn_errors(void)
     EXPECT_RC(hc_evtchn(EVTCHNOP_bind_vcpu, &v), -XEN_EINVAL); /* IPIs stay where they are */
     EXPECT_RC(port_close(v.port), 0);
 }
-MICRO_TEST(evtchn_errors, "evtchn-errors", PLATFORM_PV);
+MICRO_TEST(evtchn_errors, "evtchn-errors", PLATFORM_XEN);
 
 static void evtchn_bind_vcpu(void)
 {
@@ -174,7 +174,7 @@ static void evtchn_bind_vcpu(void)
     EXPECT_RC(hc_evtchn(EVTCHNOP_bind_vcpu, &v), -XEN_ENOENT);
     EXPECT_RC(port_close(a.port), 0);
 }
-MICRO_TEST(evtchn_bind_vcpu, "evtchn-bind-vcpu", PLATFORM_PV);
+MICRO_TEST(evtchn_bind_vcpu, "evtchn-bind-vcpu", PLATFORM_XEN);
 
 /* All ports there are by the 2-level ABI; the one after them is refused, and all come back. */
 static void evtchn_exhaust(void)
@@ -197,7 +197,7 @@ static void evtchn_exhaust(void)
     while (n)
         EXPECT_RC(port_close(ports[--n]), 0);
 }
-MICRO_TEST(evtchn_exhaust, "evtchn-2l-exhaust", PLATFORM_PV);
+MICRO_TEST(evtchn_exhaust, "evtchn-2l-exhaust", PLATFORM_XEN);
 
 extern char u_spin[];
 
@@ -226,4 +226,4 @@ static void evtchn_from_user(void)
     user_data[0] = 0;
     EXPECT_RC(port_close(b.port), 0);
 }
-MICRO_TEST(evtchn_from_user, "evtchn-from-user", PLATFORM_PV);
+MICRO_TEST(evtchn_from_user, "evtchn-from-user", PLATFORM_XEN);

@@ -17,7 +17,7 @@ static void grant_query_size(void)
     EXPECT_RC(hc_grant_table_op(GNTTABOP_query_size, &q, 1), 0);
     EXPECT(q.status == GNTST_bad_domain, "absent domain: status %d", q.status);
 }
-MICRO_TEST(grant_query_size, "grant-query-size", PLATFORM_PV);
+MICRO_TEST(grant_query_size, "grant-query-size", PLATFORM_XEN);
 
 static void grant_version(void)
 {
@@ -30,7 +30,7 @@ static void grant_version(void)
     EXPECT_RC(hc_grant_table_op(GNTTABOP_get_version, &g, 1), 0);
     EXPECT(g.version == 1, "version %u", g.version);
 }
-MICRO_TEST(grant_version, "grant-version", PLATFORM_PV);
+MICRO_TEST(grant_version, "grant-version", PLATFORM_XEN);
 
 /* The frames may be mapped and written by their domain, but never become page tables. */
 static void grant_setup_table(void)
@@ -67,4 +67,4 @@ static void grant_errors(void)
     EXPECT_RC(hc_grant_table_op(GNTTABOP_query_size, (void *)HV_START, 1), -XEN_EFAULT);
     EXPECT_RC(hc_grant_table_op(GNTTABOP_query_size, &q, 2), -XEN_EINVAL);
 }
-MICRO_TEST(grant_errors, "grant-errors", PLATFORM_PV);
+MICRO_TEST(grant_errors, "grant-errors", PLATFORM_XEN);

@@ -40,7 +40,7 @@ static void multicall_errors(void)
     EXPECT_RC(hc_multicall((void *)HV_START, 1), -XEN_EFAULT);
     EXPECT_RC(hc_multicall((void *)window_va(9), 1), -XEN_EFAULT);
 }
-MICRO_TEST(multicall_errors, "multicall-errors", PLATFORM_PV);
+MICRO_TEST(multicall_errors, "multicall-errors", PLATFORM_XEN);
 
 static void multicall_nested(void)
 {
@@ -55,7 +55,7 @@ static void multicall_nested(void)
     EXPECT(outer[1].result == 0x40011, "the call after it: %lx", outer[1].result);
     EXPECT(inner[0].result == 0, "the inner call ran");
 }
-MICRO_TEST(multicall_nested, "multicall-nested", PLATFORM_PV);
+MICRO_TEST(multicall_nested, "multicall-nested", PLATFORM_XEN);
 
 /* Longer than any slice: the hypervisor may stop and go on, nothing is lost or done twice. */
 static void multicall_long(void)

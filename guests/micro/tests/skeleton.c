@@ -20,4 +20,4 @@ static void pool_page(void)
     page[0] = 1;
     page_free(page);
 }
-MICRO_TEST(pool_page, "skeleton-pool-page", PLATFORM_NATIVE | PLATFORM_PV);
+MICRO_TEST(pool_page, "skeleton-pool-page", PLATFORM_ANY);

@@ -33,16 +33,16 @@ static void timer_future(void)
     uint64_t at = now_ns() + 3000000, took;
 
     EXPECT_RC(singleshot(at, 0), 0);
-    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0);
+    EXPECT_RC(events_wait(), 0);
     took = now_ns();
     EXPECT(ev_count == 1 && ev_log[0] == port, "%u events", ev_count);
     EXPECT(took >= at, "woke %lu ns early", at - took);
-    EXPECT(!vcpu_info->evtchn_upcall_mask, "block did not unmask");
+    EXPECT(!events_masked(), "block did not unmask");
     events_mask();
     EXPECT_RC(port_close(port), 0);
     test_note("%lu ns late", took - at);
 }
-MICRO_TEST(timer_future, "timer-singleshot-future", PLATFORM_PV);
+MICRO_TEST(timer_future, "timer-singleshot-future", PLATFORM_XEN);
 
 static void timer_past(void)
 {
@@ -53,12 +53,12 @@ static void timer_past(void)
      * once. */
     EXPECT(rc == 0 || rc == -XEN_ETIME, "past, with the flag: %ld", rc);
     EXPECT_RC(singleshot(1, 0), 0);
-    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0);
+    EXPECT_RC(events_wait(), 0);
     EXPECT(ev_count == 1, "%u events", ev_count);
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(timer_past, "timer-singleshot-past", PLATFORM_PV);
+MICRO_TEST(timer_past, "timer-singleshot-past", PLATFORM_XEN);
 
 static void timer_stop(void)
 {
@@ -75,21 +75,21 @@ static void timer_stop(void)
     EXPECT(ev_count == 0, "%u events of a stopped timer", ev_count);
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(timer_stop, "timer-singleshot-stop", PLATFORM_PV);
+MICRO_TEST(timer_stop, "timer-singleshot-stop", PLATFORM_XEN);
 
 static void timer_set_timer_op(void)
 {
     uint32_t port = port_timer();
 
     EXPECT_RC(hc_set_timer_op(now_ns() + 1000000), 0);
-    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL), 0);
+    EXPECT_RC(events_wait(), 0);
     EXPECT(ev_count == 1, "%u events", ev_count);
     events_mask();
     EXPECT_RC(hc_set_timer_op(now_ns() + 100000000), 0);
     EXPECT_RC(hc_set_timer_op(0), 0); /* 0 stops it */
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(timer_set_timer_op, "timer-set-timer-op", PLATFORM_PV);
+MICRO_TEST(timer_set_timer_op, "timer-set-timer-op", PLATFORM_XEN);
 
 /* Spinning, not blocked: the periodic timer of Xen runs with the vCPU and does not wake it. */
 static void timer_periodic(void)
@@ -110,7 +110,7 @@ static void timer_periodic(void)
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(timer_periodic, "timer-periodic", PLATFORM_PV);
+MICRO_TEST(timer_periodic, "timer-periodic", PLATFORM_XEN);
 
 static void timer_errors(void)
 {
@@ -118,7 +118,7 @@ static void timer_errors(void)
     EXPECT_RC(hc_vcpu_op(VCPUOP_set_periodic_timer, 0, (void *)HV_START), -XEN_EFAULT);
     EXPECT_RC(hc_vcpu_op(VCPUOP_stop_singleshot_timer, 7, NULL), -XEN_ENOENT);
 }
-MICRO_TEST(timer_errors, "timer-errors", PLATFORM_PV);
+MICRO_TEST(timer_errors, "timer-errors", PLATFORM_XEN);
 
 /* ---- sched_op ---- */
 
@@ -129,13 +129,12 @@ static void sched_yield_block(void)
     EXPECT_RC(hc_sched_op(SCHEDOP_yield, NULL), 0);
     events_reset_log();
     EXPECT_RC(port_send(port), 0);
-    EXPECT_RC(hc_sched_op(SCHEDOP_block, NULL),
-              0); /* pending work: returns, with the event taken */
+    EXPECT_RC(events_wait(), 0); /* pending work: returns, with the event taken */
     EXPECT(ev_count == 1, "%u events", ev_count);
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(sched_yield_block, "sched-yield-block", PLATFORM_PV);
+MICRO_TEST(sched_yield_block, "sched-yield-block", PLATFORM_XEN);
 
 static void sched_poll(void)
 {
@@ -160,7 +159,7 @@ static void sched_poll(void)
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(sched_poll, "sched-poll", PLATFORM_PV);
+MICRO_TEST(sched_poll, "sched-poll", PLATFORM_XEN);
 
 static void sched_errors(void)
 {
@@ -168,4 +167,4 @@ static void sched_errors(void)
     EXPECT_RC(hc_sched_op(SCHEDOP_shutdown, (void *)HV_START), -XEN_EFAULT);
     EXPECT_RC(hc_sched_op(SCHEDOP_poll, (void *)HV_START), -XEN_EFAULT);
 }
-MICRO_TEST(sched_errors, "sched-errors", PLATFORM_PV);
+MICRO_TEST(sched_errors, "sched-errors", PLATFORM_XEN);

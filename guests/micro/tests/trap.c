@@ -7,7 +7,7 @@
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
 
-#define BOTH (PLATFORM_NATIVE | PLATFORM_PV)
+#define BOTH PLATFORM_ANY
 
 extern char u_syscall[], u_int3[], u_int80[], u_int81[], u_int13[], u_ud2[], u_div0[], u_load[];
 extern char u_store[], u_hlt[], u_cli[], u_in[], u_regs[];

@@ -14,7 +14,7 @@ static void vcpu_is_up(void)
     EXPECT_RC(hc_vcpu_op(VCPUOP_is_up, 0xffffffff, NULL), -XEN_ENOENT);
     EXPECT_RC(hc_vcpu_op(99, 0, NULL), -XEN_ENOSYS);
 }
-MICRO_TEST(vcpu_is_up, "vcpu-is-up", PLATFORM_PV);
+MICRO_TEST(vcpu_is_up, "vcpu-is-up", PLATFORM_XEN);
 
 static void vcpu_runstate(void)
 {
@@ -44,7 +44,7 @@ static void vcpu_runstate(void)
     EXPECT_RC(hc_vcpu_op(VCPUOP_register_runstate_memory_area, 1, &r), -XEN_ENOENT);
     EXPECT_RC(hc_vcpu_op(VCPUOP_get_runstate_info, 0, (void *)HV_START), -XEN_EFAULT);
 }
-MICRO_TEST(vcpu_runstate, "vcpu-runstate", PLATFORM_PV);
+MICRO_TEST(vcpu_runstate, "vcpu-runstate", PLATFORM_XEN);
 
 /* Moves vcpu_info for the rest of the run. A second time is refused. */
 static void vcpu_info_page(void)
@@ -64,15 +64,18 @@ static void vcpu_info_page(void)
     r.offset = 128;
     EXPECT_RC(hc_vcpu_op(VCPUOP_register_vcpu_info, 1, &r), -XEN_ENOENT);
     r.mfn = mfn_of(window_l1);
-    EXPECT(hc_vcpu_op(VCPUOP_register_vcpu_info, 0, &r) < 0, "a page table became vcpu_info");
+    if (platform == PLATFORM_PV)
+        EXPECT(hc_vcpu_op(VCPUOP_register_vcpu_info, 0, &r) < 0, "a page table became vcpu_info");
     r.mfn = mfn_of(page);
     REQUIRE(hc_vcpu_op(VCPUOP_register_vcpu_info, 0, &r) == 0, "refused");
-    EXPECT(there->evtchn_upcall_mask == 1, "the mask was not taken over");
+    EXPECT(platform == PLATFORM_PVH || there->evtchn_upcall_mask == 1,
+           "the mask was not taken over");
     EXPECT(there->time.tsc_to_system_mul, "no clock in the new place");
     vcpu_info = there;
     EXPECT_RC(hc_vcpu_op(VCPUOP_register_vcpu_info, 0, &r), -XEN_EINVAL);
-    EXPECT(page_readonly(page) == 0 && hc_mmuext(MMUEXT_PIN_L1_TABLE, mfn_of(page), 0) < 0,
-           "the page in use was pinned as L1");
+    if (platform == PLATFORM_PV)
+        EXPECT(page_readonly(page) == 0 && hc_mmuext(MMUEXT_PIN_L1_TABLE, mfn_of(page), 0) < 0,
+               "the page in use was pinned as L1");
     EXPECT_RC(page_writable(page), 0);
     port = port_ipi();
     events_unmask();
@@ -82,7 +85,7 @@ static void vcpu_info_page(void)
     events_mask();
     EXPECT_RC(port_close(port), 0);
 }
-MICRO_TEST(vcpu_info_page, "vcpu-info-page", PLATFORM_PV);
+MICRO_TEST(vcpu_info_page, "vcpu-info-page", PLATFORM_XEN);
 
 static void vcpu_vm_assist(void)
 {

@@ -12,7 +12,7 @@ static void version_number(void)
 
     EXPECT(v == 0x40011, "version %lx, want 4.17", (uint64_t)v);
 }
-MICRO_TEST(version_number, "version-number", PLATFORM_PV);
+MICRO_TEST(version_number, "version-number", PLATFORM_XEN);
 
 static void version_strings(void)
 {
@@ -34,7 +34,7 @@ static void version_strings(void)
     EXPECT_RC(hc_xen_version(XENVER_commandline, cmdline), 0);
     test_note("4.17%s", extra);
 }
-MICRO_TEST(version_strings, "version-strings", PLATFORM_PV);
+MICRO_TEST(version_strings, "version-strings", PLATFORM_XEN);
 
 static void version_facts(void)
 {
@@ -46,14 +46,19 @@ static void version_facts(void)
     EXPECT_RC(hc_xen_version(XENVER_platform_parameters, &p), 0);
     EXPECT(p.virt_start == HV_START, "virt_start %lx", p.virt_start);
     EXPECT_RC(hc_xen_version(XENVER_get_features, &f), 0);
-    EXPECT(f.submap & (1u << XENFEAT_mmu_pt_update_preserve_ad), "features %x", f.submap);
-    EXPECT(!(f.submap & (1u << XENFEAT_writable_page_tables)), "features %x", f.submap);
-    EXPECT(!(f.submap & (1u << XENFEAT_auto_translated_physmap)), "features %x", f.submap);
-    EXPECT(!!(f.submap & (1u << XENFEAT_dom0)) == !!(start_info->flags & SIF_INITDOMAIN),
+    EXPECT(platform != PLATFORM_PV || f.submap & (1u << XENFEAT_mmu_pt_update_preserve_ad),
+           "features %x", f.submap);
+    EXPECT(!(f.submap & (1u << XENFEAT_writable_page_tables)) == (platform == PLATFORM_PV),
+           "features %x", f.submap);
+    EXPECT(!(f.submap & (1u << XENFEAT_auto_translated_physmap)) == (platform == PLATFORM_PV),
+           "features %x", f.submap);
+    EXPECT(!(f.submap & (1u << XENFEAT_hvm_callback_vector)) == (platform == PLATFORM_PV),
+           "features %x", f.submap);
+    EXPECT(!!(f.submap & (1u << XENFEAT_dom0)) == !!(start_flags & SIF_INITDOMAIN),
            "features %x", f.submap);
     EXPECT_RC(hc_xen_version(XENVER_get_features, &bad), -XEN_EINVAL);
 }
-MICRO_TEST(version_facts, "version-facts", PLATFORM_PV);
+MICRO_TEST(version_facts, "version-facts", PLATFORM_XEN);
 
 static void version_build_id(void)
 {
@@ -72,7 +77,7 @@ static void version_build_id(void)
     b.head.len = 1;
     EXPECT_RC(hc_xen_version(XENVER_build_id, &b), -XEN_ENOBUFS);
 }
-MICRO_TEST(version_build_id, "version-build-id", PLATFORM_PV);
+MICRO_TEST(version_build_id, "version-build-id", PLATFORM_XEN);
 
 static void version_errors(void)
 {
@@ -80,7 +85,7 @@ static void version_errors(void)
     EXPECT_RC(hc_xen_version(XENVER_extraversion, (void *)HV_START), -XEN_EFAULT);
     EXPECT_RC(hc_xen_version(XENVER_capabilities, (void *)window_va(9)), -XEN_EFAULT);
 }
-MICRO_TEST(version_errors, "version-errors", PLATFORM_PV);
+MICRO_TEST(version_errors, "version-errors", PLATFORM_XEN);
 
 static void hypercall_unknown(void)
 {
@@ -99,7 +104,7 @@ static void hypercall_unknown(void)
     EXPECT_RC(hypercall(__HYPERVISOR_xsm_op, 0, 0, 0, 0, 0), -XEN_ENOSYS);
     EXPECT_RC(hypercall(__HYPERVISOR_tmem_op, 0, 0, 0, 0, 0), -XEN_ENOSYS);
 }
-MICRO_TEST(hypercall_unknown, "hypercall-unknown", PLATFORM_PV);
+MICRO_TEST(hypercall_unknown, "hypercall-unknown", PLATFORM_XEN);
 
 /* The argument registers may be clobbered; all others, and the stack, must not. */
 static void hypercall_registers(void)
