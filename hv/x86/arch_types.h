@@ -65,6 +65,12 @@ struct trap_entry {
     bool masks;                /* entered with events masked */
 };
 
+/** The last of a vCPU's instructions that wrote a page table by fault, as decoded (pv/ptwr.c). */
+struct ptwr_insn {
+    u64 rip, bytes;            /* where it is, and its eight bytes: those that follow it included */
+    u8 form, len, reg, keep;
+};
+
 struct arch_vcpu {
     u32 flags;                 /* VF_* */
     u32 pf_masks;              /* 1: its page-fault handler is entered with events masked */
@@ -86,6 +92,7 @@ struct arch_vcpu {
     u64 ldt_base;
     u32 ldt_entries;
     u64 ldt_mapped[16];        /* mfn of each LDT page mapped by demand, 0: none */
+    struct ptwr_insn ptwr;
     struct trap_entry trap[256];
     struct regs regs;          /* while it does not run */
     void *fpu;                 /* XSAVE or FXSAVE area, 64-byte aligned */

@@ -13,7 +13,7 @@
  *   bit  62     busy: a pcpu is changing the type or the entries
  *   bit  63     allocated: its owner has not given it up; without it nobody can take a new reference
  *
- * Counts are refused at FRAME_COUNT_MAX, long before they could wrap (-XEN_ENOSPC... the caller sees -XEN_EBUSY).
+ * No count exceeds FRAME_COUNT_MAX: what would set its top bit is refused (-XEN_EBUSY), so one test of the new word covers both.
  * 16 bytes and no list links: a dying domain's frames are found by one scan of the records between the lowest and highest
  * mfn it ever had (about four instructions a frame), which costs nothing while it lives.
  * The invariant of PV isolation is stated in pv/typing.h.
@@ -30,16 +30,18 @@ struct frame {
     u64 word;
     u16 owner;     /* domid, DOMID_XEN: hypervisor, DOMID_IO: not memory, DOMID_INVALID: free */
     u16 position;  /* next entry to (in)validate while partial */
-    u32 stamp;     /* TLB clock when the last type reference went */
+    u32 stamp;     /* TLB clock when the last type reference went; of a validated table of level 2 to 4: see FRAME_USED() */
 };
 _Static_assert(sizeof(struct frame) == 16, "one definition of the size: layout.h's FRAME_VIRT holds 2^32 of them");
 
 #define FRAME_REF        1ull
 #define FRAME_COUNT_MASK ((1ull << 28) - 1)
-#define FRAME_COUNT_MAX  ((1ull << 28) - 16)
+#define FRAME_COUNT_MAX  ((1ull << 27) - 1)
 #define FRAME_TC_SHIFT   28
 #define FRAME_TC         (1ull << FRAME_TC_SHIFT)
 #define FRAME_TC_MASK    (FRAME_COUNT_MASK << FRAME_TC_SHIFT)
+#define FRAME_REFS_FULL  (1ull << 27) /* set in a word whose references, */
+#define FRAME_TC_FULL    (1ull << 55) /* or type references, exceed FRAME_COUNT_MAX */
 #define FRAME_TYPE_SHIFT 56
 #define FRAME_TYPE_MASK  (7ull << FRAME_TYPE_SHIFT)
 #define FRAME_VALIDATED  (1ull << 59)
@@ -60,6 +62,24 @@ static inline u64 frame_tc(u64 word)
 static inline enum frame_type frame_type(u64 word)
 {
     return (word & FRAME_TYPE_MASK) >> FRAME_TYPE_SHIFT;
+}
+
+/**
+ * What one vCPU may elide (DESIGN §3, decision 7). One pcpu runs guests, with interrupts off inside the hypervisor, and no handler
+ * of an interrupt changes a frame's word or a guest's page table: both change by plain stores. 0: by compare-and-swap.
+ */
+#ifndef ONE_PCPU
+#define ONE_PCPU 1
+#endif
+
+/** Put `new` in place of *old, which has just been read; false (and *old is what is there): another pcpu was quicker. */
+static inline bool word_change(u64 *word, u64 *old, u64 new)
+{
+    if (ONE_PCPU) {
+        *(volatile u64 *)word = new;
+        return true;
+    }
+    return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 /** First mfn behind all memory. Frames at or above it are devices. */
@@ -101,6 +121,8 @@ static inline mfn_t virt_to_mfn(const void *p)
 
 /** `position` of a page that the hypervisor shares with a domain: not counted as the domain's memory, not to be ballooned out. */
 #define FRAME_SHARED_BY_HV 0xffff
+/** Bit of `stamp` for entry i of a validated table of level 2 to 4: clear only while no entry of its sixteen is present. */
+#define FRAME_USED(i) (1u << ((i) >> 4))
 /** `stamp` of a partial page table whose references nobody else holds: stopped while it was being validated. */
 #define FRAME_PARTIAL_ORPHAN 1u
 

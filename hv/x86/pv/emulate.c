@@ -337,17 +337,6 @@ struct fetch {
     unsigned int n, at, rex, opsize, rep;
 };
 
-static u64 *gpr(struct regs *r, unsigned int n)
-{
-    static const u8 at[16] = {
-        offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
-        offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
-        offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
-        offsetof(struct regs, r12), offsetof(struct regs, r13), offsetof(struct regs, r14), offsetof(struct regs, r15)};
-
-    return (u64 *)((u8 *)r + at[n & 15]);
-}
-
 /* IN, OUT and their string forms, at b[at]. One iteration of REP at a time: the instruction executes again. */
 static u32 emulate_pio(struct vcpu *v, struct regs *r, struct fetch *f)
 {

@@ -17,27 +17,16 @@
 u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level)
 {
     u64 *t = map_mfn(MFN((guest_kernel_mode(v) || !v->arch.cr3_user ? v->arch.cr3_kernel : v->arch.cr3_user) >> PAGE_SHIFT));
-    u64 e;
 
-    if (level == 4)
-        return &t[(va >> 39) & 511];
-    e = t[(va >> 39) & 511];
-    if (!(e & PTE_P))
-        return NULL;
-    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
-    if (level == 3)
-        return &t[(va >> 30) & 511];
-    e = t[(va >> 30) & 511];
-    if (!(e & PTE_P))
-        return NULL;
-    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
-    if (level == 2)
-        return &t[(va >> 21) & 511];
-    e = t[(va >> 21) & 511];
-    if (!(e & PTE_P))
-        return NULL;
-    t = map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
-    return &t[(va >> 12) & 511];
+    for (unsigned int l = 4;; l--) {
+        u64 *e = &t[(va >> (PAGE_SHIFT + 9 * (l - 1))) & 511];
+
+        if (l == level)
+            return e;
+        if (!(*e & PTE_P))
+            return NULL;
+        t = map_mfn(MFN((*e & PTE_MFN) >> PAGE_SHIFT));
+    }
 }
 
 u32 tlb_clock_now(void)
@@ -80,8 +69,14 @@ static __attribute__((noinline)) int foreign_domain(struct vcpu *v, u64 foreignd
     return 0;
 }
 
-/* One request of mmu_update: the common case first. */
-static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr, u64 val)
+/* What no request is: `plain` where the last one was no plain store. */
+#define NOT_PLAIN ~0ull
+
+/*
+ * One request of mmu_update: the common case first. *plain: its frame's address and command where the frame is no table and the domain
+ * may write to it, so that all it took was a store; it takes no more for requests of the same frame that follow it.
+ */
+static __always_inline_ int update_one(struct domain *d, u64 ptr, u64 val, u64 *plain)
 {
     unsigned int cmd = ptr & 3;
     mfn_t mfn = MFN((ptr & ~3ull) >> PAGE_SHIFT);
@@ -111,6 +106,7 @@ static __always_inline_ int update_one(struct vcpu *v, struct domain *d, u64 ptr
         if (likely(d->max_vcpus == 1) &&
             (frame_type(w) == FT_WRITABLE || (!frame_tc(w) && !(w & FRAME_PARTIAL)))) {
             WRITE_ONCE(*entry, val);
+            *plain = ptr & ~(PAGE_SIZE - 8);
             return 0;
         }
         err = frame_get_type(mfn, FT_WRITABLE, d);
@@ -130,7 +126,7 @@ static long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom);
 /* One request for the caller's own domain is what nearly all calls are. */
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
 {
-    u64 ptr, val;
+    u64 ptr, val, plain;
     u32 done = 1;
     bool ok;
     int err;
@@ -142,7 +138,7 @@ long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a
     clac();
     if (unlikely(!ok))
         return mmu_update_many(reqs, count, pdone, foreigndom);
-    err = update_one(current_vcpu(), current_vcpu()->domain, ptr, val);
+    err = update_one(current_vcpu()->domain, ptr, val, &plain);
     if (unlikely(err)) {
         if (err == -XEN_ERESTART)
             return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, count, pdone, foreigndom);
@@ -157,9 +153,9 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
 {
     struct vcpu *v = current_vcpu();
     struct domain *d = v->domain, *pt;
+    u64 i, plain = NOT_PLAIN;
     u32 done = 0, already = 0;
     int err = 0;
-    u64 i;
 
     if (unlikely(foreigndom != DOMID_SELF)) {
         err = foreign_domain(v, foreigndom, &pt, &d);
@@ -189,7 +185,12 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
             err = -XEN_EFAULT;
             break;
         }
-        err = update_one(v, d, ptr, val);
+        if (likely((ptr & ~(PAGE_SIZE - 8)) == plain)) {
+            WRITE_ONCE(*(u64 *)(directmap + (ptr & ~7ull)), val);
+            continue;
+        }
+        plain = NOT_PLAIN;
+        err = update_one(d, ptr, val, &plain);
         if (unlikely(err))
             break;
     }

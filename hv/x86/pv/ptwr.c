@@ -37,17 +37,6 @@ static inline unsigned int modrm_length(const u8 *p, bool *memory)
     return n + (mod == 1 ? 1 : mod == 2 ? 4 : 0);
 }
 
-static u64 *reg_of(struct regs *r, unsigned int n)
-{
-    static const u8 at[16] = {
-        offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
-        offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
-        offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
-        offsetof(struct regs, r12), offsetof(struct regs, r13), offsetof(struct regs, r14), offsetof(struct regs, r15)};
-
-    return (u64 *)((u8 *)r + at[n]);
-}
-
 static u64 mask_of(unsigned int size)
 {
     return size == 8 ? ~0ull : (1ull << (size * 8)) - 1;
@@ -57,8 +46,8 @@ static u64 mask_of(unsigned int size)
 static u64 read_reg(struct regs *r, const struct insn *in, unsigned int n)
 {
     if (in->size == 1 && !in->rex && n >= 4 && n < 8)
-        return (*reg_of(r, n - 4) >> 8) & 0xff;
-    return *reg_of(r, n) & mask_of(in->size);
+        return (*gpr(r, n - 4) >> 8) & 0xff;
+    return *gpr(r, n) & mask_of(in->size);
 }
 
 static void write_reg(struct regs *r, const struct insn *in, unsigned int n, u64 v)
@@ -66,11 +55,11 @@ static void write_reg(struct regs *r, const struct insn *in, unsigned int n, u64
     u64 *p;
 
     if (in->size == 1 && !in->rex && n >= 4 && n < 8) {
-        p = reg_of(r, n - 4);
+        p = gpr(r, n - 4);
         *p = (*p & ~0xff00ull) | (v & 0xff) << 8;
         return;
     }
-    p = reg_of(r, n);
+    p = gpr(r, n);
     if (in->size == 8)
         *p = v;
     else if (in->size == 4)
@@ -291,54 +280,123 @@ static bool store(u64 *entry, u64 old, u64 val, struct domain *d, int *err)
 }
 
 /*
- * The forms in which kernels write entries, decoded on the spot: MOV and XCHG of 8 bytes from a register (set_pte, clear and flush),
- * LOCK AND of one byte by a constant or AL to BL (write protection at fork). Returns the instruction's length, 0: another form, -1: refused.
+ * The forms in which kernels write entries: MOV and XCHG of 8 bytes from a register (set_pte, clear and flush), LOCK AND of one byte by a
+ * constant or AL to BL (write protection at fork). A kernel that writes many writes them by one instruction: each vCPU remembers how its
+ * last one was decoded, by address and bytes.
  */
-static int usual_write(struct vcpu *v, struct regs *r, const u8 *b, u64 *entry, unsigned int off)
+enum { FORM_NONE, FORM_MOV, FORM_XCHG, FORM_AND_REG, FORM_AND_CONST };
+
+/* Decode one of these; false: another form, or longer than eight bytes. */
+static bool decode_usual(const u8 *b, struct ptwr_insn *in)
 {
     unsigned int i = b[0] == 0xf0 || b[0] == 0x3e, rex = 0; /* a kernel on one CPU turns LOCK into a DS prefix */
-    u64 old, new;
     bool memory;
-    int err;
 
+    in->form = FORM_NONE;
     if ((b[i] & 0xf0) == 0x40)
         rex = b[i++];
-    if ((rex & 8) && (b[i] == 0x89 || b[i] == 0x87) && !off) {
-        u64 *reg = reg_of(r, ((b[i + 1] >> 3) & 7) | (rex & 4 ? 8 : 0));
-
-        new = *reg;
-        do
-            old = READ_ONCE(*entry);
-        while (unlikely(!store(entry, old, new, v->domain, &err)));
-        if (unlikely(err))
-            return -1;
-        if (b[i] == 0x87)
-            *reg = old;
-        return i + 1 + modrm_length(b + i + 1, &memory);
+    in->len = i + 1 + modrm_length(b + i + 1, &memory);
+    in->reg = ((b[i + 1] >> 3) & 7) | (rex & 4 ? 8 : 0);
+    if (!memory)
+        return false;
+    if ((rex & 8) && b[i] == 0x89)
+        in->form = FORM_MOV;
+    else if ((rex & 8) && b[i] == 0x87)
+        in->form = FORM_XCHG;
+    else if (b[i] == 0x20 && (b[i + 1] & 0x38) < 0x20)
+        in->form = FORM_AND_REG;
+    else if (b[i] == 0x80 && (b[i + 1] & 0x38) == 0x20) {
+        in->form = FORM_AND_CONST;
+        in->keep = b[in->len++];
     }
-    if (((b[i] == 0x80 && (b[i + 1] & 0x38) == 0x20) || (b[i] == 0x20 && (b[i + 1] & 0x38) < 0x20))) {
-        unsigned int len = i + 1 + modrm_length(b + i + 1, &memory), imm = b[i] == 0x80;
-        u8 keep = imm ? b[len] : (u8)*reg_of(r, ((b[i + 1] >> 3) & 7) | (rex & 4 ? 8 : 0));
+    return in->form != FORM_NONE && in->len <= 8;
+}
+
+/* PF, ZF and SF of a byte, as AND leaves them (CF, OF and AF clear). */
+static inline u64 flags_of_byte(u8 v)
+{
+    u16 ax;
+
+    __asm__("testb %1, %1; lahf" : "=a"(ax) : "q"(v) : "cc");
+    return (ax >> 8) & (X86_FLAGS_PF | X86_FLAGS_ZF | X86_FLAGS_SF);
+}
+
+/* Execute one of these on an entry, or on its byte `off`. False: the guest may not have what it would write, or not one of these. */
+static __always_inline_ bool execute_usual(struct vcpu *v, struct regs *r, const struct ptwr_insn *in, u64 *entry, unsigned int off)
+{
+    u64 old, new, *reg;
+    int err;
+
+    if (in->form >= FORM_AND_REG) {
+        u8 keep = likely(in->form == FORM_AND_CONST) ? in->keep : (u8)*gpr(r, in->reg);
 
         do {
             old = READ_ONCE(*entry);
             new = old & ~((u64)(u8)~keep << (off * 8));
         } while (unlikely(!store(entry, old, new, v->domain, &err)));
         if (unlikely(err))
-            return -1;
-        r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | result_flags(new >> (off * 8), 1);
-        return len + imm;
+            return false;
+        r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | flags_of_byte(new >> (off * 8));
+    } else {
+        if (in->form == FORM_NONE || off)
+            return false;
+        reg = gpr(r, in->reg);
+        new = *reg;
+        do
+            old = READ_ONCE(*entry);
+        while (unlikely(!store(entry, old, new, v->domain, &err)));
+        if (unlikely(err))
+            return false;
+        if (in->form == FORM_XCHG)
+            *reg = old;
     }
-    return 0;
+    r->rip += in->len;
+    return true;
+}
+
+/* Any form, as it comes. False: no such form, or an entry that the guest may not have. */
+static __attribute__((noinline)) bool decode_and_execute(struct vcpu *v, struct regs *r, u64 *entry, unsigned int off)
+{
+    struct ptwr_insn *last = &v->arch.ptwr;
+    u64 old, new, val, flags, reg_out = 0, m;
+    struct insn in = {0};
+    int reg_n, err;
+    u8 bytes[16];
+    unsigned int n = pv_fetch(r, bytes);
+
+    if (n == 15 && decode_usual(bytes, last) && !(last->form <= FORM_XCHG && off)) {
+        last->rip = r->rip;
+        memcpy(&last->bytes, bytes, sizeof(last->bytes));
+        return execute_usual(v, r, last, entry, off);
+    }
+    last->form = FORM_NONE;
+    if (!decode(bytes, n, &in) || off + in.size > 8)
+        return false;
+    m = mask_of(in.size) << (off * 8);
+    do {
+        old = READ_ONCE(*entry);
+        flags = r->rflags;
+        if (!execute(r, &in, (old & m) >> (off * 8), &new, &flags, &reg_out, &reg_n))
+            return false;
+        val = (old & ~m) | (new << (off * 8) & m);
+    } while (!store(entry, old, val, v->domain, &err));
+    if (err) /* an entry that the guest may not have: it is told by the fault */
+        return false;
+    if (reg_n >= 0)
+        write_reg(r, &in, reg_n, reg_out);
+    if (!in.two_byte && (in.opcode == 0xaa || in.opcode == 0xab))
+        r->rdi += r->rflags & X86_FLAGS_DF ? -(u64)in.size : in.size;
+    r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | (flags & ARITH_FLAGS);
+    r->rip += in.len;
+    return true;
 }
 
 bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
 {
-    u64 *map = pv_walk_l1(v->arch.cr3_kernel, cr2), *entry, pte, old, new, val, flags, reg_out = 0, m;
-    unsigned int off = cr2 & 7, n;
+    u64 *map = pv_walk_l1(v->arch.cr3_kernel, cr2), *entry, pte, bytes;
+    const u64 settled = FRAME_TYPE_MASK | FRAME_VALIDATED;
     struct frame *f;
-    int reg_n, err;
-    u8 bytes[16];
+    bool ok;
 
     if (!map)
         return false;
@@ -346,40 +404,16 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
     if ((pte & (PTE_P | PTE_RW)) != PTE_P || !mfn_is_memory(MFN((pte & PTE_MFN) >> PAGE_SHIFT)))
         return false;
     f = frame_of(MFN((pte & PTE_MFN) >> PAGE_SHIFT));
-    if (frame_type(f->word) != FT_L1 || !(f->word & FRAME_VALIDATED) || !frame_tc(f->word) || f->owner != v->domain->id)
+    if ((f->word & settled) != (FRAME_TYPE(FT_L1) | FRAME_VALIDATED) || !frame_tc(f->word) ||
+        f->owner != v->domain->id)
         return false;
-    entry = (u64 *)((u8 *)map_mfn(frame_mfn(f)) + (cr2 & ~PAGE_MASK & ~7ull));
-    n = pv_fetch(r, bytes);
-    if (likely(n == 15)) {
-        int len = usual_write(v, r, bytes, entry, off);
-
-        if (len < 0)
-            return false;
-        r->rip += len;
-        if (likely(len))
+    entry = (u64 *)(directmap + (pte & PTE_MFN) + (cr2 & ~PAGE_MASK & ~7ull));
+    if (likely(r->rip == v->arch.ptwr.rip)) {
+        stac();
+        ok = guest_get8(r->rip, &bytes);
+        clac();
+        if (likely(ok && bytes == v->arch.ptwr.bytes && v->arch.ptwr.form) && execute_usual(v, r, &v->arch.ptwr, entry, cr2 & 7))
             return true;
     }
-    {
-        struct insn in = {0};
-
-        if (!decode(bytes, n, &in) || off + in.size > 8)
-            return false;
-        m = mask_of(in.size) << (off * 8);
-        do {
-            old = READ_ONCE(*entry);
-            flags = r->rflags;
-            if (!execute(r, &in, (old & m) >> (off * 8), &new, &flags, &reg_out, &reg_n))
-                return false;
-            val = (old & ~m) | (new << (off * 8) & m);
-        } while (!store(entry, old, val, v->domain, &err));
-        if (err) /* an entry that the guest may not have: it is told by the fault */
-            return false;
-        if (reg_n >= 0)
-            write_reg(r, &in, reg_n, reg_out);
-        if (!in.two_byte && (in.opcode == 0xaa || in.opcode == 0xab))
-            r->rdi += r->rflags & X86_FLAGS_DF ? -(u64)in.size : in.size;
-        r->rflags = (r->rflags & ~(u64)ARITH_FLAGS) | (flags & ARITH_FLAGS);
-        r->rip += in.len;
-        return true;
-    }
+    return decode_and_execute(v, r, entry, cr2 & 7);
 }

@@ -25,11 +25,11 @@ u64 pte_as_seen(u64 hardware, unsigned int level)
     return hardware;
 }
 
-/* Compare-and-swap of a frame word. With one pcpu and interrupts off nobody else writes it, yet the locked form stays: it counts as
- * one instruction, and the host's fuzzers run with threads. */
-static inline bool word_change(struct frame *f, u64 *old, u64 new)
+/* A reference has gone of a frame that its owner has given up: with the last one, the frame goes. */
+static __cold_ void put_given_up(struct frame *f, u64 word)
 {
-    return __atomic_compare_exchange_n(&f->word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    if (!frame_refs(ONE_PCPU ? READ_ONCE(f->word) : word))
+        frame_release(f);
 }
 
 static __always_inline_ bool take_reference(struct frame *f, const struct domain *d)
@@ -37,9 +37,9 @@ static __always_inline_ bool take_reference(struct frame *f, const struct domain
     u64 w = f->word;
 
     do {
-        if (unlikely(!(w & FRAME_ALLOCATED) || f->owner != d->id || frame_refs(w) >= FRAME_COUNT_MAX))
+        if (unlikely(((w + FRAME_REF) & (FRAME_ALLOCATED | FRAME_REFS_FULL)) != FRAME_ALLOCATED || f->owner != d->id))
             return false;
-    } while (!word_change(f, &w, w + FRAME_REF));
+    } while (!word_change(&f->word, &w, w + FRAME_REF));
     return true;
 }
 
@@ -48,13 +48,15 @@ bool frame_get(struct frame *f, const struct domain *d)
     return take_reference(f, d);
 }
 
+/* The allocation holds a reference, so the last one can go only once FRAME_ALLOCATED, the word's sign, has gone. */
 static __always_inline_ void drop_reference(struct frame *f)
 {
-    u64 w = __atomic_fetch_sub(&f->word, FRAME_REF, __ATOMIC_SEQ_CST);
+    u64 w;
 
-    ASSERT_NAMED("frame_put", frame_refs(w) > 0);
-    if (unlikely(frame_refs(w) == 1))
-        frame_release(f);
+    ASSERT_NAMED("frame_put", frame_refs(f->word) > 0);
+    w = ONE_PCPU ? (f->word -= FRAME_REF) : __atomic_sub_fetch(&f->word, FRAME_REF, __ATOMIC_SEQ_CST);
+    if (unlikely((s64)w >= 0))
+        put_given_up(f, w);
 }
 
 void frame_put(struct frame *f)
@@ -62,43 +64,51 @@ void frame_put(struct frame *f)
     drop_reference(f);
 }
 
-/* Reference plus type reference of a frame that is writable already, or becomes it: the usual case of a data page. */
-static int get_writable(struct frame *f, const struct domain *d)
+/* A frame of another type, or of none, becomes writable. Not: a table or descriptors in use, or a count at its limit. */
+static __cold_ int become_writable(struct frame *f, u64 w, u64 *new)
 {
-    u64 w = f->word, new;
-
-    do {
-        if (unlikely(!(w & FRAME_ALLOCATED) || f->owner != d->id))
-            return -XEN_EINVAL;
-        if (likely(frame_type(w) == FT_WRITABLE)) {
-            if (unlikely(frame_refs(w) >= FRAME_COUNT_MAX || frame_tc(w) >= FRAME_COUNT_MAX))
-                return -XEN_EBUSY;
-            new = w + FRAME_REF + FRAME_TC;
-        } else {
-            if (frame_tc(w))
-                return -XEN_EBUSY;
-            if (frame_refs(w) >= FRAME_COUNT_MAX)
-                return -XEN_EBUSY;
-            /* A former page table: this TLB's walker may still hold entries of it. */
-            if (frame_type(w) != FT_NONE)
-                tlb_filter(f->stamp);
-            new = (w & ~(FRAME_TYPE_MASK | FRAME_VALIDATED)) + FRAME_TYPE(FT_WRITABLE) + FRAME_REF + FRAME_TC;
-        }
-    } while (!word_change(f, &w, new));
+    if (!(w & FRAME_ALLOCATED))
+        return -XEN_EINVAL;
+    if (frame_type(w) == FT_WRITABLE || frame_tc(w) || frame_refs(w) >= FRAME_COUNT_MAX)
+        return -XEN_EBUSY;
+    /* A former page table: this TLB's walker may still hold entries of it. */
+    if (frame_type(w) != FT_NONE)
+        tlb_filter(f->stamp);
+    *new = (w & ~(FRAME_TYPE_MASK | FRAME_VALIDATED)) + FRAME_TYPE(FT_WRITABLE) + FRAME_REF + FRAME_TC;
     return 0;
 }
 
-static void put_writable(struct frame *f)
+/* Reference plus type reference of a frame that is writable already, or becomes it: the usual case of a data page. */
+static __always_inline_ int get_writable(struct frame *f, const struct domain *d)
+{
+    const u64 tested = FRAME_TYPE_MASK | FRAME_ALLOCATED | FRAME_REFS_FULL | FRAME_TC_FULL;
+    u64 w = f->word, new;
+
+    if (unlikely(f->owner != d->id))
+        return -XEN_EINVAL;
+    do {
+        new = w + FRAME_REF + FRAME_TC;
+        if (unlikely((new & tested) != (FRAME_TYPE(FT_WRITABLE) | FRAME_ALLOCATED))) {
+            int err = become_writable(f, w, &new);
+
+            if (err)
+                return err;
+        }
+    } while (!word_change(&f->word, &w, new));
+    return 0;
+}
+
+static __always_inline_ void put_writable(struct frame *f)
 {
     u64 w = f->word;
 
     do {
         ASSERT_NAMED("put_writable", frame_type(w) == FT_WRITABLE && frame_tc(w) > 0 && frame_refs(w) > 0);
-        if (frame_tc(w) == 1)
+        if (unlikely(frame_tc(w) == 1))
             f->stamp = tlb_clock_now();
-    } while (!word_change(f, &w, w - FRAME_REF - FRAME_TC));
-    if (unlikely(frame_refs(w) == 1))
-        frame_release(f);
+    } while (!word_change(&f->word, &w, w - FRAME_REF - FRAME_TC));
+    if (unlikely((s64)w >= 0))
+        put_given_up(f, w - FRAME_REF);
 }
 
 /* ---- L1 entries ---- */
@@ -108,17 +118,18 @@ static int l1e_get_device(u64 pte, const struct domain *d);
 /** Take what a present L1 entry refers to. 0 or an error; nothing is held on error. */
 static __always_inline_ int l1e_get(u64 pte, const struct domain *d)
 {
-    struct frame *f;
+    u64 odd = pte & (~(L1_BITS | PTE_MFN) | PTE_RW); /* 0: read-only, PTE_RW: writable, else refused */
     mfn_t mfn = pte_mfn(pte);
+    struct frame *f;
 
-    if (unlikely(pte & ~(L1_BITS | PTE_MFN)))
+    if (unlikely(odd & ~PTE_RW))
         return -XEN_EINVAL;
     if (unlikely(!mfn_is_memory(mfn)))
         return l1e_get_device(pte, d);
     f = frame_of(mfn);
     if (unlikely(f->owner != d->id))
         return f->owner == DOMID_IO ? l1e_get_device(pte, d) : -XEN_EINVAL;
-    if (pte & PTE_RW)
+    if (odd)
         return get_writable(f, d);
     return likely(take_reference(f, d)) ? 0 : -XEN_EINVAL;
 }
@@ -156,52 +167,68 @@ static int lne_get(u64 pte, unsigned int level, const struct domain *d)
 
 /* ---- whole tables ---- */
 
-static void invalidate_l1(u64 *t, unsigned int end)
+/* The entries of a group, or'ed: bit 0 says whether any is present. Most groups of most tables are empty, so tables are scanned by
+ * groups: eight of an L1, where pages lie together, 32 and then eight of the others. */
+#define OR4(g) ((g)[0] | (g)[1] | (g)[2] | (g)[3])
+#define OR8(g) (OR4(g) | OR4((g) + 4))
+
+static __always_inline_ bool any_of_32(const u64 *g)
 {
-    for (unsigned int i = 0; i < end; i += 8) {
-        if (!((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
+    return (OR8(g) | OR8(g + 8) | OR8(g + 16) | OR8(g + 24)) & PTE_P;
+}
+
+/* Give back what the entries before `end` hold. */
+static void invalidate_l1(const u64 *t, unsigned int end)
+{
+    for (const u64 *g = t; g < t + end; g += 8) {
+        const u64 *stop = g + 8 <= t + end ? g + 8 : t + end;
+
+        if (!(OR8(g) & PTE_P))
             continue;
-        for (unsigned int j = i; j < i + 8 && j < end; j++)
-            if (t[j] & PTE_P)
-                l1e_put(t[j]);
+        for (const u64 *p = g; p < stop; p++)
+            if (*p & PTE_P)
+                l1e_put(*p);
     }
 }
 
 static int validate_l1(u64 *t, const struct domain *d)
 {
-    unsigned int i, j;
-    int err;
-
-    for (i = 0; i < 512; i += 8) {
-        if (!((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
+    for (u64 *g = t; g < t + 512; g += 8) {
+        if (!(OR8(g) & PTE_P))
             continue;
-        for (j = i; j < i + 8; j++) {
-            u64 pte = t[j];
+        for (u64 *p = g; p < g + 8; p++) {
+            u64 pte = *p;
+            int err;
 
             if (!(pte & PTE_P))
                 continue;
             err = l1e_get(pte, d);
             if (unlikely(err)) {
-                invalidate_l1(t, j);
+                invalidate_l1(t, p - t);
                 return err;
             }
-            t[j] = pte_in_force(pte, 1);
+            *p = pte_in_force(pte, 1);
         }
     }
     return 0;
 }
 
 /* Levels 2 to 4 keep their position in the frame record, so that both directions can stop and go on. Between groups of eight entries
- * they look whether something waits: a table below does so itself, so a stop is never more than eight L1 tables away. */
-static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preemptible)
+ * they look whether something waits: a table below does so itself, so a stop is never more than eight L1 tables away.
+ * used: FRAME_USED() bits of groups to look at; above `position` it does not matter. */
+static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preemptible, u32 used)
 {
     unsigned int i = f->position;
 
     while (i > 0) {
         if (!(i & 7)) {
-            const u64 *g = &t[i - 8];
-
-            if (!((g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]) & PTE_P)) {
+            if (!(i & 15)) {
+                if (!(used & FRAME_USED(i - 16))) {
+                    i -= 16;
+                    continue;
+                }
+            }
+            if (!(OR8(&t[i - 8]) & PTE_P)) {
                 i -= 8;
                 continue;
             }
@@ -235,18 +262,22 @@ static __cold_ int revalidate_last(struct frame *f, const u64 *t, unsigned int l
 static int validate_ln(struct frame *f, u64 *t, unsigned int level, const struct domain *d)
 {
     unsigned int i = f->position;
+    u32 used = 0;
     int err = 0;
 
     if (unlikely(i > 0)) {
         err = revalidate_last(f, t, level, d);
         if (err)
             return err;
+        used = (FRAME_USED(i - 1) << 1) - 1; /* nobody remembers where the entries before are */
     }
     while (i < 512) {
         if (!(i & 7)) {
-            const u64 *g = &t[i];
-
-            if (!((g[0] | g[1] | g[2] | g[3] | g[4] | g[5] | g[6] | g[7]) & PTE_P)) {
+            if (!(i & 31) && !any_of_32(&t[i])) {
+                i += 32;
+                continue;
+            }
+            if (!(OR8(&t[i]) & PTE_P)) {
                 i += 8;
                 continue;
             }
@@ -260,13 +291,17 @@ static int validate_ln(struct frame *f, u64 *t, unsigned int level, const struct
             if (err)
                 break;
             t[i] = pte_in_force(t[i], level);
+            used |= FRAME_USED(i);
         }
         i++;
     }
     f->position = i;
-    if (!err && level == 4)
+    if (err)
+        return err;
+    if (level == 4)
         l4_init_slots(t);
-    return err;
+    f->stamp = used;
+    return 0;
 }
 
 /* The frame is BUSY and holds one type reference; validate its entries. */
@@ -279,7 +314,7 @@ static int validate(struct frame *f, enum frame_type type, const struct domain *
         return validate_l1(t, d);
     err = validate_ln(f, t, type, d);
     if (err && err != -XEN_ERESTART)
-        (void)invalidate_ln(f, t, type, false);
+        (void)invalidate_ln(f, t, type, false, ~0u);
     return err;
 }
 
@@ -287,7 +322,7 @@ static inline void word_set_clear(struct frame *f, u64 set, u64 clear)
 {
     u64 w = f->word;
 
-    while (!word_change(f, &w, (w & ~clear) | set))
+    while (!word_change(&f->word, &w, (w & ~clear) | set))
         ;
 }
 
@@ -327,7 +362,7 @@ int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d)
                 tlb_filter(f->stamp);
             new = ((w & ~(FRAME_TYPE_MASK | FRAME_VALIDATED)) | FRAME_TYPE(type) | FRAME_BUSY) + FRAME_REF + FRAME_TC;
         }
-    } while (!word_change(f, &w, new));
+    } while (!word_change(&f->word, &w, new));
     if (!(new & FRAME_BUSY))
         return 0;
 
@@ -344,7 +379,7 @@ int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d)
         word_set_clear(f, FRAME_VALIDATED, FRAME_BUSY);
     } else if (frame_tc(new) > 1) { /* the holder of a stopped invalidation remains, and will finish it */
         w = f->word;
-        while (!word_change(f, &w, ((w & ~FRAME_BUSY) | FRAME_PARTIAL) - FRAME_REF - FRAME_TC))
+        while (!word_change(&f->word, &w, ((w & ~FRAME_BUSY) | FRAME_PARTIAL) - FRAME_REF - FRAME_TC))
             ;
     } else if (err == -XEN_ERESTART) {
         f->stamp = FRAME_PARTIAL_ORPHAN;
@@ -352,7 +387,7 @@ int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d)
     } else {
         w = f->word;
         f->stamp = tlb_clock_now();
-        while (!word_change(f, &w, (w & ~(FRAME_BUSY | FRAME_TYPE_MASK)) - FRAME_REF - FRAME_TC))
+        while (!word_change(&f->word, &w, (w & ~(FRAME_BUSY | FRAME_TYPE_MASK)) - FRAME_REF - FRAME_TC))
             ;
     }
     return err;
@@ -373,19 +408,19 @@ int frame_put_type(mfn_t mfn, bool preemptible)
         if (frame_tc(w) > 1 || !(type >= FT_L1 && type <= FT_L4)) {
             if (frame_tc(w) == 1)
                 f->stamp = tlb_clock_now();
-            if (word_change(f, &w, w - FRAME_REF - FRAME_TC))
+            if (word_change(&f->word, &w, w - FRAME_REF - FRAME_TC))
                 break;
             continue;
         }
         /* the last one: the entries give back what they hold */
-        if (!word_change(f, &w, (w & ~(FRAME_VALIDATED | FRAME_PARTIAL)) | FRAME_BUSY))
+        if (!word_change(&f->word, &w, (w & ~(FRAME_VALIDATED | FRAME_PARTIAL)) | FRAME_BUSY))
             continue;
         if (type == FT_L1) {
             invalidate_l1(map_mfn(mfn), 512);
         } else {
             if (w & FRAME_VALIDATED)
                 f->position = 512;
-            if (invalidate_ln(f, map_mfn(mfn), type, preemptible) == -XEN_ERESTART) {
+            if (invalidate_ln(f, map_mfn(mfn), type, preemptible, w & FRAME_VALIDATED ? f->stamp : ~0u) == -XEN_ERESTART) {
                 if (!(w & FRAME_PARTIAL))
                     f->stamp = 0;
                 word_set_clear(f, FRAME_PARTIAL, FRAME_BUSY);
@@ -394,7 +429,7 @@ int frame_put_type(mfn_t mfn, bool preemptible)
         }
         f->stamp = tlb_clock_now();
         w = f->word;
-        while (!word_change(f, &w, (w & ~(FRAME_BUSY | FRAME_VALIDATED)) - FRAME_REF - FRAME_TC))
+        while (!word_change(&f->word, &w, (w & ~(FRAME_BUSY | FRAME_VALIDATED)) - FRAME_REF - FRAME_TC))
             ;
         break;
     }
@@ -418,7 +453,7 @@ int frame_pin(mfn_t mfn, enum frame_type type, struct domain *d)
             (void)frame_put_type(mfn, false);
             return -XEN_EINVAL;
         }
-    } while (!word_change(f, &w, w | FRAME_PINNED));
+    } while (!word_change(&f->word, &w, w | FRAME_PINNED));
     TRACE_frame_pin(mfn.n, d->id, type);
     return 0;
 }
@@ -436,7 +471,7 @@ int frame_unpin(mfn_t mfn, struct domain *d)
     do {
         if (!(w & FRAME_ALLOCATED) || f->owner != d->id || !(w & FRAME_PINNED) || (w & FRAME_BUSY))
             return -XEN_EINVAL;
-    } while (!word_change(f, &w, w & ~FRAME_PINNED));
+    } while (!word_change(&f->word, &w, w & ~FRAME_PINNED));
     err = frame_put_type(mfn, true);
     if (err == -XEN_ERESTART)
         word_set_clear(f, FRAME_PINNED, 0); /* the pin's references are still held: unpin again */
@@ -447,53 +482,56 @@ int frame_unpin(mfn_t mfn, struct domain *d)
 
 /* ---- changing one entry ---- */
 
+/* Put `new` in an entry that still holds `expected`; else false. */
+static __always_inline_ bool l1_replace(u64 *entry, u64 expected, u64 new)
+{
+    return (!ONE_PCPU || READ_ONCE(*entry) == expected) && word_change(entry, &expected, new);
+}
+
+/* Put `new` in place of what an L1 entry holds, which was `old`; hardware may have set A and D meanwhile. Returns what was replaced. */
+static __always_inline_ u64 l1_exchange(u64 *entry, u64 old, u64 new, bool preserve_ad)
+{
+    while (!word_change(entry, &old, preserve_ad ? new | (old & (PTE_A | PTE_D)) : new))
+        ;
+    return old;
+}
+
 static __always_inline_ int l1_change(u64 *entry, u64 old, u64 val, struct domain *d, bool preserve_ad)
 {
-    u64 now = old;
     int err;
 
-    if (!(val & PTE_P)) {
-        while (!__atomic_compare_exchange_n(entry, &now, val, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-            ;
-        if (now & PTE_P)
-            l1e_put(now);
-        return 0;
-    }
-    val = pte_in_force(val, 1);
-    /* The same frame with the same right to write: nothing is taken or dropped. */
-    if ((old & PTE_P) && !((old ^ val) & (PTE_MFN | PTE_RW)) && !(val & ~(L1_BITS | PTE_MFN))) {
-        for (;;) {
-            u64 new = preserve_ad ? val | (now & (PTE_A | PTE_D)) : val;
+    if (val & PTE_P) {
+        val = pte_in_force(val, 1);
+        /* The same frame with the same right to write: nothing is taken or dropped. */
+        if ((old & PTE_P) && !((old ^ val) & (PTE_MFN | PTE_RW)) && !(val & ~(L1_BITS | PTE_MFN))) {
+            u64 now = old;
 
-            if (__atomic_compare_exchange_n(entry, &now, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-                return 0;
-            if ((now ^ old) & ~(PTE_A | PTE_D))
-                return -XEN_EAGAIN;
+            while (!word_change(entry, &now, preserve_ad ? val | (now & (PTE_A | PTE_D)) : val))
+                if ((now ^ old) & ~(PTE_A | PTE_D))
+                    return -XEN_EAGAIN;
+            return 0;
         }
+        err = l1e_get(val, d);
+        if (unlikely(err))
+            return err;
+    } else {
+        preserve_ad = false;
     }
-    err = l1e_get(val, d);
-    if (unlikely(err))
-        return err;
-    for (;;) {
-        u64 new = preserve_ad ? val | (now & (PTE_A | PTE_D)) : val;
-
-        if (__atomic_compare_exchange_n(entry, &now, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-            break;
-    }
-    if (now & PTE_P)
-        l1e_put(now);
+    old = l1_exchange(entry, old, val, preserve_ad);
+    if (old & PTE_P)
+        l1e_put(old);
     return 0;
 }
 
 /* Writable to read-only, the frame unchanged: the reference stays, the type reference goes. */
-static void drop_write(struct frame *f)
+static __always_inline_ void drop_write(struct frame *f)
 {
     u64 w = f->word;
 
     do {
-        if (frame_tc(w) == 1)
+        if (unlikely(frame_tc(w) == 1))
             f->stamp = tlb_clock_now();
-    } while (!word_change(f, &w, w - FRAME_TC));
+    } while (!word_change(&f->word, &w, w - FRAME_TC));
 }
 
 int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d)
@@ -502,13 +540,13 @@ int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d)
     int err;
 
     /* What fork does to each private page: only the right to write goes (and flags of the guest's own change). */
-    if ((expected & new & PTE_P) && !((expected ^ new) & PTE_MFN) && (expected & PTE_RW) && !(new & PTE_RW) &&
-        !(new & ~(L1_BITS | PTE_MFN))) {
+    if (likely((expected & new & PTE_P) && !((expected ^ new) & PTE_MFN) && (expected & PTE_RW) &&
+               !(new & (~(L1_BITS | PTE_MFN) | PTE_RW)))) {
         mfn_t mfn = pte_mfn(new);
 
-        if (!__atomic_compare_exchange_n(entry, &expected, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        if (!l1_replace(entry, expected, new))
             return -XEN_EAGAIN;
-        if (mfn_is_memory(mfn) && frame_of(mfn)->owner != DOMID_IO)
+        if (likely(mfn_is_memory(mfn)) && likely(frame_of(mfn)->owner != DOMID_IO))
             drop_write(frame_of(mfn));
         return 0;
     }
@@ -518,7 +556,7 @@ int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d)
         if (err)
             return err;
     }
-    if (!__atomic_compare_exchange_n(entry, &expected, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+    if (!l1_replace(entry, expected, new)) {
         if (new & PTE_P)
             l1e_put(new);
         return -XEN_EAGAIN;
@@ -528,14 +566,14 @@ int pte_change_if(u64 *entry, u64 expected, u64 val, struct domain *d)
     return 0;
 }
 
-int pte_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool preserve_ad)
+/* An entry of level 2 to 4. */
+static int ln_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool preserve_ad)
 {
+    unsigned int i = ((u64)entry & ~PAGE_MASK) / 8;
     u64 old = *entry;
     int err;
 
-    if (level == 1)
-        return l1_change(entry, old, val, d, preserve_ad);
-    if (level == 4 && l4_slot_is_hv(((u64)entry & ~PAGE_MASK) / 8))
+    if (level == 4 && l4_slot_is_hv(i))
         return -XEN_EINVAL;
     if (val & PTE_P) {
         if (val & ~(LN_BITS | PTE_MFN))
@@ -548,9 +586,15 @@ int pte_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool p
         err = lne_get(val, level, d);
         if (err)
             return err;
+        frame_of(virt_to_mfn(entry))->stamp |= FRAME_USED(i);
     }
     WRITE_ONCE(*entry, val);
     if (old & PTE_P)
         (void)frame_put_type(pte_mfn(old), false);
     return 0;
+}
+
+int pte_change(u64 *entry, u64 val, unsigned int level, struct domain *d, bool preserve_ad)
+{
+    return likely(level == 1) ? l1_change(entry, *entry, val, d, preserve_ad) : ln_change(entry, val, level, d, preserve_ad);
 }

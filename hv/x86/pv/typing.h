@@ -15,7 +15,7 @@
  * Debug builds assert 3 at every change; tests/fuzz walks all tables after every call and recounts.
  *
  * Locks: none on one pcpu with interrupts off; FRAME_BUSY of a table will serve as its lock where several vCPUs run. What relies on
- * there being one says `max_vcpus == 1` (mmu.c). Order: upper level before lower.
+ * there being one says ONE_PCPU (frame.h) or `max_vcpus == 1` (mmu.c). Order: upper level before lower.
  * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
  */
 #ifndef PARANGON_PV_TYPING_H
@@ -61,10 +61,9 @@ static inline int frame_get_table(mfn_t mfn, enum frame_type type, const struct 
         u64 w = f->word;
         const u64 settled = FRAME_TYPE_MASK | FRAME_VALIDATED | FRAME_ALLOCATED | FRAME_BUSY | FRAME_PARTIAL;
 
-        if (likely((w & settled) == (FRAME_TYPE(type) | FRAME_VALIDATED | FRAME_ALLOCATED) && f->owner == d->id &&
-                   frame_tc(w) && frame_refs(w) < FRAME_COUNT_MAX && frame_tc(w) < FRAME_COUNT_MAX &&
-                   __atomic_compare_exchange_n(&f->word, &w, w + FRAME_REF + FRAME_TC, false, __ATOMIC_SEQ_CST,
-                                               __ATOMIC_RELAXED)))
+        if (likely(((w + FRAME_REF + FRAME_TC) & (settled | FRAME_REFS_FULL | FRAME_TC_FULL)) ==
+                       (FRAME_TYPE(type) | FRAME_VALIDATED | FRAME_ALLOCATED) &&
+                   f->owner == d->id && frame_tc(w) && word_change(&f->word, &w, w + FRAME_REF + FRAME_TC)))
             return 0;
     }
     return frame_get_type(mfn, type, d);
@@ -76,8 +75,7 @@ static inline int frame_put_table(mfn_t mfn)
     struct frame *f = frame_of(mfn);
     u64 w = f->word;
 
-    if (likely(frame_tc(w) > 1 && !(w & (FRAME_BUSY | FRAME_PARTIAL)) &&
-               __atomic_compare_exchange_n(&f->word, &w, w - FRAME_REF - FRAME_TC, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
+    if (likely(frame_tc(w) > 1 && !(w & (FRAME_BUSY | FRAME_PARTIAL)) && word_change(&f->word, &w, w - FRAME_REF - FRAME_TC)))
         return 0;
     return frame_put_type(mfn, false);
 }
