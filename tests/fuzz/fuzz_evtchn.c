@@ -91,9 +91,9 @@ static void walk(void)
                            "d%uv%u: VIRQ %u names port %u", d->id, i, virq, port);
             }
         }
-        FUZZ_CHECK(d->arch.nr_guest_frames_taken == frames_expected[n],
+        FUZZ_CHECK(host_frames_taken(d) == frames_expected[n],
                    "d%u: %llu frames held, %llu expected", d->id,
-                   (unsigned long long)d->arch.nr_guest_frames_taken,
+                   (unsigned long long)host_frames_taken(d),
                    (unsigned long long)frames_expected[n]);
     }
 }

@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "pv_host.h"
 #include "walker.h"
+#include "x86/pv/io_rights.h"
 #include "x86/pv/typing.h"
 #include "x86/x86.h"
 
@@ -444,20 +445,13 @@ static void begin(void)
         u64 n = 0;
 
         domains[k] = host_domain(k, 1, PER_DOMAIN);
-        domains[k]->privileged = k == 0;
+        if (k == 0)
+            FUZZ_CHECK(io_rights_first_domain(domains[k]) == 0, "no memory");
         for (u64 mfn = 1; mfn < FRAMES && n < PER_DOMAIN; mfn++) {
-            if (frame_table[mfn].owner == k && host_allocation_held(MFN(mfn)))
+            if (frame_table[mfn].owner == k && !host_is_shared(MFN(mfn)))
                 mine[k][n++] = mfn;
         }
-    }
-    /*
-     * What the hypervisor shares with each (shared_info, grant frames) has references of its own.
-     */
-    for (u64 mfn = 1; mfn < FRAMES; mfn++) {
-        if (frame_table[mfn].owner < 2 && !host_allocation_held(MFN(mfn))) {
-            held[mfn].refs = frame_refs(frame_table[mfn].word);
-            held[mfn].types = frame_tc(frame_table[mfn].word);
-        }
+        host_load_l4(domains[k]->vcpu[0]);
     }
     me = domains[0]->vcpu[0];
     host_set_current(me);

@@ -78,7 +78,7 @@ static void walk_table(const struct frame *f)
 
     for (unsigned int i = 0; i < end; i++) {
         if (level == 4 && i >= HV_FIRST_SLOT && i <= HV_LAST_SLOT) {
-            FUZZ_CHECK(!(f->word & FRAME_VALIDATED) || t[i] == (0xdead000000000000ull | i), "L4 %llx: slot %u is not the hypervisor's",
+            FUZZ_CHECK(!(f->word & FRAME_VALIDATED) || t[i] == HOST_HV_SLOT(i), "L4 %llx: slot %u is not the hypervisor's",
                        n(frame_mfn(f)), i);
             continue;
         }
@@ -112,6 +112,47 @@ static void check_frame(mfn_t mfn)
         FUZZ_CHECK(!host_tlb_table(mfn), "frame %llx is writable, and a TLB may walk through it", n(mfn));
 }
 
+static void count_base(const struct vcpu *v, u64 cr3)
+{
+    u64 mfn = cr3 >> PAGE_SHIFT;
+
+    if (!cr3)
+        return;
+    FUZZ_CHECK(frame_type(frame_table[mfn].word) == FT_L4 && frame_table[mfn].owner == v->domain->id, "CR3 %llx is no L4 of d%d",
+               (unsigned long long)mfn, v->domain->id);
+    FUZZ_CHECK(frame_table[mfn].word & FRAME_VALIDATED || v->domain->dying, "CR3 %llx is not validated", (unsigned long long)mfn);
+    count[mfn].refs++;
+    count[mfn].types++;
+}
+
+/* A frame that a descriptor table maps, as the processor sees it: segments of ring 3 only. */
+static void count_desc(const struct vcpu *v, unsigned int page, u64 mfn)
+{
+    const u64 *t = map_mfn(MFN(mfn));
+
+    FUZZ_CHECK(host_desc_page(v, page) == mfn, "d%uv%u: page %u of its descriptors maps %llx, its record says %llx", v->domain->id,
+               v->id, page, (unsigned long long)host_desc_page(v, page), (unsigned long long)mfn);
+    if (!mfn)
+        return;
+    FUZZ_CHECK(frame_type(frame_table[mfn].word) == FT_SEG && frame_table[mfn].owner == v->domain->id,
+               "d%uv%u: frame %llx of descriptors is not typed", v->domain->id, v->id, (unsigned long long)mfn);
+    for (unsigned int i = 0; i < 512; i++)
+        FUZZ_CHECK(!(t[i] >> 47 & 1) || ((t[i] >> 44 & 1) && (t[i] >> 45 & 3) == 3), "d%uv%u: descriptor %llx is in force",
+                   v->domain->id, v->id, (unsigned long long)t[i]);
+    count[mfn].refs++;
+    count[mfn].types++;
+}
+
+static void count_vcpu(const struct vcpu *v)
+{
+    count_base(v, v->arch.cr3_kernel);
+    count_base(v, v->arch.cr3_user);
+    for (unsigned int i = 0; i < 14; i++)
+        count_desc(v, i, v->arch.gdt_frame[i]);
+    for (unsigned int i = 0; i < 16; i++)
+        count_desc(v, 16 + i, v->arch.ldt_mapped[i]);
+}
+
 void walk_all(const struct held *held)
 {
     static u64 room;
@@ -127,6 +168,10 @@ void walk_all(const struct held *held)
         if (f->owner == DOMID_INVALID || f->owner == DOMID_IO)
             continue;
         count[i].refs += host_allocation_held(MFN(i));
+        if (host_allocation_held(MFN(i)) && host_is_shared(MFN(i))) { /* the hypervisor's own use of it */
+            count[i].refs++;
+            count[i].types++;
+        }
         if (f->word & FRAME_PINNED) {
             count[i].refs++;
             count[i].types++;
@@ -141,14 +186,7 @@ void walk_all(const struct held *held)
         const struct domain *d = list_entry(pos, struct domain, node);
 
         for (unsigned int i = 0; i < d->max_vcpus; i++) {
-            u64 cr3 = host_cr3(d->vcpu[i]);
-
-            if (!cr3)
-                continue;
-            FUZZ_CHECK(frame_type(frame_table[cr3].word) == FT_L4 && frame_table[cr3].owner == d->id, "CR3 %llx is no L4 of d%d",
-                       (unsigned long long)cr3, d->id);
-            count[cr3].refs++;
-            count[cr3].types++;
+            count_vcpu(d->vcpu[i]);
         }
     }
     for (u64 i = 0; i < max_mfn; i++) {

@@ -13,9 +13,12 @@
 #include "core/timer.h"
 #include "pv_host.h"
 #include "sched/sched.h"
+#include "x86/cpu.h"
+#include "x86/mm.h"
+#include "x86/pv/pv.h"
 #include "x86/pv/typing.h"
 
-struct vcpu *host_current;
+struct cpu_info host_cpu_info[NR_PCPUS];
 unsigned int host_cpu;
 ns_t host_now;
 
@@ -35,12 +38,13 @@ static struct {
     struct vcpu *idle, *running;
     ns_t deadline;
     bool raised;
-    u32 flush_clock;
-    u32 *writable_since, *table_since; /* per frame: flush clock at the last touch, plus 1; 0: never */
+    u64 cr0, cr3, gs_base, kernel_gs_base, fs_base;
+    bool guest_access;                 /* between stac() and clac() */
+    u64 flushes;                       /* full flushes of its TLB, from 1 */
+    u64 *writable_since, *table_since; /* per frame: `flushes` at the last touch; 0: never */
 } cpus[NR_PCPUS];
 static unsigned int nr_cpus;
 static u64 nr_frames, next_frame;
-static bool *allocation_held;          /* per frame: the reference of its allocation is still there */
 static size_t guest_used;
 static char console[1 << 16];
 static size_t console_len;
@@ -65,7 +69,6 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
     host_memory = map_anonymous(frames << PAGE_SHIFT);
     frame_table = calloc(frames, sizeof(*frame_table));
     m2p = calloc(frames, sizeof(*m2p));
-    allocation_held = calloc(frames, sizeof(*allocation_held));
     for (u64 i = 0; i < frames; i++) {
         frame_table[i].owner = DOMID_INVALID;
         m2p[i] = M2P_INVALID;
@@ -84,12 +87,17 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
         timer_init_cpu(cpu);
         cpus[cpu].deadline = NS_NEVER;
         cpus[cpu].raised = false;
-        cpus[cpu].flush_clock = 16; /* above the marks that typing.c keeps in a stamp */
-        cpus[cpu].writable_since = calloc(frames, sizeof(u32));
-        cpus[cpu].table_since = calloc(frames, sizeof(u32));
+        cpus[cpu].flushes = 1;
+        cpus[cpu].writable_since = calloc(frames, sizeof(u64));
+        cpus[cpu].table_since = calloc(frames, sizeof(u64));
+        cpus[cpu].cr3 = hv_cr3;
+        memset(&host_cpu_info[cpu], 0, sizeof(host_cpu_info[cpu]));
+        host_cpu_info[cpu].cpu = cpu;
+        host_cpu_info[cpu].flush_clock = 1;
         cpus[cpu].idle = cpus[cpu].running = idle_vcpu_create(cpu);
         if (!cpus[cpu].idle)
             abort();
+        host_cpu_info[cpu].current = cpus[cpu].idle;
     }
     host_on_cpu(0);
 }
@@ -102,12 +110,12 @@ void host_machine_stop(void)
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
         free(cpus[cpu].writable_since);
         free(cpus[cpu].table_since);
+        arch_vcpu_destroy(cpus[cpu].idle);
         arch_free(cpus[cpu].idle);
     }
     munmap(host_memory, nr_frames << PAGE_SHIFT);
     free(frame_table);
     free(m2p);
-    free(allocation_held);
 }
 
 /* ---- memory ---- */
@@ -140,35 +148,38 @@ static u64 find_frames(unsigned int order)
     return 0;
 }
 
-static u64 take_frames(domid_t owner, unsigned int order)
+mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
 {
-    u64 first = find_frames(order);
+    u64 first = max_bits && max_bits <= PAGE_SHIFT ? 0 : find_frames(order);
 
-    for (u64 i = 0; first && i < 1ull << order; i++) {
+    if (!first)
+        return MFN_INVALID;
+    for (u64 i = 0; i < 1ull << order; i++)
+        tlb_filter(frame_table[first + i].stamp);
+    for (u64 i = 0; i < 1ull << order; i++)
         frame_table[first + i] = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
-        allocation_held[first + i] = true;
-    }
-    return first;
+    return MFN(first);
 }
 
-static void free_frame(u64 mfn)
+void frame_free(mfn_t mfn, unsigned int order)
 {
-    frame_table[mfn] = (struct frame){.owner = DOMID_INVALID};
-    allocation_held[mfn] = false;
-    m2p[mfn] = M2P_INVALID;
+    for (u64 i = 0; i < 1ull << order; i++) {
+        frame_table[mfn.n + i].word = 0;
+        frame_table[mfn.n + i].owner = DOMID_INVALID;
+        m2p[mfn.n + i] = M2P_INVALID;
+    }
 }
 
 void *arch_alloc_pages(unsigned int order)
 {
-    u64 first = alloc_fails() ? 0 : take_frames(DOMID_XEN, order);
+    mfn_t first = alloc_fails() ? MFN_INVALID : frame_alloc(DOMID_XEN, order, 0, 0);
 
-    return first ? memset(map_mfn(MFN(first)), 0, PAGE_SIZE << order) : NULL;
+    return first.n == MFN_INVALID.n ? NULL : memset(map_mfn(first), 0, PAGE_SIZE << order);
 }
 
 void arch_free_pages(void *p, unsigned int order)
 {
-    for (u64 i = 0; i < 1ull << order; i++)
-        free_frame(virt_to_mfn(p).n + i);
+    frame_free(virt_to_mfn(p), order);
 }
 
 void *arch_alloc(size_t size)
@@ -193,25 +204,18 @@ mfn_t arch_virt_to_mfn(const void *p)
 
 mfn_t host_frame(struct domain *d)
 {
-    u64 mfn = take_frames(d->id, 0);
-
-    if (!mfn)
-        return MFN_INVALID;
-    memset(map_mfn(MFN(mfn)), 0, PAGE_SIZE);
-    d->tot_pages++;
-    return MFN(mfn);
+    return domain_alloc_frame(d, 0, 0);
 }
 
 bool host_allocation_held(mfn_t mfn)
 {
-    return allocation_held[mfn.n];
+    return frame_of(mfn)->word & FRAME_ALLOCATED;
 }
 
 void host_drop_allocation(mfn_t mfn)
 {
-    if (!allocation_held[mfn.n] || (frame_of(mfn)->word & FRAME_PINNED))
+    if (!host_allocation_held(mfn) || host_is_shared(mfn) || (frame_of(mfn)->word & FRAME_PINNED))
         return;
-    allocation_held[mfn.n] = false;
     frame_of(mfn)->word &= ~FRAME_ALLOCATED; /* no new references */
     frame_put(frame_of(mfn));
 }
@@ -221,46 +225,14 @@ bool host_is_shared(mfn_t mfn)
     return frame_of(mfn)->position == FRAME_SHARED_BY_HV;
 }
 
-static struct domain *domain_of_id(domid_t id)
+u64 host_frames_taken(const struct domain *d)
 {
-    list_for_each(pos, &domain_list) {
-        struct domain *d = list_entry(pos, struct domain, node);
+    u64 n = 0;
 
-        if (d->id == id)
-            return d;
-    }
-    return NULL;
-}
-
-void frame_release(struct frame *f)
-{
-    struct domain *d = domain_of_id(f->owner);
-
-    if (d && f->position != FRAME_SHARED_BY_HV)
-        d->tot_pages--;
-    free_frame(frame_mfn(f).n);
-}
-
-int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va)
-{
-    int err;
-
-    if (gfn.n >= nr_frames)
-        return -XEN_EINVAL;
-    if (frame_table[gfn.n].owner != d->id)
-        return frame_table[gfn.n].owner == DOMID_INVALID ? -XEN_EINVAL : -XEN_EPERM;
-    err = frame_get_type(MFN(gfn.n), FT_WRITABLE, d);
-    if (err)
-        return -XEN_EINVAL;
-    d->arch.nr_guest_frames_taken++;
-    *va = map_mfn(MFN(gfn.n));
-    return 0;
-}
-
-void arch_put_guest_frame(struct domain *d, void *va)
-{
-    d->arch.nr_guest_frames_taken--;
-    (void)frame_put_type(virt_to_mfn(va), false);
+    for (u64 mfn = 0; mfn < nr_frames; mfn++)
+        if (frame_table[mfn].owner == d->id && !host_is_shared(MFN(mfn)) && frame_type(frame_table[mfn].word) == FT_WRITABLE)
+            n += frame_tc(frame_table[mfn].word);
+    return n;
 }
 
 u16 arch_frame_owner(mfn_t mfn)
@@ -288,28 +260,6 @@ void arch_drop_frame(mfn_t mfn, bool writable)
         (void)frame_put_type(mfn, false);
     else
         frame_put(frame_of(mfn));
-}
-
-/*
- * The page stays the hypervisor's memory (no part of d's), but d may map it: it is in d's name,
- * with one reference of ours.
- */
-mfn_t arch_share_page(struct domain *d, void *page, bool writable)
-{
-    mfn_t mfn = virt_to_mfn(page);
-
-    frame_of(mfn)->owner = d->id;
-    frame_of(mfn)->word = FRAME_ALLOCATED | (FRAME_REF + FRAME_TC) | FRAME_TYPE(writable ? FT_WRITABLE : FT_SHARED) | FRAME_VALIDATED;
-    frame_of(mfn)->position = FRAME_SHARED_BY_HV;
-    allocation_held[mfn.n] = false;
-    d->arch.nr_shared_pages++;
-    return mfn;
-}
-
-void arch_unshare_page(struct domain *d, void *page)
-{
-    d->arch.nr_shared_pages--;
-    (void)frame_put_type(virt_to_mfn(page), false);
 }
 
 /* ---- guest memory ---- */
@@ -372,6 +322,37 @@ size_t guest_clear(gva_t dst, size_t n)
     return n - ok;
 }
 
+void stac(void)
+{
+    BUG_ON(cpus[host_cpu].guest_access);
+    cpus[host_cpu].guest_access = true;
+}
+
+void clac(void)
+{
+    BUG_ON(!cpus[host_cpu].guest_access);
+    cpus[host_cpu].guest_access = false;
+}
+
+/* Whoever uses these has checked the range. */
+static void check_single_access(u64 va)
+{
+    BUG_ON(!cpus[host_cpu].guest_access);
+    BUG_ON(va + 8 > HV_START && va < HV_END);
+}
+
+bool guest_put8(u64 va, u64 val)
+{
+    check_single_access(va);
+    return guest_copy_to(va, &val, 8) == 0;
+}
+
+bool guest_get8(u64 va, u64 *val)
+{
+    check_single_access(va);
+    return guest_copy_from(val, va, 8) == 0;
+}
+
 size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
 {
     return guest_copy_to(dst, src, n);
@@ -382,12 +363,18 @@ size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
 void host_on_cpu(unsigned int cpu)
 {
     host_cpu = cpu;
-    host_current = cpus[cpu].running;
+    host_set_current(cpus[cpu].running);
 }
 
 void host_set_current(struct vcpu *v)
 {
-    host_current = v;
+    struct cpu_info *c = get_cpu_info();
+
+    if (c->current == v)
+        return;
+    c->current = v;
+    c->flush_clock++;
+    write_cr3(v->is_idle || !v->arch.cr3_kernel ? hv_cr3 : guest_kernel_mode(v) ? v->arch.cr3_kernel : v->arch.cr3_user);
 }
 
 struct vcpu *host_running(unsigned int cpu)
@@ -409,10 +396,11 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
     BUG_ON(prev != cpus[host_cpu].running);
     if (!prev->is_idle)
-        prev->arch.switches_out++;
+        host_vcpu(prev)->switches_out++;
     if (!next->is_idle)
-        next->arch.switches_in++;
-    host_current = cpus[host_cpu].running = next;
+        host_vcpu(next)->switches_in++;
+    cpus[host_cpu].running = next;
+    host_set_current(next);
 }
 
 void host_schedule(void)
@@ -478,7 +466,7 @@ void host_advance(ns_t ns)
 
 void arch_event_pending(struct vcpu *v)
 {
-    v->arch.events++;
+    host_vcpu(v)->events++;
 }
 
 bool arch_preempt_needed(void)
@@ -488,7 +476,7 @@ bool arch_preempt_needed(void)
 
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args)
 {
-    struct arch_vcpu *a = &current_vcpu()->arch;
+    struct host_vcpu *a = host_vcpu(current_vcpu());
 
     a->has_continued = true;
     memset(a->continued, 0, sizeof(a->continued));
@@ -499,59 +487,41 @@ long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *a
 
 /* ---- domains ---- */
 
+/* What the simulated machine knows of a vCPU lies where a real one keeps its FPU state. */
+struct host_vcpu *host_vcpu(const struct vcpu *v)
+{
+    return v->arch.fpu;
+}
+
+static bool slot_used[NR_PCPUS * MAX_VCPUS];
+
 int arch_vcpu_create(struct vcpu *v)
 {
-    return alloc_fails() ? -XEN_ENOMEM : 0;
+    struct arch_vcpu *a = &v->arch;
+
+    if (alloc_fails())
+        return -XEN_ENOMEM;
+    a->fpu = calloc(1, sizeof(struct host_vcpu));
+    a->flags = VF_KERNEL | VF_NO_USER;
+    while (a->slot < ARRAY_SIZE(slot_used) - 1 && slot_used[a->slot])
+        a->slot++;
+    slot_used[a->slot] = true;
+    return 0;
 }
 
 void arch_vcpu_destroy(struct vcpu *v)
 {
-}
-
-int arch_domain_create(struct domain *d)
-{
-    return 0;
-}
-
-void arch_domain_destroy(struct domain *d)
-{
-}
-
-/*
- * Base pointers, then pins and stopped validations, then the references of allocation; in steps
- * where the test wants preemption.
- */
-int arch_domain_relinquish(struct domain *d)
-{
-    for (unsigned int i = 0; i < d->max_vcpus; i++)
-        host_drop_cr3(d->vcpu[i]);
-    for (int pass = 0; pass < 2; pass++) {
-        for (u64 mfn = 1; mfn < nr_frames; mfn++) {
-            struct frame *f = &frame_table[mfn];
-            int err = 0;
-
-            if (f->owner != d->id || f->position == FRAME_SHARED_BY_HV)
-                continue;
-            if (arch_preempt_needed())
-                return -XEN_ERESTART;
-            if (pass == 1)
-                host_drop_allocation(MFN(mfn));
-            else if (f->word & FRAME_PINNED)
-                err = frame_unpin(MFN(mfn), d);
-            else if ((f->word & FRAME_PARTIAL) && f->stamp == FRAME_PARTIAL_ORPHAN)
-                err = frame_put_type(MFN(mfn), true);
-            if (err)
-                return err;
-        }
-    }
-    return 0;
+    for (unsigned int i = 0; i < 32; i++)
+        BUG_ON(host_desc_page(v, i));
+    slot_used[v->arch.slot] = false;
+    free(v->arch.fpu);
 }
 
 struct domain *host_domain(domid_t id, unsigned int vcpus, u64 frames)
 {
     struct domain *d;
 
-    if (domain_create(id, DOMAIN_PV, false, vcpus, frames + 64, &d))
+    if (domain_create(id, DOMAIN_PV, false, vcpus, frames + 256, &d))
         abort();
     for (u64 i = 0; i < frames; i++) {
         if (host_frame(d).n == MFN_INVALID.n)
@@ -564,6 +534,15 @@ struct domain *host_domain(domid_t id, unsigned int vcpus, u64 frames)
     return d;
 }
 
+void host_load_l4(struct vcpu *v)
+{
+    mfn_t mfn = host_frame(v->domain);
+
+    if (mfn.n == MFN_INVALID.n || frame_get_type(mfn, FT_L4, v->domain))
+        abort();
+    v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
+}
+
 void host_domain_end(struct domain *d)
 {
     int err;
@@ -573,6 +552,8 @@ void host_domain_end(struct domain *d)
         cpus[cpu].raised = true;
     host_schedule();
     host_on_cpu(host_cpu);
+    if (current_vcpu()->domain == d)
+        host_set_current(cpus[host_cpu].idle);
     do
         err = domain_kill(d);
     while (err == -XEN_ERESTART);
@@ -710,38 +691,106 @@ void host_console_type(const char *s)
     typed = s;
 }
 
-/* ---- the TLB model, and what frame typing needs of its environment ---- */
+/* ---- registers, and the TLB model ---- */
 
-u32 tlb_clock_now(void)
+u64 rdmsr(u32 msr)
 {
-    return cpus[host_cpu].flush_clock;
+    return msr == MSR_FS_BASE          ? cpus[host_cpu].fs_base
+           : msr == MSR_GS_BASE        ? cpus[host_cpu].gs_base
+           : msr == MSR_KERNEL_GS_BASE ? cpus[host_cpu].kernel_gs_base
+                                       : 0;
+}
+
+void wrmsr(u32 msr, u64 v)
+{
+    BUG_ON(msr != MSR_FS_BASE && msr != MSR_GS_BASE && msr != MSR_KERNEL_GS_BASE);
+    BUG_ON(!is_canonical(v));
+    *(msr == MSR_FS_BASE ? &cpus[host_cpu].fs_base : msr == MSR_GS_BASE ? &cpus[host_cpu].gs_base : &cpus[host_cpu].kernel_gs_base) = v;
+}
+
+bool rdmsr_safe(u32 msr, u64 *v)
+{
+    return false;
+}
+
+bool wrmsr_safe(u32 msr, u64 v)
+{
+    return false;
+}
+
+void swapgs(void)
+{
+    u64 gs = cpus[host_cpu].gs_base;
+
+    cpus[host_cpu].gs_base = cpus[host_cpu].kernel_gs_base;
+    cpus[host_cpu].kernel_gs_base = gs;
+}
+
+void xsetbv(u32 n, u64 v)
+{
+    BUG_ON(n || !(v & 1) || (v & ~cpu_features.xcr0));
+}
+
+cycles_t rdtsc(void)
+{
+    return host_now;
+}
+
+u32 host_port_in(u16 port, unsigned int size)
+{
+    BUG_ON(!current_vcpu()->domain->privileged);
+    return ~0u;
+}
+
+void host_port_out(u16 port, unsigned int size, u32 v)
+{
+    BUG_ON(!current_vcpu()->domain->privileged);
+}
+
+u64 read_cr0(void)
+{
+    return cpus[host_cpu].cr0;
+}
+
+void write_cr0(u64 v)
+{
+    cpus[host_cpu].cr0 = v;
+}
+
+u64 read_cr3(void)
+{
+    return cpus[host_cpu].cr3;
+}
+
+void write_cr3(u64 v)
+{
+    const struct frame *f = &frame_table[v >> PAGE_SHIFT];
+
+    BUG_ON(v != hv_cr3 && (frame_type(f->word) != FT_L4 || !(f->word & FRAME_VALIDATED) || !frame_tc(f->word)));
+    cpus[host_cpu].cr3 = v;
+    cpus[host_cpu].flushes++;
 }
 
 void host_tlb_flush(void)
 {
-    cpus[host_cpu].flush_clock++;
-}
-
-void tlb_filter(u32 stamp)
-{
-    if ((s32)(stamp - cpus[host_cpu].flush_clock) >= 0)
-        host_tlb_flush();
+    get_cpu_info()->flush_clock++;
+    write_cr3(read_cr3());
 }
 
 void host_tlb_touch_writable(mfn_t mfn)
 {
-    cpus[host_cpu].writable_since[mfn.n] = cpus[host_cpu].flush_clock;
+    cpus[host_cpu].writable_since[mfn.n] = cpus[host_cpu].flushes;
 }
 
 void host_tlb_touch_table(mfn_t mfn)
 {
-    cpus[host_cpu].table_since[mfn.n] = cpus[host_cpu].flush_clock;
+    cpus[host_cpu].table_since[mfn.n] = cpus[host_cpu].flushes;
 }
 
 bool host_tlb_writable(mfn_t mfn)
 {
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
-        if (cpus[cpu].writable_since[mfn.n] == cpus[cpu].flush_clock)
+        if (cpus[cpu].writable_since[mfn.n] == cpus[cpu].flushes)
             return true;
     }
     return false;
@@ -750,19 +799,8 @@ bool host_tlb_writable(mfn_t mfn)
 bool host_tlb_table(mfn_t mfn)
 {
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
-        if (cpus[cpu].table_since[mfn.n] == cpus[cpu].flush_clock)
+        if (cpus[cpu].table_since[mfn.n] == cpus[cpu].flushes)
             return true;
     }
     return false;
-}
-
-void l4_init_slots(u64 *l4)
-{
-    for (unsigned int i = HV_FIRST_SLOT; i <= HV_LAST_SLOT; i++)
-        l4[i] = 0xdead000000000000ull | i;
-}
-
-bool io_mem_allowed(const struct domain *d, mfn_t mfn)
-{
-    return d->privileged && mfn.n < (1ull << 28);
 }

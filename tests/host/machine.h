@@ -38,6 +38,19 @@ void host_machine_stop(void);
  * it cannot be made.
  */
 struct domain *host_domain(domid_t id, unsigned int vcpus, u64 frames);
+/**
+ * Give v an empty page table to run on as guest kernel, as the builder of domains does; one of its domain's frames. Page-table
+ * calls need it.
+ */
+void host_load_l4(struct vcpu *v);
+/** What the simulated machine counts for a vCPU. */
+struct host_vcpu {
+    u64 switches_in, switches_out; /* context switches */
+    u64 events;                    /* arch_event_pending() calls */
+    u64 continued[7];              /* last arch_hypercall_continue(): op, then arguments */
+    bool has_continued;
+};
+struct host_vcpu *host_vcpu(const struct vcpu *v);
 /** Destroy it wholly, as the reaper would. */
 void host_domain_end(struct domain *d);
 /**
@@ -53,6 +66,8 @@ bool host_allocation_held(mfn_t mfn);
 void host_drop_allocation(mfn_t mfn);
 /** A page of the hypervisor's that its domain may map (arch_share_page()). */
 bool host_is_shared(mfn_t mfn);
+/** References as writable that are held of d's own frames: without page tables, what arch_get_guest_frame() took. */
+u64 host_frames_taken(const struct domain *d);
 
 /* ---- processors and time ---- */
 

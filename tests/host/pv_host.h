@@ -7,9 +7,16 @@
 
 #include "core/domain.h"
 
-/** Frame number of v's L4, 0: none. */
-u64 host_cr3(const struct vcpu *v);
-/** Drop v's L4, as the end of its domain does. */
-void host_drop_cr3(struct vcpu *v);
+/** What the hypervisor's slots of an L4 hold here. */
+#define HOST_HV_SLOT(i) (0xdead000000000000ull | (i))
+
+/** Frame number of v's L4 as guest kernel. */
+static inline u64 host_cr3(const struct vcpu *v)
+{
+    return v->arch.cr3_kernel >> PAGE_SHIFT;
+}
+
+/** Frame that is mapped in a page of v's descriptor tables (0-15: GDT, 16-31: LDT); 0: none. */
+u64 host_desc_page(const struct vcpu *v, unsigned int i);
 
 #endif

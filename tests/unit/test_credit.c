@@ -276,7 +276,7 @@ Test(credit, preempted_unit_keeps_its_slice)
     s = actor_add(domain(1, 256, 0)->vcpu[0], SLEEPER, MICROSECS(100), MILLISECS(5));
     actors_run(SECONDS(6));
     for (int i = 0; i < 4; i++)
-        switches += a[i]->v->arch.switches_in;
+        switches += host_vcpu(a[i]->v)->switches_in;
     /*
      * About 1,180 wake-ups; without them 200 slices. Each returns to the one that it interrupted.
      */
@@ -291,7 +291,7 @@ Test(credit, slices_are_thirty_milliseconds)
     struct actor *a = hog(256, 0), *b = hog(256, 0);
 
     actors_run(SECONDS(6));
-    cr_assert(a->v->arch.switches_in >= 95 && a->v->arch.switches_in <= 102, "%d", (int)a->v->arch.switches_in);
+    cr_assert(host_vcpu(a->v)->switches_in >= 95 && host_vcpu(a->v)->switches_in <= 102, "%d", (int)host_vcpu(a->v)->switches_in);
     (void)b;
 }
 

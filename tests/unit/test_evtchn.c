@@ -113,9 +113,9 @@ Test(evtchn, interdomain_send_reaches_the_other_end)
     cr_expect(pending(d1, p1));
     cr_expect_eq(d1->vcpu[0]->info->evtchn_pending_sel, 1ul << (p1 / 64));
     cr_expect_eq(d1->vcpu[0]->info->evtchn_upcall_pending, 1);
-    cr_expect_eq(d1->vcpu[0]->arch.events, 1);
+    cr_expect_eq(host_vcpu(d1->vcpu[0])->events, 1);
     cr_expect_eq(send(p2), 0);
-    cr_expect_eq(d1->vcpu[0]->arch.events, 1, "told once until it has looked");
+    cr_expect_eq(host_vcpu(d1->vcpu[0])->events, 1, "told once until it has looked");
 
     cr_expect_eq(close_port(p2), 0);
     host_set_current(d1->vcpu[0]);
@@ -177,18 +177,18 @@ Test(evtchn, virqs)
     struct evtchn_bind_vcpu m = {.vcpu = 0};
 
     evtchn_send_virq(d1->vcpu[1], VIRQ_TIMER);
-    cr_expect_eq(d1->vcpu[1]->arch.events, 0, "not bound: nothing");
+    cr_expect_eq(host_vcpu(d1->vcpu[1])->events, 0, "not bound: nothing");
     cr_expect_eq(OP(bind_virq, &b), 0);
     cr_expect_eq(OP(bind_virq, &b), -XEN_EEXIST);
     evtchn_send_virq(d1->vcpu[1], VIRQ_TIMER);
-    cr_expect_eq(d1->vcpu[1]->arch.events, 1);
-    cr_expect_eq(d1->vcpu[0]->arch.events, 0);
+    cr_expect_eq(host_vcpu(d1->vcpu[1])->events, 1);
+    cr_expect_eq(host_vcpu(d1->vcpu[0])->events, 0);
     cr_expect_eq(send(b.port), -XEN_EINVAL, "a VIRQ is no port to send on");
     m.port = b.port;
     cr_expect_eq(OP(bind_vcpu, &m), -XEN_EINVAL, "a per-vCPU VIRQ stays where it is");
     cr_expect_eq(close_port(b.port), 0);
     evtchn_send_virq(d1->vcpu[1], VIRQ_TIMER);
-    cr_expect_eq(d1->vcpu[1]->arch.events, 1);
+    cr_expect_eq(host_vcpu(d1->vcpu[1])->events, 1);
     cr_expect_eq(OP(bind_virq, &b), 0, "free again");
 
     b = (struct evtchn_bind_virq){.virq = VIRQ_CONSOLE, .vcpu = 1};
@@ -284,9 +284,9 @@ Test(evtchn, reset_closes_all_and_goes_on_after_preemption)
         unbound(d2);
     host_preempt_after = 2;
     cr_expect_eq(OP(reset, &r), -XEN_ERESTART);
-    cr_expect(d1->vcpu[0]->arch.has_continued);
-    cr_expect_eq(d1->vcpu[0]->arch.continued[0], __HYPERVISOR_event_channel_op);
-    cr_expect_eq(d1->vcpu[0]->arch.continued[1], EVTCHNOP_reset);
+    cr_expect(host_vcpu(d1->vcpu[0])->has_continued);
+    cr_expect_eq(host_vcpu(d1->vcpu[0])->continued[0], __HYPERVISOR_event_channel_op);
+    cr_expect_eq(host_vcpu(d1->vcpu[0])->continued[1], EVTCHNOP_reset);
     cr_expect_eq(OP(reset, &r), 0);
     for (evtchn_port_t p = 1; p < 600; p++)
         cr_expect_eq(status_of(DOMID_SELF, p), EVTCHNSTAT_closed);

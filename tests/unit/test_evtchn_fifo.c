@@ -343,12 +343,12 @@ Test(evtchn_fifo, reset_goes_back_to_two_level)
 {
     struct evtchn_reset r = {.dom = DOMID_SELF};
     evtchn_port_t a = ipi(0);
-    u64 taken = d->arch.nr_guest_frames_taken;
+    u64 taken = host_frames_taken(d);
 
     send(a);
     cr_expect_eq(taken, 3);
     cr_expect_eq(OP(reset, &r), 0);
-    cr_expect_eq(d->arch.nr_guest_frames_taken, 0, "all frames are the guest's alone again");
+    cr_expect_eq(host_frames_taken(d), 0, "all frames are the guest's alone again");
     a = ipi(0);
     send(a);
     cr_expect(test_bit(a, d->shared_info->evtchn_pending));
@@ -406,7 +406,7 @@ Test(evtchn_fifo, a_guest_that_scribbles_everywhere)
     struct evtchn_reset r = {.dom = DOMID_SELF};
 
     cr_expect_eq(OP(reset, &r), 0);
-    cr_expect_eq(d->arch.nr_guest_frames_taken, 0);
+    cr_expect_eq(host_frames_taken(d), 0);
 }
 
 Test(evtchn_fifo, a_tail_that_never_holds_still_costs_bounded_time)

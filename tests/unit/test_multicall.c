@@ -76,13 +76,13 @@ Test(multicall, iret_in_a_multicall_is_refused)
 
 Test(multicall, it_makes_way_between_entries)
 {
-    u64 *continued = d->vcpu[0]->arch.continued;
+    u64 *continued = host_vcpu(d->vcpu[0])->continued;
 
     for (unsigned int i = 0; i < 8; i++)
         version_call(&list[i]);
     host_preempt_after = 3;
     (void)do_multicall(list_gva, 8, 0, 0, 0, 0);
-    cr_expect(d->vcpu[0]->arch.has_continued);
+    cr_expect(host_vcpu(d->vcpu[0])->has_continued);
     cr_expect_eq(continued[0], __HYPERVISOR_multicall);
     cr_expect_eq(continued[1], list_gva + 3 * sizeof(*list));
     cr_expect_eq(continued[2], 5);
@@ -97,13 +97,13 @@ Test(multicall, not_after_the_last_entry)
     version_call(&list[0]);
     host_preempt_after = 1;
     cr_expect_eq(do_multicall(list_gva, 1, 0, 0, 0, 0), 0);
-    cr_expect_not(d->vcpu[0]->arch.has_continued);
+    cr_expect_not(host_vcpu(d->vcpu[0])->has_continued);
 }
 
 Test(multicall, an_entry_that_stops_half_way_is_changed_and_issued_again)
 {
     struct gnttab_swap_grant_ref *swap;
-    u64 *continued = d->vcpu[0]->arch.continued;
+    u64 *continued = host_vcpu(d->vcpu[0])->continued;
     gva_t gva;
 
     swap = host_guest_alloc(4 * sizeof(*swap), &gva);
@@ -186,8 +186,8 @@ Test(multicall, the_privileged_write_to_the_console)
     host_preempt_after = 1;
     (void)do_console_io(CONSOLEIO_write, 300, gva, 0, 0, 0);
     cr_expect_eq(strlen(host_console()), 128);
-    cr_expect_eq(d->vcpu[0]->arch.continued[2], 172);
-    cr_expect_eq(do_console_io(CONSOLEIO_write, 172, d->vcpu[0]->arch.continued[3], 0, 0, 0), 0);
+    cr_expect_eq(host_vcpu(d->vcpu[0])->continued[2], 172);
+    cr_expect_eq(do_console_io(CONSOLEIO_write, 172, host_vcpu(d->vcpu[0])->continued[3], 0, 0, 0), 0);
     cr_expect_eq(strlen(host_console()), 300);
     host_console_type("hello");
     cr_expect_eq(do_console_io(CONSOLEIO_read, 3, gva, 0, 0, 0), 3);

@@ -190,11 +190,11 @@ Test(sched, no_wakeup_is_lost_in_random_orders)
             vcpu_unpause(vcpu(i), VPF_BLOCKED);
         }
         for (int i = 0; i < 8 && shares(policy); i++) {
-            u64 before = vcpu(i)->arch.switches_in;
+            u64 before = host_vcpu(vcpu(i))->switches_in;
 
             if (host_running(0) != vcpu(i)) {
                 host_advance(SECONDS(3));
-                cr_assert_gt(vcpu(i)->arch.switches_in, before, "%s", policy);
+                cr_assert_gt(host_vcpu(vcpu(i))->switches_in, before, "%s", policy);
             }
         }
         host_machine_stop();
@@ -224,12 +224,12 @@ Test(sched, wakeup_undoes_a_block_that_has_not_happened)
         u64 switches;
 
         start(policy, 1, 1);
-        switches = vcpu(0)->arch.switches_out;
+        switches = host_vcpu(vcpu(0))->switches_out;
         sched_block_current();
         vcpu_unpause(vcpu(0), VPF_BLOCKED);
         host_schedule();
         cr_assert_eq(host_running(0), vcpu(0), "%s", policy);
-        cr_assert_eq(vcpu(0)->arch.switches_out, switches);
+        cr_assert_eq(host_vcpu(vcpu(0))->switches_out, switches);
         host_machine_stop();
     }
 }
@@ -298,7 +298,7 @@ Test(sched, rr_slices_are_ten_milliseconds)
     actor_add(vcpu(0), HOG, 0, 0);
     actor_add(vcpu(1), HOG, 0, 0);
     actors_run(SECONDS(1));
-    cr_assert(vcpu(0)->arch.switches_in >= 49 && vcpu(0)->arch.switches_in <= 51, "%d", (int)vcpu(0)->arch.switches_in);
+    cr_assert(host_vcpu(vcpu(0))->switches_in >= 49 && host_vcpu(vcpu(0))->switches_in <= 51, "%d", (int)host_vcpu(vcpu(0))->switches_in);
     host_machine_stop();
 }
 
@@ -310,7 +310,7 @@ Test(sched, two_processors_run_two_vcpus)
         cr_assert_eq(host_running(vcpu(0)->processor), vcpu(0), "%s", policy);
         cr_assert_eq(host_running(vcpu(1)->processor), vcpu(1), "%s", policy);
         host_advance(SECONDS(1));
-        cr_assert_eq(vcpu(0)->arch.switches_in, 1, "%s", policy);
+        cr_assert_eq(host_vcpu(vcpu(0))->switches_in, 1, "%s", policy);
         host_machine_stop();
     }
 }
@@ -325,7 +325,7 @@ Test(sched, affinity_moves_a_sleeping_vcpu)
     cr_assert_eq(vcpu(0)->processor, vcpu(1)->processor);
     vcpu_unpause(vcpu(0), VPF_BLOCKED);
     host_advance(MILLISECS(100));
-    cr_assert_gt(vcpu(0)->arch.switches_in, 1);
+    cr_assert_gt(host_vcpu(vcpu(0))->switches_in, 1);
     host_machine_stop();
 }
 

@@ -9,6 +9,7 @@
 #include "core/hypercall.h"
 #include "machine.h"
 #include "pv_host.h"
+#include "x86/pv/io_rights.h"
 #include "x86/pv/typing.h"
 #include "x86/x86.h"
 
@@ -38,6 +39,7 @@ static void start(void)
     host_machine_start(FRAMES, 1, "null");
     d = host_domain(1, 1, 0);
     other = host_domain(2, 1, 1);
+    host_load_l4(d->vcpu[0]);
     host_set_current(d->vcpu[0]);
     l4 = frame_in(d), l3 = frame_in(d), l2 = frame_in(d), l1 = frame_in(d), page = frame_in(d);
     table(l4)[0] = l3 << PAGE_SHIFT | FLAGS;
@@ -240,7 +242,7 @@ Test(typing, devices_need_the_right)
 {
     cr_assert_eq(pin(l4, FT_L4), 0);
     refused(-XEN_EPERM, l1, 1, 0xfee00000ull | FLAGS);
-    d->privileged = true;
+    cr_assert_eq(io_rights_first_domain(d), 0);
     remember();
     cr_assert_eq(update(l1, 1, 0xfee00000ull | FLAGS), 0);
     cr_assert_eq(update(l1, 1, 0), 0);
