@@ -3,8 +3,8 @@
  * The life of domains: creation, look-up by reference, shutdown, crash, destruction in steps, and
  * the end of the machine with the last of them.
  *
- * Locks: domain_list_lock, then d->lock. Destruction is single-threaded for a domain: from the idle
- * loop's domain_reap().
+ * Locks: domain_list_lock and d->lock, neither with the other held. Destruction is single-threaded
+ * for a domain: from the idle loop's domain_reap().
  * Does not: load a guest (launch.c, hv/x86), nor start one; a new domain's vCPUs are all VPF_DOWN.
  */
 #include "console.h"
@@ -17,7 +17,7 @@ struct list domain_list = LIST_INIT(domain_list);
 struct domain *hardware_domain;
 bool machine_noreboot;
 
-static struct spinlock domain_list_lock;
+static struct spinlock domain_list_lock = SPINLOCK(LOCK_DOMAIN_LIST);
 static struct domain idle_domain;
 static struct vcpu_info idle_info; /* idle vCPUs have no guest, but v->info is never NULL */
 
@@ -62,6 +62,7 @@ static int vcpu_create(struct domain *d, unsigned int id)
     v->domain = d;
     v->id = id;
     v->info = &d->shared_info->vcpu_info[id];
+    spin_lock_init(&v->virq_lock, LOCK_VIRQ);
     v->info->evtchn_upcall_mask = 1; /* no event before the guest is ready for one */
     v->pause_flags = VPF_DOWN;
     v->initialised = id == 0; /* the builder's */
@@ -134,6 +135,9 @@ int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned i
     d->weight = SCHED_WEIGHT_NORMAL;
     snprintf(d->name, sizeof(d->name), "Domain-%u", id);
     list_init(&d->node);
+    spin_lock_init(&d->lock, LOCK_DOMAIN);
+    spin_lock_init(&d->console_lock, LOCK_CONSOLE);
+    spin_lock_init(&d->p2m.lock, LOCK_P2M);
 
     rc = arch_domain_create(d);
     if (rc) {
@@ -340,7 +344,9 @@ int domain_kill(struct domain *d)
         d->kill_step = KILL_MEMORY;
         /* fall through */
     case KILL_MEMORY:
-        rc = arch_domain_relinquish(d);
+        rc = p2m_teardown(d);
+        if (!rc)
+            rc = arch_domain_relinquish(d);
         if (rc)
             return rc;
         d->kill_step = KILL_UNLIST;
@@ -380,12 +386,12 @@ static struct domain *find_ended(void)
 
 bool domain_reap(void)
 {
-    static struct spinlock reaping; /* one pcpu at a time */
+    static struct spinlock reaping = SPINLOCK(LOCK_REAPING); /* one pcpu at a time */
     static bool any_reaped;
     struct domain *d;
     bool more = false;
 
-    if (__atomic_exchange_n(&reaping.taken, 1, __ATOMIC_ACQUIRE))
+    if (!spin_trylock(&reaping))
         return false;
     while ((d = find_ended()) != NULL) {
         any_reaped = true;

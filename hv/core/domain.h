@@ -7,8 +7,7 @@
  * A domain is created with one reference (the domain list's); domain_kill() marks it dying, stops
  * its vCPUs, closes its event channels and gives back its memory in steps (preemptible); the last
  * put frees it.
- * Locks: domain list lock > domain->lock > event port locks > runqueue lock (hv/README.md has the
- * whole order).
+ * Locks: enum lock_rank (lib.h) is the order; what each guards says hv/README.md.
  */
 #ifndef PARANGON_DOMAIN_H
 #define PARANGON_DOMAIN_H

@@ -18,7 +18,7 @@
 #include "evtchn_port.h"
 #include <trace/trace.h>
 
-static struct spinlock topology_lock;
+static struct spinlock topology_lock = SPINLOCK(LOCK_TOPOLOGY);
 
 static u32 port_limit(const struct domain *d)
 {
@@ -47,8 +47,10 @@ static int add_bucket(struct domain *d)
     bucket = arch_alloc_pages(0);
     if (!bucket)
         return -XEN_ENOMEM;
-    for (unsigned int i = 0; i < EVTCHNS_PER_BUCKET; i++)
+    for (unsigned int i = 0; i < EVTCHNS_PER_BUCKET; i++) {
+        spin_lock_init(&bucket[i].lock, LOCK_PORT);
         bucket[i].priority = bucket[i].last_priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    }
     d->evtchn_bucket[d->nr_valid_ports / EVTCHNS_PER_BUCKET] = bucket;
     __atomic_store_n(&d->nr_valid_ports, d->nr_valid_ports + EVTCHNS_PER_BUCKET, __ATOMIC_RELEASE);
     return 0;
@@ -615,6 +617,7 @@ int evtchn_expand_array(struct domain *d, u64 gfn)
 
 int evtchn_init(struct domain *d)
 {
+    spin_lock_init(&d->evtchn_lock, LOCK_EVTCHN);
     d->max_ports = d->privileged ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_MAX_UNPRIVILEGED;
     d->evtchn_bucket = arch_alloc(d->max_ports / EVTCHNS_PER_BUCKET * sizeof(*d->evtchn_bucket));
     if (!d->evtchn_bucket)

@@ -223,6 +223,7 @@ static int make_records(struct domain *d)
             d->vcpu[i]->fifo = arch_alloc(sizeof(*d->vcpu[i]->fifo));
         if (!d->vcpu[i]->fifo)
             return -XEN_ENOMEM;
+        spin_lock_init(&d->vcpu[i]->fifo->lock, LOCK_FIFO_QUEUE);
     }
     return 0;
 }

@@ -17,12 +17,12 @@ static char log_ring[LOG_RING_SIZE];
 static u32 log_start, log_end; /* bytes since boot modulo 2^32; the ring holds [start, end) */
 static bool line_begun; /* the last character was no newline */
 static bool line_is_ours; /* ... and came from printk() */
-static struct spinlock log_lock;
+static struct spinlock log_lock = SPINLOCK(LOCK_LOG);
 
 static bool log_enter(void)
 {
     for (unsigned int tries = 0; tries < 10000000; tries++) {
-        if (!__atomic_exchange_n(&log_lock.taken, 1, __ATOMIC_ACQUIRE))
+        if (spin_trylock(&log_lock))
             return true;
         __builtin_ia32_pause();
     }

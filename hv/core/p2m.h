@@ -12,7 +12,8 @@
  *   shared                  a page that the hypervisor shares with the domain (shared_info, grant
  *                           table); never freed by taking it out.
  *   grant, foreign          another domain's memory. The setter has taken the frame with
- *                           arch_hold_frame(); the entry owns that hold and gives it back.
+ *                           arch_hold_frame(), writable but for read-only grants; the entry owns
+ *                           that hold and gives it back.
  *   mmio                    a device's frame that the domain has a right to; nothing is held.
  * Lock: p2m.lock, inside everything but the scheduler's (hv/README.md). Look-ups take it too.
  * Does not: allocate or free memory of a guest; walk a guest's own page tables.

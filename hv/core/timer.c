@@ -82,6 +82,7 @@ void timer_init_cpu(unsigned int cpu)
 
     memset(c, 0, sizeof(*c));
     c->programmed = NS_NEVER;
+    spin_lock_init(&c->lock, LOCK_TIMER);
 }
 
 void timer_setup(struct timer *t, void (*fn)(void *arg), void *arg)

@@ -83,21 +83,95 @@ static inline void clear_bit(unsigned int n, volatile void *p)
 }
 
 /**
+ * The lock order (DESIGN §3, decision 7), outermost first: a processor that holds a lock may wait for those
+ * further down only. hv/README.md says what each guards. Of two locks of LOCK_PORT, of LOCK_FIFO_QUEUE or of
+ * LOCK_GRANT the one of the lower address comes first; no two of another rank are held at once.
+ */
+enum lock_rank {
+    LOCK_NONE, /* never initialised */
+    LOCK_REAPING,
+    LOCK_TOPOLOGY,
+    LOCK_EVTCHN,
+    LOCK_PORT,
+    LOCK_VIRQ,
+    LOCK_CONSOLE,
+    LOCK_FIFO_QUEUE,
+    LOCK_GRANT,
+    LOCK_P2M,
+    LOCK_DOMAIN_LIST,
+    LOCK_DOMAIN,
+    LOCK_SCHED,
+    LOCK_RUNQUEUE,
+    LOCK_POLICY,
+    LOCK_TIMER,
+    LOCK_HEAP,
+    LOCK_BUDDY,
+    LOCK_LOG
+};
+
+/**
  * Spin lock. Interrupts are off wherever the hypervisor takes one (it runs with interrupts off but in the idle
- * loop and at preemption points), so there is no irq-saving form. Debug builds keep the owner's rank and assert
- * the lock order of hv/README.md.
+ * loop and at preemption points), so there is no irq-saving form. A debug build keeps the rank in the lock and
+ * asserts the order (core/lock_order.c); in a release build the rank is nowhere.
  */
 struct spinlock {
+#ifdef NDEBUG
     u32 taken;
+#else
+    u16 taken, rank;
+#endif
 };
+
+#ifdef NDEBUG
+#define SPINLOCK(r) {0}
+static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
+{
+}
+static inline void lock_order_wait(const struct spinlock *l)
+{
+}
+static inline void lock_order_taken(const struct spinlock *l)
+{
+}
+static inline void lock_order_given(const struct spinlock *l)
+{
+}
+static inline void lock_order_none(void)
+{
+}
+#else
+/** Initialiser of a lock of static storage; others lie in zeroed memory and are given their rank once. */
+#define SPINLOCK(r) {.rank = (r)}
+static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
+{
+    l->rank = rank;
+}
+/** This pcpu is about to wait for l, has it, gives it up; it holds none at all. */
+void lock_order_wait(const struct spinlock *l);
+void lock_order_taken(const struct spinlock *l);
+void lock_order_given(const struct spinlock *l);
+void lock_order_none(void);
+#endif
 
 static inline void spin_lock(struct spinlock *l)
 {
+    lock_order_wait(l);
     while (unlikely(__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE)))
         __builtin_ia32_pause();
+    lock_order_taken(l);
+}
+/** Take it if it is free. Not waiting, it may be tried in any order. */
+static inline bool spin_trylock(struct spinlock *l)
+{
+    bool taken = !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
+
+    if (taken)
+        lock_order_taken(l);
+    return taken;
 }
 static inline void spin_unlock(struct spinlock *l)
 {
+    lock_order_given(l);
     __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
 }
 

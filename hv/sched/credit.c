@@ -295,6 +295,7 @@ static void credit_pool_init(struct cpupool *pool, ns_t now)
 {
     struct credit_pool *p = pool->priv;
 
+    spin_lock_init(&p->lock, LOCK_POLICY);
     p->vt = VT_START;
     p->updated = now;
 }

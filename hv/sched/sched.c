@@ -38,7 +38,7 @@ _Static_assert((int)SCHED_TURN == TRACE_PICK_TURN && (int)SCHED_BOOST == TRACE_P
 
 static struct sched_pcpu pcpus[NR_PCPUS];
 static struct cpupool first_pool;
-static struct spinlock sched_lock;
+static struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
 
 extern const struct sched_ops *const __start_sched_policies[];
 extern const struct sched_ops *const __stop_sched_policies[];
@@ -176,6 +176,7 @@ static int pcpu_create(struct vcpu *idle)
     struct sched_pcpu *p = &pcpus[idle->processor];
     struct cpupool *pool = &first_pool;
 
+    spin_lock_init(&p->rq.lock, LOCK_RUNQUEUE);
     p->idle = idle;
     p->rq.cpu = idle->processor;
     p->rq.pool = pool;
