@@ -27,6 +27,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "lock.h"
+
 #define FIXED_TIME 1767225600 /* 2026-01-01T00:00:00Z, of every entry */
 #define WORDS_MAX  64
 
@@ -154,13 +156,14 @@ static void read_file(struct entry *e, const char *folder, const char *name)
 static char *package_path(const struct image *im, const char *package)
 {
     FILE *f = fopen(im->lock, "r");
-    char line[512], name[128], version[128], sha[128], *path = NULL;
+    struct lock_package locked;
+    char *path = NULL;
 
     if (!f)
         die("%s: %s", im->lock, strerror(errno));
-    while (fgets(line, sizeof(line), f))
-        if (sscanf(line, "%127s %127s %127s", name, version, sha) == 3 &&
-            strcmp(name, package) == 0 && asprintf(&path, "%s/%s_%s.deb", im->debs, name, sha) < 0)
+    while (!path && lock_next(f, &locked))
+        if (strcmp(locked.name, package) == 0 &&
+            asprintf(&path, "%s/%s_%s.deb", im->debs, locked.name, locked.sha256) < 0)
             die("out of memory");
     fclose(f);
     if (!path)

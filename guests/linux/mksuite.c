@@ -5,6 +5,11 @@
  * packages with version and SHA-256, each file of the image, corpora, request counts and
  * parameters, and the text of our own sources that run between the marks.
  *
+ * A suite is frozen: what is built must be what stands in its file. The one exception is stated, not
+ * hidden: where packages that the lock names could not be had any more, and others stand in for them
+ * (fetch-packages), the identity is written with its own hash, so that nothing takes results of it
+ * for those of the frozen suite.
+ *
  * `sha256_of_suite` is the SHA-256 of the same object without that member, as compact JSON with
  * sorted keys. Not part of it: the runner outside the marks, the C compiler that built it, the
  * kernel (the harness names that).
@@ -18,11 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lock.h"
+
 #define HASH_KEY "sha256_of_suite"
 #define HEX_SIZE (2 * SHA256_DIGEST_LENGTH + 1)
 
 struct arguments {
-    const char *suite, *list, *manifest, *lock, *members, *check, *out;
+    const char *suite, *list, *manifest, *lock, *frozen_lock, *members, *check, *out;
     const char *sources[32];
     size_t nr_sources;
 };
@@ -85,13 +92,12 @@ static void hash_object(const json_t *object, char out[HEX_SIZE])
 static json_t *read_lock(const char *path)
 {
     json_t *packages = json_object();
-    char line[512], name[128], version[128], sha[128];
+    struct lock_package p;
     FILE *f = open_text(path);
 
-    while (fgets(line, sizeof(line), f))
-        if (line[0] != '#' && sscanf(line, "%127s %127s %127s", name, version, sha) == 3)
-            json_object_set_new(packages, name,
-                                json_pack("{s:s, s:s}", "version", version, "sha256", sha));
+    while (lock_next(f, &p))
+        json_object_set_new(packages, p.name,
+                            json_pack("{s:s, s:s}", "version", p.version, "sha256", p.sha256));
     fclose(f);
     return packages;
 }
@@ -278,20 +284,38 @@ static void print_difference(const json_t *frozen, const json_t *now, const char
         fprintf(stderr, "mksuite:   %s%s%s: gone\n", where, *where ? " " : "", key);
 }
 
-static int check(const char *path, const json_t *now)
+/* Are the packages in use others than those of the lock that the suite was frozen with? */
+static int other_packages(const struct arguments *a)
+{
+    json_t *used = read_lock(a->lock), *frozen = a->frozen_lock ? read_lock(a->frozen_lock) : NULL;
+    int other = frozen && !json_equal(used, frozen);
+
+    json_decref(frozen);
+    json_decref(used);
+    return other;
+}
+
+/* 0 when the suite is the frozen one, or another for the one reason that there may be. */
+static int check(const struct arguments *a, const json_t *now)
 {
     json_error_t error;
-    json_t *frozen = json_load_file(path, 0, &error);
+    json_t *frozen = json_load_file(a->check, 0, &error);
+    int other;
 
     if (!frozen)
-        die("%s: %s", path, error.text);
+        die("%s: %s", a->check, error.text);
     if (json_equal(frozen, now))
         return 0;
-    fprintf(stderr, "mksuite: the suite is frozen in %s, and what is built now is another:\n",
-            path);
+    other = other_packages(a);
+    fprintf(stderr, "mksuite: %sthe suite is frozen in %s, and what is built now is another:\n",
+            other ? "warning: " : "", a->check);
     print_difference(frozen, now, "");
-    fprintf(stderr, "mksuite: undo that, or give the suite a new name (guests/linux/README.md)\n");
-    return 1;
+    if (other)
+        fprintf(stderr, "mksuite: locked packages could not be had: results have the hash of the "
+                        "other suite, and are not comparable\n");
+    else
+        fprintf(stderr, "mksuite: undo that, or give the suite a new name (guests/linux/README.md)\n");
+    return !other;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -311,6 +335,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'l':
         a->lock = arg;
         return 0;
+    case 'f':
+        a->frozen_lock = arg;
+        return 0;
     case 'e':
         a->members = arg;
         return 0;
@@ -327,7 +354,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!a->suite || !a->list || !a->manifest || !a->lock || !a->members ||
-            !a->check == !a->out)
+            (!a->check && !a->out))
             argp_usage(state);
         return 0;
     default:
@@ -341,7 +368,9 @@ int main(int argc, char **argv)
         {"suite", 's', "NAME", 0, "its identity", 0},
         {"workloads", 'w', "FILE", 0, "what `guest-init --list` prints", 0},
         {"manifest", 'm', "FILE", 0, "of the image (mkimage)", 0},
-        {"lock", 'l', "FILE", 0, "packages.lock", 0},
+        {"lock", 'l', "FILE", 0, "the packages in use: packages.lock, or what fetch-packages wrote", 0},
+        {"frozen-lock", 'f', "FILE", 0,
+         "packages.lock: where --lock has others, --check lets the suite be another, with a warning", 0},
         {"members", 'e', "FILE", 0, "packages and inputs of each workload", 0},
         {"check", 'c', "FILE", 0, "compare with this frozen identity", 0},
         {"output", 'o', "FILE", 0, "write the identity there", 0},
@@ -360,9 +389,9 @@ int main(int argc, char **argv)
 
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     suite = make_suite(&a);
-    if (a.check)
-        return check(a.check, suite);
-    if (json_dump_file(suite, a.out, JSON_INDENT(1) | JSON_SORT_KEYS))
+    if (a.check && check(&a, suite))
+        return 1;
+    if (a.out && json_dump_file(suite, a.out, JSON_INDENT(1) | JSON_SORT_KEYS))
         die("%s: %s", a.out, strerror(errno));
     return 0;
 }
