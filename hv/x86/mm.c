@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's memory. Boot: take the loader's map, place frame records and M2P, build the final page tables, hand the
- * rest to a buddy allocator. Then: allocation by order, a small heap for the hypervisor's own objects.
+ * rest to the allocator of frames (buddy.c). Then: a small heap for the hypervisor's own objects.
  *
- * Locks: heap_lock and buddy_lock, both innermost. Freed pages are not scrubbed here; whoever gives a page to a guest clears it.
+ * Locks: heap_lock, then buddy.c's.
  * Does not: know page types (pv/typing.c) or guests' maps.
  */
 #include "mm.h"
@@ -11,14 +11,12 @@
 #include "pv/typing.h"
 #include "x86.h"
 
-#define MAX_ORDER 18
-
 extern u64 boot_l4[512], boot_l1_image[2048];
 extern char __image_start[], __text_end[], __rodata_end[], __image_end[];
 
 struct mem_range mem_map[MAX_MEM_RANGES];
 unsigned int nr_mem_ranges;
-u64 max_mfn, nr_free_frames, nr_total_frames, hv_cr3;
+u64 max_mfn, nr_total_frames, hv_cr3;
 
 static struct { u64 start, end; } reserved[80]; /* 64 boot modules and what the hypervisor takes */
 static u64 m2p_at;
@@ -31,12 +29,7 @@ u64 m2p_paddr(void)
 static unsigned int nr_reserved;
 static u64 nr_tables; /* of the hypervisor's own, from the allocator; kept for the next vCPU */
 
-struct free_block {
-    struct list node;
-    u32 order;
-};
-static struct list free_list[MAX_ORDER + 1];
-static struct spinlock buddy_lock = SPINLOCK(LOCK_BUDDY), heap_lock = SPINLOCK(LOCK_HEAP);
+static struct spinlock heap_lock = SPINLOCK(LOCK_HEAP);
 
 void mm_reserve(u64 start, u64 end)
 {
@@ -171,71 +164,6 @@ void tlb_flush_local(void)
     }
 }
 
-static void buddy_put(u64 mfn, unsigned int order)
-{
-    while (order < MAX_ORDER) {
-        u64 other = mfn ^ (1ull << order);
-        struct free_block *b;
-
-        if (other + (1ull << order) > max_mfn || frame_table[other].owner != DOMID_INVALID ||
-            frame_table[other].word != order + 1)
-            break;
-        b = map_mfn(MFN(other));
-        list_del(&b->node);
-        frame_table[other].word = 0;
-        mfn &= ~(1ull << order);
-        order++;
-    }
-    frame_table[mfn].owner = DOMID_INVALID;
-    frame_table[mfn].word = order + 1; /* a free block's head: not allocated, low bits its order + 1 */
-    list_add_tail(&free_list[order], &((struct free_block *)map_mfn(MFN(mfn)))->node);
-}
-
-mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
-{
-    struct free_block *b = NULL;
-    u64 mfn;
-
-    spin_lock(&buddy_lock);
-    for (unsigned int o = order; o <= MAX_ORDER && !b; o++) {
-        list_for_each(pos, &free_list[o]) {
-            mfn = virt_to_mfn(pos).n;
-            if (max_bits && ((mfn + (1ull << order)) << PAGE_SHIFT) > (1ull << max_bits))
-                continue;
-            b = list_entry(pos, struct free_block, node);
-            list_del(&b->node);
-            frame_table[mfn].word = 0;
-            for (; o > order; o--)
-                buddy_put(mfn + (1ull << (o - 1)), o - 1);
-            break;
-        }
-    }
-    if (b)
-        nr_free_frames -= 1ull << order;
-    spin_unlock(&buddy_lock);
-    if (!b)
-        return MFN_INVALID;
-    /* A TLB may still hold mappings that the last owner had. */
-    for (u64 i = 0; i < (1ull << order); i++)
-        tlb_filter(frame_table[mfn + i].stamp);
-    for (u64 i = 0; i < (1ull << order); i++)
-        frame_table[mfn + i] = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
-    return MFN(mfn);
-}
-
-void frame_free(mfn_t mfn, unsigned int order)
-{
-    spin_lock(&buddy_lock);
-    for (u64 i = 0; i < (1ull << order); i++) {
-        frame_table[mfn.n + i].word = 0;
-        frame_table[mfn.n + i].owner = DOMID_INVALID;
-        m2p[mfn.n + i] = M2P_INVALID;
-    }
-    buddy_put(mfn.n, order);
-    nr_free_frames += 1ull << order;
-    spin_unlock(&buddy_lock);
-}
-
 void frame_adopt(mfn_t mfn, domid_t owner)
 {
     *frame_of(mfn) = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
@@ -360,14 +288,11 @@ static void add_free(u64 start, u64 end)
             at = skip;
             continue;
         }
-        while (order < MAX_ORDER && !(at & ((PAGE_SIZE << (order + 1)) - 1)) &&
+        while (order < BUDDY_MAX_ORDER && !(at & ((PAGE_SIZE << (order + 1)) - 1)) &&
                at + (PAGE_SIZE << (order + 1)) <= end &&
                !reserved_behind(at, at + (PAGE_SIZE << (order + 1))))
             order++;
-        for (u64 i = 0; i < (1ull << order); i++)
-            frame_table[(at >> PAGE_SHIFT) + i].owner = DOMID_INVALID;
-        buddy_put(at >> PAGE_SHIFT, order);
-        nr_free_frames += 1ull << order;
+        buddy_add(MFN(at >> PAGE_SHIFT), order);
         at += PAGE_SIZE << order;
     }
 }
@@ -385,8 +310,7 @@ void mm_init(void)
     mm_reserve(0, MB(1));
     mm_reserve(IMAGE_PADDR, IMAGE_PADDR + (u64)(__image_end - __image_start));
     hv_cr3 = (u64)boot_l4 - IMAGE_VIRT + IMAGE_PADDR;
-    for (unsigned int o = 0; o <= MAX_ORDER; o++)
-        list_init(&free_list[o]);
+    buddy_init();
 
     frames_size = max_mfn * sizeof(struct frame);
     m2p_size = max_mfn * 8;

@@ -32,6 +32,11 @@ void mm_release(u64 start, u64 end);
  */
 void mm_report(u64 modules);
 
+/* buddy.c */
+#define BUDDY_MAX_ORDER 18
+/** Before anything else; then each block of memory that is free at boot, aligned to its size. Its records are zeroed or left over. */
+void buddy_init(void);
+void buddy_add(mfn_t mfn, unsigned int order);
 /**
  * Allocate 2^order frames for a domain (or DOMID_XEN), physically contiguous, each with one reference.
  * Contents are NOT cleared. @return first mfn, MFN_INVALID when there are none.

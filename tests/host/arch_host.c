@@ -44,7 +44,7 @@ static struct {
     u64 *writable_since, *table_since; /* per frame: `flushes` at the last touch; 0: never */
 } cpus[NR_PCPUS];
 static unsigned int nr_cpus;
-static u64 nr_frames, next_frame;
+static u64 nr_frames;
 static size_t guest_used;
 static char console[1 << 16];
 static size_t console_len;
@@ -65,13 +65,20 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
 {
     nr_frames = max_mfn = frames;
     nr_cpus = n;
-    next_frame = 1;
     host_memory = map_anonymous(frames << PAGE_SHIFT);
     frame_table = calloc(frames, sizeof(*frame_table));
     m2p = calloc(frames, sizeof(*m2p));
-    for (u64 i = 0; i < frames; i++) {
-        frame_table[i].owner = DOMID_INVALID;
+    frame_table[0].owner = DOMID_XEN; /* as what lies below 1 MiB is */
+    for (u64 i = 0; i < frames; i++)
         m2p[i] = M2P_INVALID;
+    buddy_init();
+    for (u64 at = 1; at < frames;) {
+        unsigned int order = 0;
+
+        while (!(at & ((2ull << order) - 1)) && at + (2ull << order) <= frames && order < BUDDY_MAX_ORDER)
+            order++;
+        buddy_add(MFN(at), order);
+        at += 1ull << order;
     }
     host_now = SECONDS(1);
     host_timer_interrupts = host_timer_programmed = 0;
@@ -123,51 +130,6 @@ void host_machine_stop(void)
 static bool alloc_fails(void)
 {
     return host_fail_alloc && --host_fail_alloc == 0;
-}
-
-/*
- * First of 2^order free frames in a row, aligned; 0: none. The search goes on where the last one
- * ended.
- */
-static u64 find_frames(unsigned int order)
-{
-    u64 n = 1ull << order, at = round_up(next_frame, n);
-
-    for (int round = 0; round < 2; round++, at = n) {
-        for (; at + n <= nr_frames; at += n) {
-            u64 i = 0;
-
-            while (i < n && frame_table[at + i].owner == DOMID_INVALID)
-                i++;
-            if (i == n) {
-                next_frame = at + n;
-                return at;
-            }
-        }
-    }
-    return 0;
-}
-
-mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
-{
-    u64 first = max_bits && max_bits <= PAGE_SHIFT ? 0 : find_frames(order);
-
-    if (!first)
-        return MFN_INVALID;
-    for (u64 i = 0; i < 1ull << order; i++)
-        tlb_filter(frame_table[first + i].stamp);
-    for (u64 i = 0; i < 1ull << order; i++)
-        frame_table[first + i] = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
-    return MFN(first);
-}
-
-void frame_free(mfn_t mfn, unsigned int order)
-{
-    for (u64 i = 0; i < 1ull << order; i++) {
-        frame_table[mfn.n + i].word = 0;
-        frame_table[mfn.n + i].owner = DOMID_INVALID;
-        m2p[mfn.n + i] = M2P_INVALID;
-    }
 }
 
 void *arch_alloc_pages(unsigned int order)

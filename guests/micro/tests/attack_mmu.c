@@ -622,6 +622,66 @@ static void stale_tlb_user(void)
 }
 MICRO_TEST(stale_tlb_user, "attack-stale-tlb-user", PLATFORM_PV);
 
+/* Two words at an address, and back: what a hypervisor might keep in memory that it thinks free. */
+static void stale_scribble(void *arg)
+{
+    ((volatile uint64_t *)arg)[0] = 0x4141414141414141;
+    ((volatile uint64_t *)arg)[1] = 0x4242424242424242;
+}
+
+static uint64_t stale_word;
+
+static void stale_peek(void *arg)
+{
+    stale_word = *(volatile uint64_t *)arg;
+}
+
+/* Given back while the TLB still has its writable translation: whatever is written there reaches
+ * nobody, and what can be read is not the hypervisor's. */
+static void stale_tlb_freed(void)
+{
+    uint64_t *page = page_alloc(), pfn = machine_to_phys_mapping[mfn_of(page)], va = window_va(5);
+    xen_pfn_t extent = mfn_of(page), more[16];
+    struct xen_memory_reservation r = {.nr_extents = 1, .domid = DOMID_SELF};
+    struct trap_caught c;
+    long got;
+
+    EXPECT_RC(pte_write(va, ENTRY_OF(page, PTE_RW)), 0);
+    memset((void *)va, 0, PAGE_SIZE);
+    EXPECT_RC(hc_update_va_mapping(PTR(page), 0, UVMF_NONE), 0);
+    EXPECT_RC(hc_update_va_mapping(va, 0, UVMF_NONE), 0);
+    set_xen_guest_handle(r.extent_start, &extent);
+    EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), 1);
+    for (unsigned i = 0; i < 512; i++) {
+        if (trap_try(stale_peek, (void *)(va + i * 8), &c) != VEC_PF)
+            EXPECT(!stale_word, "word %u of a free frame reads %lx", i, stale_word);
+    }
+    (void)trap_try(stale_scribble, (void *)va, &c);
+
+    /* Memory still comes and goes. */
+    set_xen_guest_handle(r.extent_start, more);
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 16; i++)
+            more[i] = 0;
+        r.nr_extents = 16;
+        got = hc_memory_op(XENMEM_increase_reservation, &r);
+        for (long i = 0; i < got; i++)
+            EXPECT(more[i] < hc_memory_op(XENMEM_maximum_ram_page, NULL) + 1ul, "frame %lx", more[i]);
+        r.nr_extents = got > 0 ? got : 0;
+        EXPECT_RC(hc_memory_op(XENMEM_decrease_reservation, &r), got);
+    }
+
+    extent = pfn;
+    r.nr_extents = 1;
+    set_xen_guest_handle(r.extent_start, &extent);
+    EXPECT_RC(hc_memory_op(XENMEM_populate_physmap, &r), 1);
+    ((uint64_t *)start_info->mfn_list)[pfn] = extent;
+    EXPECT_RC(page_writable(page), 0);
+    expect_frame_clean(page, "new page");
+    page_free(page);
+}
+MICRO_TEST(stale_tlb_freed, "attack-stale-tlb-freed", PLATFORM_PV);
+
 /* ---- trapped writes ---- */
 
 static void store_half(void *arg)
