@@ -60,27 +60,36 @@ void hvm_vcpu_kick(struct vcpu *v);
 /** Drive interrupt line gsi (0 to 23; 0 to 15 are the ISA lines, the PIC's and the I/O APIC's) of a domain. Level until changed. */
 void hvm_irq_line(struct domain *d, unsigned int gsi, bool level);
 /** Deliver a message from I/O APIC or local APIC (SDM vol. 3 §10.11): destination and mode as in its address and data. */
+struct vlapic;
 struct vlapic_message {
     u32 dest;        /* APIC id, or logical destination */
     bool logical, level;
     u8 mode;         /* 0 fixed, 1 lowest priority, 2 SMI, 4 NMI, 5 INIT, 6 STARTUP, 7 ExtINT */
     u8 vector;
+    const struct vlapic *except; /* all but this one; NULL: all that match */
 };
 void hvm_apic_deliver(struct domain *d, const struct vlapic_message *m);
 /** The guest has ended a level-triggered interrupt of this vector: the I/O APIC looks at its lines again. */
 void hvm_apic_eoi(struct domain *d, u8 vector);
-/** ISA line 0 of the PIT and others go through here to the domain's power and reset logic. how: SHUTDOWN_poweroff or _reboot. */
+/** The guest switched its machine off or reset it. how: SHUTDOWN_poweroff or SHUTDOWN_reboot (xen/sched.h). */
 void hvm_power(struct domain *d, unsigned int how);
+/** The guest wrote its task priority by a register: CR8 as the processor keeps it follows. */
+void hvm_vcpu_tpr(struct vcpu *v, u8 cr8);
+/** System time (now_ns()) at which the guest's TSC reaches `tsc`; a time that is over already: any that is over. */
+ns_t hvm_tsc_deadline(u64 tsc);
 /** Characters of the 16550's transmitter, and a receiver's next one (-1: none). */
 void hvm_uart_put(struct domain *d, u8 c);
 int hvm_uart_get(struct domain *d);
 
 /* ---- local APIC (vlapic.c; SDM vol. 3 §10, APM vol. 2 §16) ---- */
 
-struct vlapic;
 /** Reset state, xAPIC enabled at 0xfee00000; BSP bit for vCPU 0. x2apic: x2APIC mode may be entered. NULL: no memory. */
 struct vlapic *vlapic_create(struct vcpu *v, u32 apic_id, bool x2apic);
 void vlapic_destroy(struct vlapic *l);
+/** Registers as after INIT; APIC_BASE and ID stay. */
+void vlapic_reset(struct vlapic *l);
+/** As firmware leaves the boot processor's: software-enabled, LINT0 ExtINT, LINT1 NMI (SDM vol. 3 §10.5.1, virtual wire). */
+void vlapic_virtual_wire(struct vlapic *l);
 /** MSRs 0x1b (APIC_BASE), 0x6e0 (TSC_DEADLINE) and 0x800 to 0x8ff. False: #GP. */
 bool vlapic_msr_read(struct vlapic *l, u32 msr, u64 *value);
 bool vlapic_msr_write(struct vlapic *l, u32 msr, u64 value);
@@ -102,6 +111,8 @@ void vlapic_set_cr8(struct vlapic *l, u8 cr8);
 bool vlapic_accepts_pic(const struct vlapic *l);
 /** Is this message for it? For hvm_apic_deliver(). */
 bool vlapic_matches(const struct vlapic *l, u32 dest, bool logical);
+/** Its processor priority (PPR): of those that match a lowest-priority message, the lowest is to get it. */
+u8 vlapic_priority(const struct vlapic *l);
 u32 vlapic_id(const struct vlapic *l);
 
 /* ---- the rest of the platform of an HVM domain ---- */
