@@ -68,7 +68,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
     host_memory = map_anonymous(frames << PAGE_SHIFT);
     frame_table = calloc(frames, sizeof(*frame_table));
     m2p = calloc(frames, sizeof(*m2p));
-    frame_table[0].owner = DOMID_XEN; /* as what lies below 1 MiB is */
+    frame_table[0].owner = DOMID_IO; /* nobody's memory */
     for (u64 i = 0; i < frames; i++)
         m2p[i] = M2P_INVALID;
     buddy_init();
@@ -205,6 +205,28 @@ u16 arch_frame_owner(mfn_t mfn)
 bool arch_device_allowed(const struct domain *d, mfn_t mfn)
 {
     return io_mem_allowed(d, mfn);
+}
+
+bool arch_gfn_of(const struct domain *d, mfn_t mfn, gfn_t *gfn)
+{
+    if (mfn.n >= nr_frames || frame_table[mfn.n].owner != d->id || m2p[mfn.n] >= P2M_LIMIT)
+        return false;
+    *gfn = GFN(m2p[mfn.n]);
+    return true;
+}
+
+void arch_set_gfn(mfn_t mfn, gfn_t gfn)
+{
+    m2p[mfn.n] = gfn.n;
+}
+
+void arch_log_dirty(struct domain *d, bool on)
+{
+}
+
+/* The flat guest memory is no frames: nothing to mark. */
+void guest_mark_written(gva_t va, size_t n)
+{
 }
 
 int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable)
