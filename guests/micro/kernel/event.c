@@ -11,6 +11,7 @@
 
 volatile unsigned ev_upcalls, ev_count;
 volatile uint32_t ev_log[EV_LOG];
+volatile uint64_t ev_rip;
 void (*ev_hook)(uint32_t port);
 struct evtchn_fifo_control_block *fifo_control;
 uint32_t *fifo_page[FIFO_PAGES];

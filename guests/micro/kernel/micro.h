@@ -309,6 +309,8 @@ uint64_t trap_stack_top(void);
 /** Upcalls taken, and the ports they found, in order of handling; reset by events_reset_log(). */
 extern volatile unsigned ev_upcalls, ev_count;
 extern volatile uint32_t ev_log[EV_LOG];
+/** Where the last upcall interrupted (rip). */
+extern volatile uint64_t ev_rip;
 /** Called for each port after it is logged; NULL by default. */
 extern void (*ev_hook)(uint32_t port);
 

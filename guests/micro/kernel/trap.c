@@ -81,6 +81,7 @@ static bool lost(uint64_t rip)
 void trap_dispatch(struct trap_frame *f)
 {
     if (f->vector == VEC_EVENT || (platform == PLATFORM_PVH && f->vector == EVENT_VECTOR)) {
+        ev_rip = f->rip;
         event_upcall();
         return;
     }

@@ -74,6 +74,10 @@ PIECE u_in                      /* al = port 0x80 */
     inb $0x80, %al
     syscall
 
+PIECE u_vmmcall                 /* a hypercall, by AMD's instruction; rax is what came back */
+    vmmcall
+    syscall
+
 PIECE u_load_fs                 /* rax = fs:[rdi] */
     mov %fs:(%rdi), %rax
     syscall
