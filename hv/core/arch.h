@@ -52,6 +52,12 @@ void arch_put_guest_frame(struct domain *d, void *va);
 u16 arch_frame_owner(mfn_t mfn);
 /** May d reach this frame, which is no memory but a device's registers? */
 bool arch_device_allowed(const struct domain *d, mfn_t mfn);
+/** The guest frame that a machine frame of d's is (of a PV domain: its pseudo-physical one), as d or its map says. False: none. */
+bool arch_gfn_of(const struct domain *d, mfn_t mfn, gfn_t *gfn);
+/** A guest frame of d's map is this machine frame from now on. */
+void arch_set_gfn(mfn_t mfn, gfn_t gfn);
+/** d begins or ends to log which of its frames are written (dirty.h): its hot entries leave their short paths meanwhile. */
+void arch_log_dirty(struct domain *d, bool on);
 /**
  * Take a frame of `owner` for somebody else's use (a mapping by grant, a foreign entry of a p2m):
  * one reference, and with `writable` a type reference that keeps it from being a page table. The
@@ -107,6 +113,8 @@ int arch_domain_create(struct domain *d);
 int arch_domain_relinquish(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 
+/** May d make this hypercall (0 to 63) at all? Calls for a PV domain's page tables and traps are no others'. */
+bool arch_hypercall_allowed(const struct domain *d, unsigned int op);
 /** The running hypercall should stop and be continued: true if an interrupt or other work waits. */
 bool arch_preempt_needed(void);
 

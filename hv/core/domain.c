@@ -8,6 +8,7 @@
  * Does not: load a guest (launch.c, hv/x86), nor start one; a new domain's vCPUs are all VPF_DOWN.
  */
 #include "console.h"
+#include "dirty.h"
 #include "evtchn.h"
 #include "grant.h"
 #include "sched/sched.h"
@@ -344,6 +345,7 @@ int domain_kill(struct domain *d)
         d->kill_step = KILL_MEMORY;
         /* fall through */
     case KILL_MEMORY:
+        dirty_log_free(d);
         rc = p2m_teardown(d);
         if (!rc)
             rc = arch_domain_relinquish(d);

@@ -24,6 +24,7 @@
 #define DOMID_HV         DOMID_XEN
 #define NR_PCPUS         64
 
+struct dirty_log;
 struct evtchn_fifo;
 struct evtchn;
 struct sched_unit;
@@ -89,6 +90,7 @@ struct domain {
     struct shared_info *shared_info; /* hypervisor's mapping */
     u64 tot_pages, max_pages;  /* frames owned, and the most it may own */
     u64 max_ever_pfn;
+    struct dirty_log *dirty;   /* which frames are written (dirty.h); NULL: nobody asks */
     struct p2m p2m;            /* guest frames of an auto-translated domain (p2m.c) */
 
     /* event channels (evtchn.c) */

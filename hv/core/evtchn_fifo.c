@@ -302,6 +302,15 @@ int evtchn_fifo_expand_array(struct domain *d, u64 gfn)
     return 0;
 }
 
+void evtchn_fifo_for_each_page(struct domain *d, void (*fn)(struct domain *d, const void *page))
+{
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        if (d->vcpu[i]->fifo && d->vcpu[i]->fifo->page)
+            fn(d, d->vcpu[i]->fifo->page);
+    for (u32 i = 0; d->fifo && i < d->fifo->nr_pages; i++)
+        fn(d, d->fifo->page[i]);
+}
+
 void evtchn_fifo_destroy(struct domain *d)
 {
     struct evtchn_fifo *f = d->fifo;

@@ -72,6 +72,8 @@ void evtchn_fifo_unmask(struct vcpu *v, struct evtchn *c, evtchn_port_t port);
 bool evtchn_fifo_is_pending(const struct domain *d, evtchn_port_t port);
 /** Still in a queue, so that the port may not be given out again. */
 bool evtchn_fifo_is_linked(const struct domain *d, evtchn_port_t port);
+/** Call fn for each page of the guest's that FIFO delivery writes to. Called with the vCPUs paused. */
+void evtchn_fifo_for_each_page(struct domain *d, void (*fn)(struct domain *d, const void *page));
 /** EVTCHNOP_init_control, _expand_array. Called with d->evtchn_lock held. */
 int evtchn_fifo_init_control(struct domain *d, struct evtchn_init_control *op);
 int evtchn_fifo_expand_array(struct domain *d, u64 gfn);

@@ -16,6 +16,12 @@ size_t guest_copy_from(void *dst, gva_t src, size_t n);
 size_t guest_copy_to(gva_t dst, const void *src, size_t n);
 size_t guest_clear(gva_t dst, size_t n);
 
+/**
+ * What has been written to the current vCPU's guest by other means than these copies (frames on its kernel's stack): mark it
+ * where the domain logs (dirty.h). Callers look at dirty_logs first.
+ */
+void guest_mark_written(gva_t va, size_t n);
+
 /** Copy one object; true on success. */
 #define guest_read(obj, gva)  (guest_copy_from((obj), (gva), sizeof(*(obj))) == 0)
 #define guest_write(gva, obj) (guest_copy_to((gva), (obj), sizeof(*(obj))) == 0)

@@ -5,7 +5,7 @@
  *
  * Lock: p2m.lock around each look-up and change. Holds are given back after it, and after a flush.
  */
-#include "domain.h"
+#include "dirty.h"
 
 /** Guest frames between two looks at whether something waits. */
 #define STEP 512
@@ -126,6 +126,16 @@ static int drop_holds(struct domain *d, gfn_t gfn, u64 n)
     return 0;
 }
 
+/** Memory has come: the machine-to-guest table follows, and its contents count as written. */
+static void note_memory(struct domain *d, gfn_t gfn, mfn_t mfn, u64 n)
+{
+    d->max_ever_pfn = max_of(d->max_ever_pfn, gfn.n + n - 1);
+    for (u64 i = 0; i < n; i++) {
+        arch_set_gfn(MFN(mfn.n + i), GFN(gfn.n + i));
+        mark_dirty(d, GFN(gfn.n + i));
+    }
+}
+
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
 {
     int rc = check_range(d, gfn, order);
@@ -145,7 +155,7 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned
     }
     spin_unlock(&d->p2m.lock);
     if (!rc && p2m_type_is_ram(type))
-        d->max_ever_pfn = max_of(d->max_ever_pfn, gfn.n + (1ull << order) - 1);
+        note_memory(d, gfn, mfn, 1ull << order);
     return rc;
 }
 
@@ -200,6 +210,8 @@ int p2m_change_type(struct domain *d, gfn_t gfn, u64 nr, enum p2m_type from, enu
             rc = d->p2m.ops->write(d, GFN(gfn.n + at), mfn, to, order);
             if (rc)
                 break;
+            for (u64 i = 0; i < n && to == P2M_RAM; i++)
+                mark_dirty(d, GFN(gfn.n + at + i));
             at += n;
         } else {
             at += n - ((gfn.n + at) & (n - 1));

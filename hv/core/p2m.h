@@ -99,7 +99,8 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned
 int p2m_remove(struct domain *d, gfn_t gfn, unsigned int order);
 /**
  * Change the type of all entries in [gfn, gfn + nr) that have type `from`, between ram and
- * log-dirty, and see to it that no processor uses the old one. 0, -XEN_EINVAL, -XEN_ENOMEM (some
+ * log-dirty, and see to it that no processor uses the old one. What becomes ram has been written:
+ * it is marked in the domain's log. 0, -XEN_EINVAL, -XEN_ENOMEM (some
  * entries are changed), -XEN_ERESTART: *done frames have been looked at, call again from there.
  */
 int p2m_change_type(struct domain *d, gfn_t gfn, u64 nr, enum p2m_type from, enum p2m_type to,

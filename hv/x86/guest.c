@@ -3,6 +3,7 @@
  * Guest memory on this processor. By address (core/guest.h): a range check, then a copy whose faults are fixed up (entry.S).
  * By frame (core/arch.h): holds for another domain's use, by the rules of frame typing.
  */
+#include "core/dirty.h"
 #include "core/guest.h"
 #include "pv/pv.h"
 #include "pv/typing.h"
@@ -15,13 +16,46 @@ size_t guest_copy_from(void *dst, gva_t src, size_t n)
     return likely(guest_range_ok(src, n)) ? guest_copy(dst, (const void *)src, n) : n;
 }
 
+void guest_mark_written(gva_t va, size_t n)
+{
+    struct vcpu *v = current_vcpu();
+    struct domain *d = v->domain;
+    u64 end = va + n;
+    gfn_t gfn;
+
+    if (!d->dirty || d->kind != DOMAIN_PV) /* an auto-translated domain's map tells */
+        return;
+    for (va &= PAGE_MASK; va < end; va += PAGE_SIZE) {
+        const u64 *entry = pv_walk(v, va, 1);
+
+        if (entry && (*entry & PTE_P) && arch_gfn_of(d, MFN((*entry & PTE_MFN) >> PAGE_SHIFT), &gfn))
+            mark_dirty(d, gfn);
+    }
+}
+
+/* The same as guest_copy_to() and guest_clear() while a domain logs what is written: the mark comes behind the write. */
+static __cold_ size_t copy_and_mark(gva_t dst, const void *src, size_t n)
+{
+    size_t left = n;
+
+    if (guest_range_ok(dst, n))
+        left = src ? guest_copy((void *)dst, src, n) : guest_zero((void *)dst, n);
+    if (left < n)
+        guest_mark_written(dst, n - left);
+    return left;
+}
+
 size_t guest_copy_to(gva_t dst, const void *src, size_t n)
 {
+    if (unlikely(dirty_logs))
+        return copy_and_mark(dst, src, n);
     return likely(guest_range_ok(dst, n)) ? guest_copy((void *)dst, src, n) : n;
 }
 
 size_t guest_clear(gva_t dst, size_t n)
 {
+    if (unlikely(dirty_logs))
+        return copy_and_mark(dst, NULL, n);
     return likely(guest_range_ok(dst, n)) ? guest_zero((void *)dst, n) : n;
 }
 
@@ -63,4 +97,26 @@ void arch_drop_frame(mfn_t mfn, bool writable)
         (void)frame_put_type(mfn, false);
     else
         frame_put(frame_of(mfn));
+}
+
+bool arch_gfn_of(const struct domain *d, mfn_t mfn, gfn_t *gfn)
+{
+    if (!mfn_is_memory(mfn) || frame_of(mfn)->owner != d->id || m2p[mfn.n] >= P2M_LIMIT)
+        return false;
+    *gfn = GFN(m2p[mfn.n]);
+    return true;
+}
+
+void arch_set_gfn(mfn_t mfn, gfn_t gfn)
+{
+    m2p[mfn.n] = gfn.n;
+}
+
+void arch_log_dirty(struct domain *d, bool on)
+{
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        u32 *flags = &d->vcpu[i]->arch.flags;
+
+        *flags = on || get_cpu_info()->trace.mask ? *flags | VF_SLOW : *flags & ~(u32)VF_SLOW;
+    }
 }

@@ -229,6 +229,28 @@ void guest_mark_written(gva_t va, size_t n)
 {
 }
 
+bool arch_gfn_of(const struct domain *d, mfn_t mfn, gfn_t *gfn)
+{
+    if (mfn.n >= nr_frames || frame_table[mfn.n].owner != d->id || m2p[mfn.n] >= P2M_LIMIT)
+        return false;
+    *gfn = GFN(m2p[mfn.n]);
+    return true;
+}
+
+void arch_set_gfn(mfn_t mfn, gfn_t gfn)
+{
+    m2p[mfn.n] = gfn.n;
+}
+
+void arch_log_dirty(struct domain *d, bool on)
+{
+}
+
+/* The flat guest memory is no frames: nothing to mark. */
+void guest_mark_written(gva_t va, size_t n)
+{
+}
+
 int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable)
 {
     if (mfn.n >= nr_frames)

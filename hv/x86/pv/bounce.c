@@ -6,6 +6,7 @@
  * word tells whether events were masked. Code segments of guest kernels appear with RPL 0 in frames.
  */
 #include "pv.h"
+#include "core/dirty.h"
 #include "core/hypercall.h"
 #include "x86/mm.h"
 #include <trace/trace.h>
@@ -55,6 +56,8 @@ bool pv_bounce(struct vcpu *v, struct regs *r, u64 rip, bool mask, bool has_erro
         domain_crash(v->domain, "no room for a frame on its kernel's stack at %#llx", (unsigned long long)sp);
         return false;
     }
+    if (unlikely(dirty_logs))
+        guest_mark_written(sp, 64);
     if (mask)
         v->info->evtchn_upcall_mask = 1;
     r->rip = rip;
