@@ -149,11 +149,29 @@ long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a
     return err;
 }
 
+/* From `reqs` on, the requests that are plain stores to the frame that `plain` names; returns the first that is not, or cannot be read. */
+static __always_inline_ u64 plain_stores(u64 reqs, u64 end, u64 plain)
+{
+    u8 *frame = (u8 *)(directmap + (plain & PAGE_MASK));
+    u64 ptr, val;
+
+    stac();
+    while (reqs < end && guest_get8(reqs, &ptr) && guest_get8(reqs + 8, &val) && (ptr & ~(PAGE_SIZE - 8)) == plain) {
+        WRITE_ONCE(*(u64 *)(frame + (ptr & (PAGE_SIZE - 8))), val);
+        reqs += sizeof(struct mmu_update);
+    }
+    clac();
+    return reqs;
+}
+
+/* Requests between two looks whether something waits. */
+#define MMU_UPDATE_BATCH (16 * sizeof(struct mmu_update))
+
 static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom)
 {
     struct vcpu *v = current_vcpu();
     struct domain *d = v->domain, *pt;
-    u64 i, plain = NOT_PLAIN;
+    u64 first = reqs, end, look, plain = NOT_PLAIN;
     u32 done = 0, already = 0;
     int err = 0;
 
@@ -170,13 +188,23 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
     count = (u32)count;
     if (unlikely(!guest_range_ok(reqs, count * sizeof(struct mmu_update))))
         return -XEN_EFAULT;
-    for (i = 0; i < count; i++, reqs += sizeof(struct mmu_update)) {
+    end = reqs + count * sizeof(struct mmu_update);
+    for (look = reqs + MMU_UPDATE_BATCH; reqs < end; reqs += sizeof(struct mmu_update)) {
         u64 ptr, val;
         bool ok;
 
-        if (unlikely((i & 15) == 15 && arch_preempt_needed())) {
-            err = -XEN_ERESTART;
-            break;
+        if (plain != NOT_PLAIN) {
+            reqs = plain_stores(reqs, min_of(end, look), plain);
+            plain = NOT_PLAIN;
+            if (reqs == end)
+                break;
+        }
+        if (unlikely(reqs >= look)) {
+            look = reqs + MMU_UPDATE_BATCH;
+            if (arch_preempt_needed()) {
+                err = -XEN_ERESTART;
+                break;
+            }
         }
         stac();
         ok = guest_get8(reqs, &ptr) && guest_get8(reqs + 8, &val);
@@ -185,21 +213,16 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
             err = -XEN_EFAULT;
             break;
         }
-        if (likely((ptr & ~(PAGE_SIZE - 8)) == plain)) {
-            WRITE_ONCE(*(u64 *)(directmap + (ptr & ~7ull)), val);
-            continue;
-        }
-        plain = NOT_PLAIN;
         err = update_one(d, ptr, val, &plain);
         if (unlikely(err))
             break;
     }
-    done = i + already;
+    count -= (reqs - first) / sizeof(struct mmu_update);
+    done = (reqs - first) / sizeof(struct mmu_update) + already;
     if (pdone && guest_copy_to(pdone, &done, sizeof(done)))
         return -XEN_EFAULT;
     if (unlikely(err == -XEN_ERESTART))
-        return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, (count - i) | MMU_UPDATE_PREEMPTED, pdone,
-                                  foreigndom);
+        return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, count | MMU_UPDATE_PREEMPTED, pdone, foreigndom);
     return err;
 }
 

@@ -32,12 +32,13 @@ static __cold_ void put_given_up(struct frame *f, u64 word)
         frame_release(f);
 }
 
+/* FRAME_ALLOCATED is the word's sign. */
 static __always_inline_ bool take_reference(struct frame *f, const struct domain *d)
 {
     u64 w = f->word;
 
     do {
-        if (unlikely(((w + FRAME_REF) & (FRAME_ALLOCATED | FRAME_REFS_FULL)) != FRAME_ALLOCATED || f->owner != d->id))
+        if (unlikely((s64)w >= 0 || ((w + FRAME_REF) & FRAME_REFS_FULL) || f->owner != d->id))
             return false;
     } while (!word_change(&f->word, &w, w + FRAME_REF));
     return true;
@@ -122,20 +123,20 @@ static __always_inline_ int l1e_get(u64 pte, const struct domain *d)
     mfn_t mfn = pte_mfn(pte);
     struct frame *f;
 
-    if (unlikely(odd & ~PTE_RW))
-        return -XEN_EINVAL;
     if (unlikely(!mfn_is_memory(mfn)))
         return l1e_get_device(pte, d);
     f = frame_of(mfn);
     if (unlikely(f->owner != d->id))
         return f->owner == DOMID_IO ? l1e_get_device(pte, d) : -XEN_EINVAL;
-    if (odd)
-        return get_writable(f, d);
-    return likely(take_reference(f, d)) ? 0 : -XEN_EINVAL;
+    if (!odd)
+        return likely(take_reference(f, d)) ? 0 : -XEN_EINVAL;
+    return likely(odd == PTE_RW) ? get_writable(f, d) : -XEN_EINVAL;
 }
 
 static __cold_ int l1e_get_device(u64 pte, const struct domain *d)
 {
+    if (pte & ~(L1_BITS | PTE_MFN))
+        return -XEN_EINVAL;
     return io_mem_allowed(d, pte_mfn(pte)) ? 0 : -XEN_EPERM;
 }
 
