@@ -156,16 +156,22 @@ GENERAL_REGISTERS static int next_sub_buffer(struct trace_ring *ring)
     return 1;
 }
 
+GENERAL_REGISTERS int trace_ring_room(struct trace_ring *ring, uint64_t size)
+{
+    if (ring->limit && size <= ring->sub_size - sizeof(struct trace_sub_head) &&
+        next_sub_buffer(ring))
+        return 1;
+    ring->shared->lost = ++ring->lost;
+    return 0;
+}
+
 GENERAL_REGISTERS void trace_ring_slow(struct trace_ring *ring,
                                        const struct trace_record_head *record)
 {
     const uint64_t size = record->size;
 
-    if (!ring->limit || size > ring->sub_size - sizeof(struct trace_sub_head) ||
-        !next_sub_buffer(ring)) {
-        ring->shared->lost = ++ring->lost;
+    if (!trace_ring_room(ring, size))
         return;
-    }
     copy(ring->base + ring->pos, record, size);
     ring->pos += size;
     __asm__ volatile("" ::: "memory");

@@ -196,6 +196,13 @@ void trace_region_finish(void *region);
  */
 void trace_ring_slow(struct trace_ring *ring, const struct trace_record_head *record);
 
+/**
+ * Make the current sub-buffer hold `size` bytes more, by going to the next one, for a producer that writes its record itself.
+ *
+ * @return 1: now it does; 0: the ring is full, and the record has been counted as lost
+ */
+int trace_ring_room(struct trace_ring *ring, uint64_t size);
+
 /** The descriptor table of this build: text, zero-terminated (format: descriptor.c). */
 extern const char trace_descriptor[];
 extern const uint64_t trace_descriptor_size; /* bytes without the zero */

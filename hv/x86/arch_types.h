@@ -26,25 +26,32 @@ struct regs {
 /** What a pcpu has to do before it next enters a guest: bits of cpu_info.work. */
 enum cpu_work { WORK_TIMER = 1u << 0, WORK_SCHED = 1u << 1, WORK_RELOAD = 1u << 2 };
 
-/** Causes of entry that are always counted (DESIGN §5: a count per cause, at most five instructions). */
-enum entry_cause {
-    CAUSE_SYSCALL, CAUSE_IRET, CAUSE_HYPERCALL, CAUSE_PF_BOUNCE, CAUSE_PTWR, CAUSE_GP_EMULATE, CAUSE_CPUID,
-    CAUSE_EXCEPTION, CAUSE_INTN, CAUSE_IRQ, CAUSE_NMI, CAUSE_NR
+/**
+ * Entries from guests, by cause; always counted. Each entry is one of these, and one trace record where all is traced:
+ * their sum is the number of times that guests were left (entries_report()).
+ */
+struct entry_counts {
+    u64 trap[32];              /* by enum trace_trap_kind */
+    u64 hypercall[65];         /* by number; the last: numbers that are none */
+    u64 irq;
+    u64 irq_in_hv, nmi_in_hv;  /* these interrupted the hypervisor: not entries */
 };
+#define HYPERCALL_NONE 64
+#define ENTRY_OP_AGAIN 0x80000000u
 
 struct cpu_info {
     struct regs regs;          /* RSP0 of the TSS points behind it */
     struct vcpu *current;
     u32 work;                  /* enum cpu_work */
     u32 cpu;
-    u64 scratch;
     u64 note_addr;             /* what a trap was about, for its trace record: address or value, */
     u32 note_code, note_pad;   /* and number of the port, MSR, register, leaf or vector */
-    u64 irq_tsc;               /* start of the entry, for the trace */
+    u64 entry_tsc;             /* of a traced hot entry: its start, */
+    u32 entry_op, entry_pad;   /* the number of its hypercall (ENTRY_OP_AGAIN with it: stopped half way), */
+    u64 entry_args[3];         /* and what that was called with, where it was changed to be issued again */
     u64 flush_clock;           /* the TLB clock at this pcpu's last full flush */
-    u64 count[CAUSE_NR];
-    u64 hypercall_count[64];
-    struct trace_ring trace;
+    struct entry_counts count;
+    struct trace_ring trace, trace_nmi; /* of NMI and #MC in the hypervisor, which may come within a record */
 };
 /* RSP0 points behind regs and must be 16-byte aligned, or the processor would align it (SDM vol. 3 §6.14.2). */
 _Static_assert((sizeof(struct cpu_info) - sizeof(struct regs)) % 16 == 0, "RSP0");
@@ -52,7 +59,7 @@ _Static_assert((sizeof(struct cpu_info) - sizeof(struct regs)) % 16 == 0, "RSP0"
 /** Modes and switches of a vCPU that the entry code compares in one instruction. */
 #define VF_KERNEL        0x01 /* in guest kernel mode */
 #define VF_SYSCALL_MASKS 0x02 /* the syscall callback is entered with events masked */
-#define VF_SLOW          0x04 /* something (tracing) wants every entry to take the general path */
+#define VF_SLOW          0x04 /* something (a log of written frames) wants every entry to take the general path */
 #define VF_NO_USER       0x08 /* no user page table yet: iret to user mode must not take the fast path */
 /** The two states of a vCPU whose hot entries entry.S takes by itself. */
 #define VF_FAST_USER     (VF_SYSCALL_MASKS)
@@ -75,6 +82,7 @@ struct arch_vcpu {
     u32 flags;                 /* VF_* */
     u32 pf_masks;              /* 1: its page-fault handler is entered with events masked */
     u32 slot;                  /* index of its descriptor-table area */
+    u32 trace_id;              /* domain | vcpu << 16, as trace records begin */
     u64 cr3_kernel, cr3_user;  /* physical addresses of the L4 tables; user 0: none given yet */
     u64 kernel_sp;             /* guest kernel stack for entries from user mode, 16-byte aligned */
     u64 kernel_ss;

@@ -8,7 +8,7 @@
 #include "frame.h"
 #include "mm.h"
 
-extern char syscall_stubs[], syscall32_stubs[];
+extern char syscall_stubs[], syscall_stubs_traced[], syscall32_stubs[], page_fault_traced[];
 extern char rsb_overwrite[];
 extern u8 pcpu_stacks[];
 extern const u64 __rsb_sites_start[], __rsb_sites_end[];
@@ -115,6 +115,12 @@ static void set_system_descriptor(u64 *slot, u64 base, u32 limit, u8 type)
 u64 cpu_gdt_page(unsigned int cpu)
 {
     return (u64)gdt_page - IMAGE_VIRT + IMAGE_PADDR;
+}
+
+void cpu_trace_entries(unsigned int cpu)
+{
+    wrmsr(MSR_LSTAR, (u64)syscall_stubs_traced + 32 * cpu);
+    set_gate(VEC_PF, (u64)page_fault_traced, 0, 0);
 }
 
 void cpu_init(unsigned int cpu)

@@ -27,6 +27,8 @@ extern struct spec_ctrl spec_ctrl;
 void cpu_detect(void);
 /** GDT, TSS, IDT, system-call MSRs, control registers of this pcpu. */
 void cpu_init(unsigned int cpu);
+/** From now on this pcpu's hot entries make trace records (entry.S). */
+void cpu_trace_entries(unsigned int cpu);
 /** The machine page of the hypervisor's part of the GDT, mapped behind each vCPU's own 14. */
 u64 cpu_gdt_page(unsigned int cpu);
 
@@ -49,6 +51,10 @@ void serial_init(void);
 void serial_irq(void);
 /** Neither write nor read from here on (console=none). */
 void serial_close(void);
+
+/* traps.c */
+/** Say on the console how often guests were left and why, by the numbers of trace/events.def; when the machine ends. */
+void entries_report(void);
 
 /* machine.c */
 void acpi_init(u64 rsdp);

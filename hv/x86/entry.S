@@ -3,16 +3,24 @@
  * Every way into the hypervisor and every way back to a guest.
  *
  * Traps and interrupts from ring 3 arrive on the pcpu's stack with the hardware's frame already at the end of
- * cpu_info.regs; SYSCALL arrives on the guest's stack and finds the pcpu through a stub of its own. Two paths are hot and
- * stay in this file: the bounce of a guest user's system call into its kernel, and the iret hypercall back. Both need the
- * vCPU's flags to equal one constant, so that everything rare (tracing, odd modes, pending events) costs no test of its own.
- * They contain no RET and no indirect jump: nothing here can be steered by a guest's branch predictor entries.
+ * cpu_info.regs; SYSCALL arrives on the guest's stack and finds the pcpu through a stub of its own. Four paths are hot and
+ * stay in this file: the bounce of a guest user's system call into its kernel, the iret hypercall back, the way to a hypercall's
+ * function and back, and the bounce of a guest user's page fault. They need the vCPU's flags to equal one constant, so that
+ * everything rare (odd modes, pending events) costs no test of its own. But for the call of that function they contain no RET and no
+ * indirect jump: nothing here can be steered by a guest's branch predictor entries.
+ *
+ * Each hot path exists twice, from one text: the second, _traced, makes its trace record on the way (events.def: hypercall, trap).
+ * Which pair is entered is what LSTAR and the gate of #PF say (cpu_trace_entries()), so tracing that is off costs nothing.
  *
  * Guest memory is touched between STAC and CLAC only, each access with an entry in the fix-up table.
  * Interrupts are off from entry to exit. Sources: APM vol. 2 §6.1.1 (SYSCALL), §8.9 (frames), xen/arch-x86/xen-x86_64.h (iret).
  */
 #include "asm_offsets.h"
 #include "layout.h"
+
+#ifndef TRACE_CLASSES
+#define TRACE_CLASSES TRACE_CLASSES_ALL_C
+#endif
 
 /* Three-byte NOPs that setup patches to STAC and CLAC where the processor has SMAP. */
 .macro SMAP_SITE op
@@ -41,141 +49,72 @@
     .popsection
 .endm
 
+/*
+ * A record of the trace ring, as trace/emit_ring.h makes it. RSP + off is cpu_info; entry_tsc is the start of the entry.
+ * RECORD_BEGIN: space for `size` bytes at RCX, with head, start, duration and whose it is; `result` is the byte behind that. Where the
+ * class is masked, or the ring full, on at `done`. RECORD_END: hand it to the reader. Both clobber RAX, RDX; the fields between may too.
+ */
+.macro ENTRY_STARTS off
+    rdtsc
+    mov %eax, CI_entry_tsc + \off(%rsp)
+    mov %edx, CI_entry_tsc + 4 + \off(%rsp)
+.endm
+.macro RECORD_BEGIN class, event, size, result, off, done
+    testl $\class, CI_trace_mask + \off(%rsp)
+    jz \done
+681:
+    mov CI_trace_pos + \off(%rsp), %rcx
+    lea \size(%rcx), %rax
+    cmp CI_trace_limit + \off(%rsp), %rax
+    ja 682f
+    mov %rax, CI_trace_pos + \off(%rsp)
+    add CI_trace_base + \off(%rsp), %rcx
+    movl $\event | \size << 16, (%rcx)
+    rdtsc
+    mov CI_entry_tsc + \off(%rsp), %rdx
+    mov %rdx, TR_time(%rcx)
+    sub %edx, %eax
+    mov %eax, TR_duration(%rcx)
+    mov CI_current + \off(%rsp), %rdx
+    mov V_trace_id(%rdx), %eax
+    .if \result
+    or $\result << 24, %eax
+    .endif
+    mov %eax, TR_domid(%rcx)
+    .pushsection .text.entry.cold, "ax"
+682:                                    /* the sub-buffer is used up; below cpu_info the stack is free */
+    lea \off(%rsp), %rsp
+    mov $\size, %eax
+    call record_room
+    lea -(\off)(%rsp), %rsp
+    jnz 681b
+    jmp \done
+    .popsection
+.endm
+.macro RECORD_END off
+    mov CI_trace_pos + \off(%rsp), %rax
+    mov CI_trace_shared + \off(%rsp), %rdx
+    mov %rax, RING_head(%rdx)
+.endm
+
     .section .text.entry, "ax"
     .code64
 
 /* ---- SYSCALL: one stub per pcpu, then the common path with RSP = its cpu_info ---- */
+.macro SYSCALL_STUBS name, to
     .align 32
-    .globl syscall_stubs
-syscall_stubs:
+    .globl \name
+\name:
     .set cpu, 0
     .rept NR_PCPUS_MAX
     .align 32
     mov %rsp, pcpu_stacks + STACK_SIZE * (cpu + 1) - CPU_INFO_size + R_rsp(%rip)
     lea pcpu_stacks + STACK_SIZE * (cpu + 1) - CPU_INFO_size(%rip), %rsp
-    jmp syscall_common
+    jmp \to
     .set cpu, cpu + 1
     .endr
+.endm
 
-    .align 64
-syscall_common:
-    mov %rax, R_rax(%rsp)
-    mov %rdx, R_rdx(%rsp)
-    mov CI_current(%rsp), %rdx
-    cmpl $VF_FAST_USER_C, V_flags(%rdx)
-    jne from_kernel
-
-/* A system call of guest user code: enter its kernel at the registered callback with the seven-word frame
- * rcx r11 rip cs rflags rsp ss, events masked. */
-    mov V_info(%rdx), %rax
-    cmpb $0, INFO_mask(%rax)
-    jne syscall_general                 /* user code with events masked: IF of the frame would differ */
-    movb $1, INFO_mask(%rax)
-    mov V_cr3_kernel(%rdx), %rax
-    mov %rax, %cr3
-    mov V_kernel_sp(%rdx), %rax
-    swapgs
-    STAC
-1:  movq $SEL_DS, -8(%rax)
-2:  movq $SEL_CS64, -32(%rax)
-3:  mov %rcx, -40(%rax)
-4:  mov %rcx, -56(%rax)
-5:  mov %r11, -24(%rax)
-6:  mov %r11, -48(%rax)
-    mov R_rsp(%rsp), %rcx
-7:  mov %rcx, -16(%rax)
-    CLAC
-    orl $VF_KERNEL_C, V_flags(%rdx)
-    incq CI_count + C_SYSCALL(%rsp)
-    incq CI_flush_clock(%rsp)
-    mov V_syscall_rip(%rdx), %rcx
-    mov R_rdx(%rsp), %rdx
-    lea -56(%rax), %r11
-    mov R_rax(%rsp), %rax
-    mov %r11, %rsp
-    mov $0x202, %r11d
-    sysretq
-    FIXUP 1b, bounce_fault
-    FIXUP 2b, bounce_fault
-    FIXUP 3b, bounce_fault
-    FIXUP 4b, bounce_fault
-    FIXUP 5b, bounce_fault
-    FIXUP 6b, bounce_fault
-    FIXUP 7b, bounce_fault
-
-from_kernel:
-    cmpl $VF_FAST_KERNEL_C, V_flags(%rdx)
-    jne syscall_general
-    cmp $23, %eax                       /* __HYPERVISOR_iret */
-    jne hypercall
-
-/* iret to guest user mode: rax r11 rcx flags rip cs rflags rsp ss on the guest kernel's stack become the frame of an IRETQ at the end of
- * cpu_info.regs. What the guest puts there cannot hurt: ring 3 and harmless flags are forced, the rest IRETQ checks, and its fault is
- * the guest's (iret_fault). Frames for the guest kernel itself, with events off, or with one pending, go to do_iret(). */
-    mov R_rsp(%rsp), %rcx
-    movabs $HV_END, %rax
-    cmp %rax, %rcx
-    jb syscall_general
-    mov V_info(%rdx), %rax
-    cmpb $0, INFO_pending(%rax)
-    jne syscall_general
-    STAC
-1:  mov 40(%rcx), %r11d
-    and $3, %r11d
-    cmp $3, %r11d
-    jne iret_general
-2:  mov 48(%rcx), %r11
-    test $0x200, %r11d
-    jz iret_general
-    and $GUEST_FLAGS_MASK | 0x202, %r11d
-    lea REGS_size(%rsp), %rsp
-3:  pushq 64(%rcx)                      /* ss */
-4:  pushq 56(%rcx)                      /* rsp */
-    push %r11
-5:  pushq 40(%rcx)                      /* cs */
-6:  pushq 32(%rcx)                      /* rip */
-7:  pushq 16(%rcx)                      /* the guest's rcx and rax, in the place of the error code and below */
-8:  pushq (%rcx)
-9:  mov 8(%rcx), %r11
-    CLAC
-    movb $0, INFO_mask(%rax)
-    xorl $VF_KERNEL_C, V_flags(%rdx)
-    mov V_cr3_user(%rdx), %rax
-    mov %rax, %cr3
-    swapgs
-    incq CI_count + C_IRET - R_rip + 16(%rsp)
-    incq CI_flush_clock - R_rip + 16(%rsp)
-    mov R_rdx - R_rip + 16(%rsp), %rdx
-    pop %rax
-    pop %rcx
-    jmp guest_iretq
-    FIXUP 1b, iret_general
-    FIXUP 2b, iret_general
-    FIXUP 3b, iret_general
-    FIXUP 4b, iret_general
-    FIXUP 5b, iret_general
-    FIXUP 6b, iret_general
-    FIXUP 7b, iret_general
-    FIXUP 8b, iret_general
-    FIXUP 9b, iret_general
-
-iret_general:                           /* back to RSP = cpu_info, the guest's stack pointer in its place */
-    CLAC
-    or $(STACK_SIZE - 1), %rsp
-    sub $(CPU_INFO_size - 1), %rsp
-    mov %rcx, R_rsp(%rsp)
-    xor %ecx, %ecx
-    mov $0x202, %r11d
-    jmp syscall_general
-
-bounce_fault:                           /* no room for the frame on the guest kernel's stack */
-    CLAC
-    orl $VF_KERNEL_C, V_flags(%rdx)
-    lea bounce_fault_text(%rip), %rdi
-    call pv_crash_current
-    jmp exit_work
-
-/* ---- any other hypercall of a guest kernel ---- */
 .macro SAVE_SYSCALL_REGS
     mov %rcx, R_rcx(%rsp)
     mov %rcx, R_rip(%rsp)
@@ -192,34 +131,212 @@ bounce_fault:                           /* no room for the frame on the guest ke
     mov %r13, R_r13(%rsp)
     mov %r14, R_r14(%rsp)
     mov %r15, R_r15(%rsp)
-    movl $0x100, R_vector(%rsp)
+    movl $VEC_SYSCALL_C, R_vector(%rsp)
     movq $SEL_CS64, R_cs(%rsp)
     movq $SEL_DS, R_ss(%rsp)
 .endm
 
+.macro SYSCALL_PATHS t, traced
+    .align 64
+syscall_common\t:
+    mov %rax, R_rax(%rsp)
+    mov %rdx, R_rdx(%rsp)
+    .if \traced
+    ENTRY_STARTS 0
+    .endif
+    mov CI_current(%rsp), %rdx
+    cmpl $VF_FAST_USER_C, V_flags(%rdx)
+    jne from_kernel\t
+
+/* A system call of guest user code: enter its kernel at the registered callback with the seven-word frame
+ * rcx r11 rip cs rflags rsp ss, events masked. */
+    mov V_info(%rdx), %rax
+    cmpb $0, INFO_mask(%rax)
+    jne syscall_general                 /* user code with events masked: IF of the frame would differ */
+    movb $1, INFO_mask(%rax)
+    mov V_cr3_kernel(%rdx), %rax
+    mov %rax, %cr3
+    mov V_kernel_sp(%rdx), %rax
+    swapgs
+    STAC
+1:  movq $SEL_DS, -8(%rax)
+2:  movq $SEL_CS64, -32(%rax)
+    .if \traced
+    mov %rcx, R_rip(%rsp)
+    .endif
+3:  mov %rcx, -40(%rax)
+4:  mov %rcx, -56(%rax)
+5:  mov %r11, -24(%rax)
+6:  mov %r11, -48(%rax)
+    mov R_rsp(%rsp), %rcx
+7:  mov %rcx, -16(%rax)
+    CLAC
+    orl $VF_KERNEL_C, V_flags(%rdx)
+    incq CI_syscalls(%rsp)
+    incq CI_flush_clock(%rsp)
+    .if \traced && (TRACE_CLASSES) & TRACE_CLASS_EXIT_C
+    RECORD_BEGIN TRACE_CLASS_EXIT_C, TRACE_ID_trap_C, TRAP_size, TRACE_RES_BOUNCED_C, 0, 8f
+    movw $TRACE_TRAP_SYSCALL_BOUNCE_C, TRAP_kind(%rcx)
+    mov R_rax(%rsp), %eax
+    mov %eax, TRAP_code(%rcx)
+    movq $0, TRAP_addr(%rcx)
+    mov R_rip(%rsp), %rax
+    mov %rax, TRAP_rip(%rcx)
+    RECORD_END 0
+8:  mov CI_current(%rsp), %rdx
+    mov V_kernel_sp(%rdx), %rax
+    .endif
+    mov V_syscall_rip(%rdx), %rcx
+    mov R_rdx(%rsp), %rdx
+    lea -56(%rax), %r11
+    mov R_rax(%rsp), %rax
+    mov %r11, %rsp
+    mov $0x202, %r11d
+    sysretq
+    FIXUP 1b, bounce_fault
+    FIXUP 2b, bounce_fault
+    FIXUP 3b, bounce_fault
+    FIXUP 4b, bounce_fault
+    FIXUP 5b, bounce_fault
+    FIXUP 6b, bounce_fault
+    FIXUP 7b, bounce_fault
+
+from_kernel\t:
+    cmpl $VF_FAST_KERNEL_C, V_flags(%rdx)
+    jne syscall_general
+    .if \traced
+    mov R_rax(%rsp), %rax
+    .endif
+    cmp $23, %eax                       /* __HYPERVISOR_iret */
+    jne hypercall\t
+
+/* iret to guest user mode: rax r11 rcx flags rip cs rflags rsp ss on the guest kernel's stack become the frame of an IRETQ at the end of
+ * cpu_info.regs. What the guest puts there cannot hurt: it is read once, then ring 3 is checked and harmless flags are forced; the rest
+ * IRETQ checks, and its fault is the guest's (iret_fault). Frames for the guest kernel itself, with events off, or with one pending, go to do_iret(). */
+    mov R_rsp(%rsp), %rcx
+    cmpl $HV_END >> 32, R_rsp + 4(%rsp)
+    jb syscall_general
+    mov V_info(%rdx), %rax
+    cmpb $0, INFO_pending(%rax)
+    jne syscall_general
+    STAC
+    lea REGS_size(%rsp), %rsp
+1:  pushq 64(%rcx)                      /* ss */
+2:  pushq 56(%rcx)                      /* rsp */
+3:  pushq 48(%rcx)                      /* rflags */
+4:  pushq 40(%rcx)                      /* cs */
+5:  pushq 32(%rcx)                      /* rip */
+    mov 8(%rsp), %r11d
+    not %r11d
+    test $3, %r11b
+    jnz iret_general\t
+    testb $2, 17(%rsp)                  /* RFLAGS.IF */
+    jz iret_general\t
+    andq $GUEST_FLAGS_MASK | 0x202, 16(%rsp)
+    movb $0, INFO_mask(%rax)            /* do_iret() sets it too, if it comes to that */
+6:  mov 8(%rcx), %r11
+7:  mov (%rcx), %rax
+8:  mov 16(%rcx), %rcx
+    CLAC
+    xorl $VF_KERNEL_C, V_flags(%rdx)
+    mov V_cr3_user(%rdx), %rdx
+    mov %rdx, %cr3
+    swapgs
+    incq CI_hypercalls + 23 * 8 - R_rip(%rsp)
+    incq CI_flush_clock - R_rip(%rsp)
+    .if \traced && (TRACE_CLASSES) & TRACE_CLASS_HYPERCALL_C
+    mov %rax, R_rax - R_rip(%rsp)
+    mov %rcx, R_rcx - R_rip(%rsp)
+    RECORD_BEGIN TRACE_CLASS_HYPERCALL_C, TRACE_ID_hypercall_C, HYPERCALL_size, TRACE_HC_DONE_C, -R_rip, 10f
+    movw $23, HYPERCALL_op(%rcx)
+    mov %rdi, HYPERCALL_a1(%rcx)
+    mov %rsi, HYPERCALL_a2(%rcx)
+    mov R_rdx - R_rip(%rsp), %rax
+    mov %rax, HYPERCALL_a3(%rcx)
+    mov R_rax - R_rip(%rsp), %rax
+    mov %rax, HYPERCALL_ret(%rcx)
+    RECORD_END -R_rip
+10: mov R_rax - R_rip(%rsp), %rax
+    mov R_rcx - R_rip(%rsp), %rcx
+    .endif
+    mov R_rdx - R_rip(%rsp), %rdx
+9:  iretq
+    FIXUP 1b, iret_general\t
+    FIXUP 2b, iret_general\t
+    FIXUP 3b, iret_general\t
+    FIXUP 4b, iret_general\t
+    FIXUP 5b, iret_general\t
+    FIXUP 6b, iret_general\t
+    FIXUP 7b, iret_general\t
+    FIXUP 8b, iret_general\t
+    FIXUP 9b, iret_fault
+
+iret_general\t:                           /* back to RSP = cpu_info, the guest's stack pointer in its place */
+    CLAC
+    or $(STACK_SIZE - 1), %rsp
+    sub $(CPU_INFO_size - 1), %rsp
+    mov %rcx, R_rsp(%rsp)
+    xor %ecx, %ecx
+    mov $0x202, %r11d
+    jmp syscall_general
+
+/* Any other hypercall of a guest kernel. What its C function keeps, and what follows from the rest, is saved only where it is wanted
+ * (SAVE_THE_REST): RBX, RBP, R12 to R15, CS, SS, and RCX and R11, which SYSCALL made RIP and RFLAGS. */
     .align 16
-hypercall:
-    SAVE_SYSCALL_REGS
+hypercall\t:
+    mov %rcx, R_rip(%rsp)
+    mov %r11, R_rflags(%rsp)
+    mov %rdi, R_rdi(%rsp)
+    mov %rsi, R_rsi(%rsp)
+    mov %r8, R_r8(%rsp)
+    mov %r9, R_r9(%rsp)
+    mov %r10, R_r10(%rsp)
+    movl $VEC_HYPERCALL_C, R_vector(%rsp)
     mov R_rdx(%rsp), %rdx
     cmp $64, %rax
-    jae hypercall_unknown
-    incq CI_hypercall_count(%rsp, %rax, 8)
+    jae hypercall_unknown\t
+    incq CI_hypercalls(%rsp, %rax, 8)
+    .if \traced
+    mov %eax, CI_entry_op(%rsp)
+    .endif
     lea hypercall_entry(%rip), %rcx
     mov (%rcx, %rax, 8), %rax
     mov %r10, %rcx
     call *%rax
-hypercall_done:
+hypercall_done\t:
+    .if \traced
     mov %rax, R_rax(%rsp)
+    cmpl $0, CI_work(%rsp)
+    jne hypercall_left                  /* it ended its domain, gave the processor up, or has to be issued again: C says which */
+    cmpl $0, CI_entry_op(%rsp)
+    jl hypercall_left
+    .if (TRACE_CLASSES) & TRACE_CLASS_HYPERCALL_C
+    RECORD_BEGIN TRACE_CLASS_HYPERCALL_C, TRACE_ID_hypercall_C, HYPERCALL_size, TRACE_HC_DONE_C, 0, 1f
+    mov CI_entry_op(%rsp), %eax
+    mov %ax, HYPERCALL_op(%rcx)
+    mov R_rdi(%rsp), %rax
+    mov %rax, HYPERCALL_a1(%rcx)
+    mov R_rsi(%rsp), %rax
+    mov %rax, HYPERCALL_a2(%rcx)
+    mov R_rdx(%rsp), %rax
+    mov %rax, HYPERCALL_a3(%rcx)
+    mov R_rax(%rsp), %rax
+    mov %rax, HYPERCALL_ret(%rcx)
+    RECORD_END 0
+1:
+    .endif
+    mov R_rax(%rsp), %rax
+    .else
+    cmpl $0, CI_work(%rsp)
+    jne hypercall_work
+    .endif
     mov CI_current(%rsp), %rdx
     mov V_info(%rdx), %rdx
-    mov CI_work(%rsp), %ecx
-    test %ecx, %ecx
-    jnz exit_work
     cmpw $1, (%rdx)                     /* an event is pending and not masked */
-    je exit_work
+    je hypercall_work
     mov R_rip(%rsp), %rcx
     test %rcx, %rcx
-    jns restore_all                     /* SYSRET only to where no instruction can have left a non-canonical RIP */
+    jns hypercall_iretq                 /* SYSRET only to where no instruction can have left a non-canonical RIP */
     mov R_rdx(%rsp), %rdx
     mov R_rdi(%rsp), %rdi
     mov R_rsi(%rsp), %rsi
@@ -230,10 +347,51 @@ hypercall_done:
     mov R_rsp(%rsp), %rsp
     sysretq
 
-hypercall_unknown:
+hypercall_unknown\t:
+    .if \traced
+    movzwl %ax, %eax
+    mov %eax, CI_entry_op(%rsp)
+    .endif
     mov %rsp, %rdi
     call pv_hypercall_unknown
-    jmp hypercall_done
+    jmp hypercall_done\t
+
+.endm
+
+SYSCALL_STUBS syscall_stubs, syscall_common
+SYSCALL_PATHS "", 0
+
+bounce_fault:                           /* no room for the frame on the guest kernel's stack */
+    CLAC
+    mov $TRACE_TRAP_SYSCALL_BOUNCE_C, %esi
+bounce_failed:
+    orl $VF_KERNEL_C, V_flags(%rdx)
+    mov %rsp, %rdi
+    call pv_bounce_failed
+    jmp exit_work
+
+.macro SAVE_THE_REST                    /* RAX is the result */
+    mov %rax, R_rax(%rsp)
+    mov R_rip(%rsp), %rcx
+    mov %rcx, R_rcx(%rsp)
+    mov R_rflags(%rsp), %rcx
+    mov %rcx, R_r11(%rsp)
+    mov %rbx, R_rbx(%rsp)
+    mov %rbp, R_rbp(%rsp)
+    mov %r12, R_r12(%rsp)
+    mov %r13, R_r13(%rsp)
+    mov %r14, R_r14(%rsp)
+    mov %r15, R_r15(%rsp)
+    movl $VEC_SYSCALL_C, R_vector(%rsp)
+    movq $SEL_CS64, R_cs(%rsp)
+    movq $SEL_DS, R_ss(%rsp)
+.endm
+hypercall_work:
+    SAVE_THE_REST
+    jmp exit_work
+hypercall_iretq:
+    SAVE_THE_REST
+    jmp restore_all
 
 /* ---- SYSCALL, general form: C does it ---- */
 syscall_general:                        /* RAX, RDX saved; RCX, R11 as SYSCALL left them */
@@ -305,13 +463,17 @@ syscall32_common:
  * vcpu_info, events masked. What faults in the hypervisor's addresses, or in guest kernel mode, goes the general way.
  * RSP is at the error code; OFF(x) is a field of regs from there. */
 #define OFF(x) ((x) - R_error_code)(%rsp)
+.macro PAGE_FAULT_PATH t, traced
     .align 64
-page_fault:
+page_fault\t:
     testb $3, OFF(R_cs)
     jz page_fault_hypervisor
     mov %rax, OFF(R_rax)
     mov %rdx, OFF(R_rdx)
     mov %rcx, OFF(R_rcx)
+    .if \traced
+    ENTRY_STARTS -R_error_code
+    .endif
     mov OFF(CI_current), %rdx
     cmpl $VF_FAST_USER_C, V_flags(%rdx)
     jne page_fault_general
@@ -347,8 +509,21 @@ page_fault:
 8:  mov %rcx, -8(%rax)
     CLAC
     orl $VF_KERNEL_C, V_flags(%rdx)
-    incq OFF(CI_count + C_PF_BOUNCE)
+    incq OFF(CI_page_faults)
     incq OFF(CI_flush_clock)
+    .if \traced && (TRACE_CLASSES) & TRACE_CLASS_EXIT_C
+    RECORD_BEGIN TRACE_CLASS_EXIT_C, TRACE_ID_trap_C, TRAP_size, TRACE_RES_BOUNCED_C, -R_error_code, 9f
+    movw $TRACE_TRAP_PAGE_FAULT_BOUNCE_C, TRAP_kind(%rcx)
+    mov OFF(R_error_code), %eax
+    mov %eax, TRAP_code(%rcx)
+    mov %cr2, %rax
+    mov %rax, TRAP_addr(%rcx)
+    mov OFF(R_rip), %rax
+    mov %rax, TRAP_rip(%rcx)
+    RECORD_END -R_error_code
+9:  mov OFF(CI_current), %rdx
+    mov V_kernel_sp(%rdx), %rax
+    .endif
     mov V_pf_rip(%rdx), %rcx
     mov OFF(R_rdx), %rdx
     lea -64(%rax), %r11
@@ -364,10 +539,15 @@ page_fault:
     FIXUP 6b, page_fault_no_room
     FIXUP 7b, page_fault_no_room
     FIXUP 8b, page_fault_no_room
+.endm
+
+PAGE_FAULT_PATH "", 0
 
 page_fault_no_room:
+    CLAC
     sub $R_error_code, %rsp
-    jmp bounce_fault
+    mov $TRACE_TRAP_PAGE_FAULT_BOUNCE_C, %esi
+    jmp bounce_failed
 page_fault_hypervisor:
     movl $14, 4(%rsp)
     jmp trap_common
@@ -420,7 +600,6 @@ exit_work:
 restore_all:
     RESTORE_ALL
     add $8, %rsp
-    .globl guest_iretq
 guest_iretq:
     iretq
     FIXUP guest_iretq, iret_fault
@@ -437,8 +616,51 @@ iret_fault:
     movl $13, 4(%rsp)
     SAVE_ALL
     mov %rsp, %rdi
-    call pv_iret_fault
+    call iret_frame_fault
     jmp exit_check
+
+/* ---- the traced twins ---- */
+    .globl page_fault_traced
+#if (TRACE_CLASSES) & (TRACE_CLASS_HYPERCALL_C | TRACE_CLASS_EXIT_C)
+SYSCALL_STUBS syscall_stubs_traced, syscall_common_traced
+SYSCALL_PATHS _traced, 1
+PAGE_FAULT_PATH _traced, 1
+
+hypercall_left:
+    SAVE_THE_REST
+    mov %rsp, %rdi
+    call pv_trace_hypercall_left
+    jmp exit_check
+
+/* EAX: size of a record that does not fit; RSP is below cpu_info. Not zero: now it does. Keeps all registers but RAX. */
+record_room:
+    push %rdi
+    push %rsi
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rdx
+    push %rcx
+    cld
+    lea CI_trace + 9 * 8(%rsp), %rdi
+    mov %eax, %esi
+    call trace_ring_room
+    pop %rcx
+    pop %rdx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rsi
+    pop %rdi
+    test %eax, %eax
+    ret
+#else
+    .globl syscall_stubs_traced
+    .set syscall_stubs_traced, syscall_stubs
+    .set page_fault_traced, page_fault
+#endif
 
 /* The first entry into a vCPU, and any that must load everything: RSP = cpu_info. */
     .globl enter_guest
@@ -490,11 +712,8 @@ vector_table:
     .elseif n == 1 || n == 2 || n == 18
     VECTOR %n, 0, trap_ist
     .elseif n == 14
-    .align 16
-vector_14:
-    jmp page_fault
     .pushsection .rodata.vectors, "a"
-    .quad vector_14
+    .quad page_fault
     .popsection
     .elseif n == 10 || n == 11 || n == 12 || n == 13 || n == 17 || n == 21 || n == 29 || n == 30
     VECTOR %n, 1, trap_common
@@ -683,8 +902,4 @@ memmove:
     rep movsb
     cld
     ret
-
-    .section .rodata
-bounce_fault_text:
-    .asciz "no room for a system call's frame on the guest kernel's stack"
 

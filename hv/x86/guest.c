@@ -117,6 +117,6 @@ void arch_log_dirty(struct domain *d, bool on)
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         u32 *flags = &d->vcpu[i]->arch.flags;
 
-        *flags = on || get_cpu_info()->trace.mask ? *flags | VF_SLOW : *flags & ~(u32)VF_SLOW;
+        *flags = on ? *flags | VF_SLOW : *flags & ~(u32)VF_SLOW;
     }
 }

@@ -86,6 +86,7 @@ void acpi_init(u64 rsdp)
 
 void arch_machine_end(enum machine_end how)
 {
+    entries_report();
     if (trace_base)
         trace_region_finish(trace_base);
     if (list_empty(&domain_list))
@@ -145,6 +146,9 @@ bool trace_device_init(u32 mask)
         io_hide_mem(base >> PAGE_SHIFT, (base + size - 1) >> PAGE_SHIFT);
         trace_region_init(trace_base, size, &config);
         trace_ring_attach(&get_cpu_info()->trace, trace_base, 0, TRACE_RING_NORMAL, mask);
+        trace_ring_attach(&get_cpu_info()->trace_nmi, trace_base, 0, TRACE_RING_NMI, mask);
+        if (mask & (TRACE_CLASS_HYPERCALL | TRACE_CLASS_EXIT))
+            cpu_trace_entries(0);
         printk("trace ring of %llu MiB on PCI %02x:%02x.%u\n", (unsigned long long)size >> 20, bdf >> 8, (bdf >> 3) & 31, bdf & 7);
         return true;
     }

@@ -98,6 +98,15 @@ void panic(const char *fmt, ...)
 void arch_dump_guest(const struct vcpu *v)
 {
     struct cpu_info *c = get_cpu_info();
+    struct regs r = c->current == v ? c->regs : v->arch.regs;
 
-    dump_regs(c->current == v ? &c->regs : &v->arch.regs, (struct vcpu *)v);
+    if (r.vector == VEC_HYPERCALL) {
+        r.rcx = r.rip;
+        r.r11 = r.rflags;
+        r.cs = SEL_CS64;
+        r.ss = SEL_DS;
+        r.rbx = r.rbp = r.r12 = r.r13 = r.r14 = r.r15 = 0;
+        printk("in a hypercall: rbx, rbp and r12 to r15 are not known\n");
+    }
+    dump_regs(&r, (struct vcpu *)v);
 }

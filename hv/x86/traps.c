@@ -16,6 +16,7 @@
 void trap_from_guest(struct regs *r);
 void page_fault_from_guest(struct regs *r);
 void trap_from_hypervisor(struct regs *r);
+void iret_frame_fault(struct regs *r);
 void exit_to_guest_work(struct regs *r);
 void pv_deliver_event(struct vcpu *v, struct regs *r);
 
@@ -27,7 +28,6 @@ static u32 interrupt(unsigned int vector)
 {
     struct cpu_info *c = get_cpu_info();
 
-    c->count[CAUSE_IRQ]++;
     if (vector == VEC_TIMER) {
         apic_eoi();
         c->work |= WORK_TIMER;
@@ -70,10 +70,8 @@ static u32 page_fault(struct vcpu *v, struct regs *r)
             return OUTCOME(TRACE_TRAP_PAGE_FAULT_FIXED, TRACE_RES_RETRY);
         r->error_code &= ~1u; /* the guest learns nothing of what is mapped here */
     } else if ((r->error_code & 0xb) == 3 && guest_kernel_mode(v) && pv_ptwr(v, r, cr2)) {
-        c->count[CAUSE_PTWR]++;
         return OUTCOME(TRACE_TRAP_PTWR, TRACE_RES_DONE);
     }
-    c->count[CAUSE_PF_BOUNCE]++;
     pv_inject_exception(v, r, VEC_PF, r->error_code, cr2);
     return OUTCOME(TRACE_TRAP_PAGE_FAULT_BOUNCE, TRACE_RES_BOUNCED);
 }
@@ -112,12 +110,10 @@ static u32 dispatch(struct vcpu *v, struct regs *r)
         return debug_trap(v, r);
     case VEC_BP:
     case VEC_OF:
-        c->count[CAUSE_INTN]++;
         c->note_code = r->vector;
         pv_inject_exception(v, r, r->vector, 0, 0);
         return OUTCOME(TRACE_TRAP_INT_N, TRACE_RES_BOUNCED);
     case VEC_NMI:
-        c->count[CAUSE_NMI]++;
         printk("NMI while a guest ran, port 0x61 is %#x\n", inb(0x61));
         return OUTCOME(TRACE_TRAP_NMI, TRACE_RES_DONE);
     case VEC_MC:
@@ -125,7 +121,6 @@ static u32 dispatch(struct vcpu *v, struct regs *r)
     case VEC_DF:
         panic("double fault from a guest, rip %#llx", (unsigned long long)r->rip);
     default:
-        c->count[CAUSE_EXCEPTION]++;
         c->note_code = r->vector;
         pv_inject_exception(v, r, r->vector, r->error_code, 0);
         return OUTCOME(TRACE_TRAP_EXCEPTION_BOUNCE, TRACE_RES_BOUNCED);
@@ -142,15 +137,18 @@ void trap_from_guest(struct regs *r)
     if (r->vector >= 32) {
         u64 start = TRACE_START(IRQ);
 
+        c->count.irq++;
         outcome = interrupt(r->vector);
-        TRACE_irq(start, v->domain->id, v->id, r->vector, outcome);
+        TRACE_irq(start, v->domain->id, v->id, r->vector, outcome, 0);
         return;
     }
     {
         u64 start = TRACE_START(EXIT);
 
         outcome = dispatch(v, r);
-        TRACE_trap(start, v->domain->id, v->id, outcome >> 16, outcome & 0xffff, c->note_code, c->note_addr, rip);
+        c->count.trap[outcome & 31]++;
+        TRACE_trap(start, v->domain->id, v->id, trap_result(v, outcome >> 16), outcome & 0xffff, c->note_code, c->note_addr,
+                   rip);
     }
 }
 
@@ -162,7 +160,15 @@ void page_fault_from_guest(struct regs *r)
     u64 rip = r->rip, start = TRACE_START(EXIT);
     u32 outcome = page_fault(v, r);
 
-    TRACE_trap(start, v->domain->id, v->id, outcome >> 16, outcome & 0xffff, c->note_code, c->note_addr, rip);
+    c->count.trap[outcome & 31]++;
+    TRACE_trap(start, v->domain->id, v->id, trap_result(v, outcome >> 16), outcome & 0xffff, c->note_code, c->note_addr, rip);
+}
+
+/** From entry.S: an iret to the guest faulted on its frame; r is that frame again. */
+void iret_frame_fault(struct regs *r)
+{
+    pv_save_selectors(current_vcpu());
+    pv_iret_fault(r);
 }
 
 /** From hypervisor code: an interrupt in the idle loop or a preemption window, a fault on guest memory, or a bug. */
@@ -173,11 +179,20 @@ void trap_from_hypervisor(struct regs *r)
         u64 start = TRACE_START(IRQ);
         u32 who = interrupt(r->vector);
 
-        TRACE_irq(start, v->domain->id, v->id, r->vector, who);
+        get_cpu_info()->count.irq_in_hv++;
+        TRACE_irq(start, v->domain->id, v->id, r->vector, who, 1);
         return;
     }
-    if (r->vector == VEC_NMI)
-        return;
+    if (r->vector == VEC_NMI || r->vector == VEC_MC) { /* these may come within a record: they have a ring of their own */
+        struct cpu_info *c = get_cpu_info();
+        u64 start = TRACE_START(EXIT);
+
+        c->count.nmi_in_hv++;
+        TRACE_ON_trap(&c->trace_nmi, start, c->current->domain->id, c->current->id, TRACE_RES_DONE,
+                      r->vector == VEC_NMI ? TRACE_TRAP_NMI : TRACE_TRAP_MACHINE_CHECK, 0, 0, r->rip);
+        if (r->vector == VEC_NMI)
+            return;
+    }
     if (r->vector == VEC_DB) { /* a guest's breakpoint on data that the hypervisor touched for it */
         current_vcpu()->arch.dr[6] |= read_dr6() & 0xe00f;
         write_dr6(0xffff0ff0);
@@ -200,6 +215,30 @@ void trap_from_hypervisor(struct regs *r)
     dump_regs(r, current_vcpu());
     panic("exception %u in the hypervisor, error %#x, rip %#llx, cr2 %#llx", r->vector, r->error_code,
           (unsigned long long)r->rip, (unsigned long long)read_cr2());
+}
+
+/* One line: the numbers of what was counted, each with its count. */
+static void report_counts(const char *what, const u64 *count, unsigned int nr)
+{
+    u64 sum = 0;
+
+    for (unsigned int i = 0; i < nr; i++)
+        sum += count[i];
+    printk("entries by %s: %llu =", what, (unsigned long long)sum);
+    for (unsigned int i = 0; i < nr; i++)
+        if (count[i])
+            printk(" %u:%llu", i, (unsigned long long)count[i]);
+    printk("\n");
+}
+
+void entries_report(void)
+{
+    const struct entry_counts *n = &get_cpu_info()->count;
+
+    report_counts("hypercall", n->hypercall, HYPERCALL_NONE + 1);
+    report_counts("trap kind", n->trap, 32);
+    printk("entries by interrupt: %llu; not entries, within the hypervisor: %llu and %llu NMI\n", (unsigned long long)n->irq,
+           (unsigned long long)n->irq_in_hv, (unsigned long long)n->nmi_in_hv);
 }
 
 /* Nothing is runnable: end domains that are through, else sleep until an interrupt. */
@@ -268,9 +307,13 @@ void arch_event_pending(struct vcpu *v)
 
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args)
 {
-    struct regs *r = &get_cpu_info()->regs;
+    struct cpu_info *c = get_cpu_info();
+    struct regs *r = &c->regs;
     u64 *to[6] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
 
+    c->entry_op |= ENTRY_OP_AGAIN;
+    for (unsigned int i = 0; i < 3; i++)
+        c->entry_args[i] = *to[i];
     for (unsigned int i = 0; i < nr_args; i++)
         *to[i] = args[i];
     r->rip -= 2;

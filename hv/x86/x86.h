@@ -83,7 +83,9 @@ enum vector {
     VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19,
     VEC_PIC = 0x20, /* 16 legacy interrupts */
     VEC_TIMER = 0xf0, VEC_KICK = 0xf1, VEC_SPURIOUS = 0xff,
-    VEC_SYSCALL = 0x100 /* in regs.vector: entered by SYSCALL */
+    /* In regs.vector, entered by SYSCALL: all registers are there; or a hypercall, of which RBX, RBP and R12 to R15 are still the
+     * processor's, and RCX, R11, CS and SS follow from the rest (entry.S). */
+    VEC_SYSCALL = 0x100, VEC_HYPERCALL = 0x101
 };
 
 #include <insn.h>

@@ -107,8 +107,6 @@ void pv_inject_failsafe(struct vcpu *v, struct regs *r)
     r->rsp = sp;
 }
 
-/** From entry.S: an iret to the guest faulted on its frame; r is that frame again. */
-void pv_iret_fault(struct regs *r);
 void pv_iret_fault(struct regs *r)
 {
     struct vcpu *v = current_vcpu();
@@ -121,49 +119,67 @@ void pv_iret_fault(struct regs *r)
         pv_inject_failsafe(v, r);
 }
 
+/* How a hypercall left the hypervisor, for its record. */
+static u8 how_left(const struct vcpu *v, bool again)
+{
+    if (v->domain->crashed)
+        return TRACE_HC_CRASHED;
+    if (again)
+        return TRACE_HC_CONTINUED;
+    return vcpu_runnable(v) ? TRACE_HC_DONE : TRACE_HC_DESCHEDULED;
+}
+
 /** From entry.S: SYSCALL that the fast paths did not take. */
 void pv_syscall_general(struct regs *r);
 void pv_syscall_general(struct regs *r)
 {
     struct vcpu *v = current_vcpu();
-    struct cpu_info *c = get_cpu_info();
+    struct entry_counts *count = &get_cpu_info()->count;
 
     if (!guest_kernel_mode(v)) {
         u64 start = TRACE_START(EXIT);
         u64 rip = r->rip;
 
-        c->count[CAUSE_SYSCALL]++;
+        count->trap[TRACE_TRAP_SYSCALL_BOUNCE]++;
         if (pv_bounce(v, r, v->arch.syscall_rip, v->arch.flags & VF_SYSCALL_MASKS, false, 0))
             r->rflags = X86_FLAGS_IF | X86_FLAGS_ONE;
-        TRACE_trap(start, v->domain->id, v->id, TRACE_RES_BOUNCED, TRACE_TRAP_SYSCALL_BOUNCE, (u32)r->rax, 0, rip);
+        TRACE_trap(start, v->domain->id, v->id, trap_result(v, TRACE_RES_BOUNCED), TRACE_TRAP_SYSCALL_BOUNCE, (u32)r->rax,
+                   0, rip);
         return;
     }
-    if (r->rax < NR_HYPERCALLS && hypercall_table[r->rax].fn) {
+    {
         u64 start = TRACE_START(HYPERCALL);
         u64 op = r->rax, a1 = r->rdi, a2 = r->rsi, a3 = r->rdx;
         u64 rip = r->rip;
         long ret;
 
-        if (op == __HYPERVISOR_iret)
-            c->count[CAUSE_IRET]++;
-        else
-            c->hypercall_count[op]++;
-        ret = hypercall_table[op].fn(a1, a2, a3, r->r10, r->r8, r->r9);
+        count->hypercall[op < NR_HYPERCALLS ? op : HYPERCALL_NONE]++;
+        ret = op < NR_HYPERCALLS && hypercall_table[op].fn
+                  ? hypercall_table[op].fn(a1, a2, a3, r->r10, r->r8, r->r9)
+                  : refuse(v->domain, (u32)op, 0, -XEN_ENOSYS);
         r->rax = ret;
-        TRACE_hypercall(start, v->domain->id, v->id,
-                        v->domain->crashed                          ? TRACE_HC_CRASHED
-                        : r->rip != rip && op != __HYPERVISOR_iret ? TRACE_HC_CONTINUED
-                                                                    : TRACE_HC_DONE,
-                        op, a1, a2, a3, ret);
-        return;
+        TRACE_hypercall(start, v->domain->id, v->id, how_left(v, r->rip != rip && op != __HYPERVISOR_iret), op, a1, a2,
+                        a3, ret);
     }
-    c->hypercall_count[r->rax < NR_HYPERCALLS ? r->rax : 0]++;
-    r->rax = refuse(v->domain, (u32)r->rax, 0, -XEN_ENOSYS);
+}
+
+/** From entry.S: a traced hypercall after which there is work, or which has to be issued again. */
+void pv_trace_hypercall_left(struct regs *r);
+void pv_trace_hypercall_left(struct regs *r)
+{
+    struct cpu_info *c = get_cpu_info();
+    struct vcpu *v = c->current;
+    bool again = c->entry_op & ENTRY_OP_AGAIN;
+    const u64 now[3] = {r->rdi, r->rsi, r->rdx}, *args = again ? c->entry_args : now;
+
+    TRACE_hypercall(c->entry_tsc, v->domain->id, v->id, how_left(v, again), (u16)c->entry_op, args[0], args[1], args[2],
+                    (long)r->rax);
 }
 
 long pv_hypercall_unknown(struct regs *r);
 long pv_hypercall_unknown(struct regs *r)
 {
+    get_cpu_info()->count.hypercall[HYPERCALL_NONE]++;
     return refuse(current_vcpu()->domain, (u32)r->rax, 0, -XEN_ENOSYS);
 }
 
@@ -171,14 +187,24 @@ long pv_hypercall_unknown(struct regs *r)
 void pv_syscall32(struct regs *r);
 void pv_syscall32(struct regs *r)
 {
+    struct vcpu *v = current_vcpu();
+    u64 start = TRACE_START(EXIT), rip = r->rip;
+
+    get_cpu_info()->count.trap[TRACE_TRAP_EXCEPTION_BOUNCE]++;
     r->rip -= 2;
-    pv_inject_exception(current_vcpu(), r, VEC_UD, 0, 0);
+    pv_inject_exception(v, r, VEC_UD, 0, 0);
+    TRACE_trap(start, v->domain->id, v->id, trap_result(v, TRACE_RES_BOUNCED), TRACE_TRAP_EXCEPTION_BOUNCE, VEC_UD, 0, rip);
 }
 
-void pv_crash_current(const char *why);
-void pv_crash_current(const char *why)
+/** From entry.S: no room for the frame of a hot bounce (kind: enum trace_trap_kind) on the guest kernel's stack. */
+void pv_bounce_failed(struct regs *r, u32 kind);
+void pv_bounce_failed(struct regs *r, u32 kind)
 {
-    domain_crash(current_vcpu()->domain, "%s", why);
+    struct vcpu *v = current_vcpu();
+
+    get_cpu_info()->count.trap[kind]++;
+    domain_crash(v->domain, "no room for the frame of a system call or page fault on the guest kernel's stack");
+    TRACE_trap(get_cpu_info()->entry_tsc, v->domain->id, v->id, TRACE_RES_CRASHED, kind, 0, 0, r->rip);
 }
 
 long do_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)

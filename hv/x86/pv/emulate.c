@@ -158,7 +158,6 @@ static void emulate_cpuid(struct vcpu *v, struct regs *r)
     r->rbx = out[1];
     r->rcx = out[2];
     r->rdx = out[3];
-    get_cpu_info()->count[CAUSE_CPUID]++;
 }
 
 /** #UD: the prefix `ud2; "xen"` before CPUID asks for the domain's CPUID; any other is the guest's own. */
@@ -546,7 +545,6 @@ static u32 software_interrupt(struct vcpu *v, struct regs *r)
         return bounce_gp(v, r);
     r->rip += 2;
     NOTE(n, 0);
-    get_cpu_info()->count[CAUSE_INTN]++;
     (void)pv_bounce(v, r, t->rip, t->masks, false, 0);
     return OUTCOME(TRACE_TRAP_INT_N, TRACE_RES_BOUNCED);
 }
@@ -579,7 +577,6 @@ u32 pv_general_protection(struct vcpu *v, struct regs *r)
     if (f.at + 3 > f.n)
         return bounce_gp(v, r);
 
-    get_cpu_info()->count[CAUSE_GP_EMULATE]++;
     switch (f.b[f.at]) {
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:

@@ -15,6 +15,7 @@
 #include "core/guest.h"
 #include "../x86.h"
 #include "../frame.h"
+#include <trace/record.h>
 
 static inline bool guest_kernel_mode(const struct vcpu *v)
 {
@@ -44,9 +45,18 @@ static inline u64 *gpr(struct regs *r, unsigned int n)
 void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u32 error, u64 cr2);
 /** The frame on the guest kernel's stack and the new RIP; false: no room (the domain has been crashed). */
 bool pv_bounce(struct vcpu *v, struct regs *r, u64 rip, bool mask, bool has_error, u32 error);
+/** With the selectors that v->arch holds. */
 void pv_inject_failsafe(struct vcpu *v, struct regs *r);
+/** An iret to the guest faulted on its frame, which r is again; its selectors are in v->arch. */
+void pv_iret_fault(struct regs *r);
 /** Change between guest kernel and guest user: page tables and GS base. */
 void pv_toggle_mode(struct vcpu *v);
+
+/** What became of a trap, for its record: the result, or that it ended its domain. */
+static inline u8 trap_result(const struct vcpu *v, u8 result)
+{
+    return unlikely(v->domain->crashed) ? TRACE_RES_CRASHED : result;
+}
 
 /* emulate.c */
 /** #GP in a guest: emulate what its kernel may do, else bounce. Returns trap kind and result for the trace. */
@@ -83,6 +93,8 @@ int pv_new_base(struct vcpu *v, mfn_t mfn);
 
 /* vcpu.c */
 void pv_load_vcpu(struct vcpu *v);
+/** Note in v, which runs, the data selectors that the processor has. */
+void pv_save_selectors(struct vcpu *v);
 /** Restore what load_* could not load: failsafe callback for the guest. */
 void pv_set_cr0_ts(struct vcpu *v, bool set);
 

@@ -18,31 +18,19 @@ static u64 slot_used[(NR_PCPUS * MAX_VCPUS) / 64];
 
 long do_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-    struct vcpu *v = current_vcpu();
+    /* The processor's registers are what counts while a vCPU runs; the copies in v->arch are taken when it leaves. */
+    static const u32 msr[] = {[SEGBASE_FS] = MSR_FS_BASE,
+                              [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE, /* the guest kernel runs: the user's base waits there */
+                              [SEGBASE_GS_KERNEL] = MSR_GS_BASE};
 
     if (which == SEGBASE_GS_USER_SEL) {
-        /* a selector that cannot be loaded becomes null */
-        v->arch.gs = load_gs_user((u16)base) ? (u16)base : 0;
+        (void)load_gs_user((u16)base); /* a selector that cannot be loaded becomes null */
         return 0;
     }
-    if (unlikely(!is_canonical(base)))
+    if (unlikely(which >= ARRAY_SIZE(msr) || !is_canonical(base)))
         return -XEN_EINVAL;
-    switch (which) {
-    case SEGBASE_FS:
-        v->arch.fs_base = base;
-        wrmsr(MSR_FS_BASE, base);
-        return 0;
-    case SEGBASE_GS_USER:
-        v->arch.gs_base_user = base;
-        wrmsr(MSR_KERNEL_GS_BASE, base); /* the guest kernel runs: the user's base waits there */
-        return 0;
-    case SEGBASE_GS_KERNEL:
-        v->arch.gs_base_kernel = base;
-        wrmsr(MSR_GS_BASE, base);
-        return 0;
-    default:
-        return -XEN_EINVAL;
-    }
+    wrmsr(msr[which], base);
+    return 0;
 }
 
 /* ---- debug registers: a breakpoint must lie in the guest's part of the address space ---- */
@@ -144,12 +132,17 @@ void pv_load_vcpu(struct vcpu *v)
     }
 }
 
-static void save_segments(struct vcpu *v)
+void pv_save_selectors(struct vcpu *v)
 {
     __asm__ volatile("mov %%ds, %0" : "=rm"(v->arch.ds));
     __asm__ volatile("mov %%es, %0" : "=rm"(v->arch.es));
     __asm__ volatile("mov %%fs, %0" : "=rm"(v->arch.fs));
     __asm__ volatile("mov %%gs, %0" : "=rm"(v->arch.gs));
+}
+
+static void save_segments(struct vcpu *v)
+{
+    pv_save_selectors(v);
     /* With FSGSBASE a guest changes its bases without a trap: read them back. */
     v->arch.fs_base = rdmsr(MSR_FS_BASE);
     if (guest_kernel_mode(v)) {
@@ -218,6 +211,7 @@ int arch_vcpu_create(struct vcpu *v)
     a->dr[7] = 0x400;
     a->xcr0 = 1;
     a->flags = VF_KERNEL | VF_NO_USER;
+    a->trace_id = v->domain->id | (u32)v->id << 16;
     if (v->is_idle)
         return 0;
     for (a->slot = 1; a->slot < NR_PCPUS * MAX_VCPUS; a->slot++)
@@ -235,8 +229,6 @@ int arch_vcpu_create(struct vcpu *v)
     if (cpu_features.xsave)
         ((u64 *)a->fpu)[512 / 8] = 3;  /* XSTATE_BV: x87 and SSE as above */
     mm_map_page(pv_gdt_va(v) + 14 * PAGE_SIZE, cpu_gdt_page(0), DESC_PTE);
-    if (get_cpu_info()->trace.mask)
-        a->flags |= VF_SLOW;
     return 0;
 }
 
