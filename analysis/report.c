@@ -134,6 +134,10 @@ static void print_head(FILE *out, const struct stats *stats)
     if (*run->hv_build_id)
         fprintf(out, ", hypervisor %.12s", run->hv_build_id);
     fprintf(out, ", fingerprint %.12s\n", fingerprint);
+    for (size_t i = 0; i < run->nr_provenance; i++)
+        if (!strcmp(run->provenance[i].key, OTHER_SUITE_KEY))
+            fprintf(out, "NOT THE FROZEN SUITE (%.12s): other packages; not comparable with it\n",
+                    run->provenance[i].value);
 }
 
 /* The flags of a row that need a word beside the marks; `cell` grows by them. */
@@ -367,6 +371,20 @@ static bool row_shown(const struct stats_row *row)
            !strcmp(row->platform, blocks[row->class].peer);
 }
 
+/* Which machines ran twice, and with what outcome. */
+static void print_repeats(FILE *out, const struct run *run)
+{
+    const char *separator = "Run twice, all counts compared: ";
+
+    for (size_t i = 0; i < run->nr_facts; i++)
+        if (!strcmp(run->facts[i].key, REPEAT_FACT)) {
+            fprintf(out, "%s%s %s", separator, run->facts[i].platform, run->facts[i].value);
+            separator = "; ";
+        }
+    fputs(*separator == ';' ? "\n" : "Nothing ran twice: whether counts repeat was not checked\n",
+          out);
+}
+
 static void print_foot(FILE *out, const struct stats *stats)
 {
     const struct run *run = stats->run;
@@ -383,6 +401,7 @@ static void print_foot(FILE *out, const struct stats *stats)
           "? not judged (too few seeds, or no\n"
           "null experiment)   - not measured   above-Xen: more instructions in total than Xen\n",
           out);
+    print_repeats(out, run);
     for (size_t i = 0; i < stats->nr_rows; i++)
         hidden += !row_shown(&stats->rows[i]);
     if (hidden)

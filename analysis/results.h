@@ -52,6 +52,12 @@ enum sample_flag {
 /* A bit per counter (1 << COUNTER_x): the counters that were measured. All of them: */
 #define MEASURED_ALL ((1ull << COUNTER_NR) - 1)
 
+/* Key of provenance: the hash of the frozen suite, where the one that ran has another. */
+#define OTHER_SUITE_KEY "suite.frozen_sha256"
+
+/* The fact of a platform that ran twice: "N intervals, M differ". */
+#define REPEAT_FACT "repeat"
+
 #define RUN_NAME_MAX 40 /* bytes with the final NUL: workload and platform names */
 
 /**

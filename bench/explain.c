@@ -257,13 +257,11 @@ static int take_interval(struct explained *e, const struct boot *boot)
 
 static int take_path(struct explained *e, const struct subject *s, const struct symbols *kernel)
 {
+    const struct machine machine = {.inputs = &s->m.inputs, .hypervisor = s->m.hypervisor};
+    const char *file = s->platform->symbols ? s->platform->symbols(&machine) : NULL;
     struct symbols hypervisor = {0};
-    int result = 0;
+    int result = file ? symbols_add_elf(&hypervisor, file) : 0;
 
-    if (strncmp(s->platform->name, "xen", 3) == 0)
-        result = s->m.inputs.xen_syms ? symbols_add_elf(&hypervisor, s->m.inputs.xen_syms) : 0;
-    else if (strncmp(s->platform->name, "native", 6) != 0)
-        result = symbols_add_elf(&hypervisor, s->m.hypervisor);
     if (result >= 0) {
         symbols_sort(&hypervisor);
         result = path_read(&e->path, s->recording, kernel, &hypervisor);

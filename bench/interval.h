@@ -28,7 +28,7 @@ enum counter_id {
 };
 
 #define INTERVAL_MAGIC   0x31564c4f4e474150ull
-#define INTERVAL_VERSION 1u
+#define INTERVAL_VERSION 2u
 
 struct interval_file_head {
     uint64_t magic;       /* INTERVAL_MAGIC */
@@ -50,6 +50,7 @@ struct interval {
     uint32_t kind; /* enum interval_kind */
     uint32_t seq;  /* 0, 1, 2... among those of its kind */
     uint64_t user, kernel, hypervisor;
+    uint64_t apart; /* of hypervisor: within the functions that the plugin was told to count apart */
     uint64_t counter[COUNTER_NR];
 };
 

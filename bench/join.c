@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From console and interval file to samples (join.h). */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,21 +39,29 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+/* What is wrong with the interval file of a machine; NULL when nothing is. Caller frees. */
+static char *intervals_damage(const struct boot *boot)
+{
+    const struct interval_file_head *head = boot->intervals;
+
+    if (!head || boot->intervals_size < sizeof *head)
+        return format("the counting plugin has left no intervals (is the disk full?)");
+    if (head->magic != INTERVAL_MAGIC || head->version != INTERVAL_VERSION ||
+        head->nr_counters != COUNTER_NR)
+        return format("the interval file is of another build of the plugin");
+    if (boot->intervals_size < sizeof *head + head->nr_intervals * sizeof(struct interval))
+        return format(
+            "the interval file is cut short: %zu bytes for %u intervals (is the disk full?)",
+            boot->intervals_size, head->nr_intervals);
+    return NULL;
+}
+
 /* Find the interval records; 0, or -1 after saying what is wrong with the file. */
 static int open_intervals(struct join *j)
 {
     const struct interval_file_head *head = j->boot->intervals;
-    char *why = NULL;
+    char *why = intervals_damage(j->boot);
 
-    if (!head || j->boot->intervals_size < sizeof *head)
-        why = format("the counting plugin has left no intervals (is the disk full?)");
-    else if (head->magic != INTERVAL_MAGIC || head->version != INTERVAL_VERSION ||
-             head->nr_counters != COUNTER_NR)
-        why = format("the interval file is of another build of the plugin");
-    else if (j->boot->intervals_size < sizeof *head + head->nr_intervals * sizeof *j->interval)
-        why =
-            format("the interval file is cut short: %zu bytes for %u intervals (is the disk full?)",
-                   j->boot->intervals_size, head->nr_intervals);
     if (why) {
         join_error(j, "", why);
         free(why);
@@ -229,6 +238,21 @@ static void check_planned(struct join *j, const json_t *line, void *unused)
     }
 }
 
+/* One of the rows that a boot gives; what was counted apart before the guest is a row of its own. */
+static void add_boot_row(struct join *j, const char *name, struct interval interval)
+{
+    if (j->request->apart && interval.kind == INTERVAL_PRE_DOMAIN) {
+        const struct interval scrub = {.kind = interval.kind, .hypervisor = interval.apart};
+        uint64_t valid = j->valid;
+
+        interval.hypervisor -= interval.apart;
+        j->valid = 0; /* events are not counted apart */
+        add_sample(j, "boot-scrub", RUN_MICRO, j->request->seeds[0], 0, 1, &scrub);
+        j->valid = valid;
+    }
+    add_sample(j, name, RUN_MICRO, j->request->seeds[0], 0, 1, &interval);
+}
+
 static void add_boot_rows(struct join *j)
 {
     static const struct {
@@ -239,7 +263,61 @@ static void add_boot_rows(struct join *j)
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
         for (size_t i = 0; i < j->nr_intervals; i++)
             if (j->interval[i].kind == rows[r].kind && j->interval[i].seq == 0)
-                add_sample(j, rows[r].name, RUN_MICRO, j->request->seeds[0], 0, 1, &j->interval[i]);
+                add_boot_row(j, rows[r].name, j->interval[i]);
+}
+
+/* What an interval is, for messages. */
+static char *interval_title(const struct interval *interval)
+{
+    return interval->kind == INTERVAL_PRE_DOMAIN ? format("before the guest")
+           : interval->kind == INTERVAL_BOOT     ? format("the boot")
+                                                 : format("measured interval %u", interval->seq);
+}
+
+int join_compare(const struct boot *boot, const struct boot *again, unsigned samples,
+                 size_t *compared)
+{
+    const struct interval_file_head *head = boot->intervals, *head_again = again->intervals;
+    const struct interval *first = (const void *)(head + 1), *second = (const void *)(head_again + 1);
+    char *why = intervals_damage(boot), *why_again = intervals_damage(again);
+    size_t measured = 0, wanted = 0, differ = 0;
+    int result = -1;
+
+    *compared = 0;
+    if (why || why_again) {
+        fprintf(stderr, "parangon: %s: cannot be compared with its second run: %s\n", boot->name,
+                why ? why : why_again);
+        goto out;
+    }
+    *compared = head->nr_intervals < head_again->nr_intervals ? head->nr_intervals
+                                                              : head_again->nr_intervals;
+    for (size_t i = 0; i < head->nr_intervals && wanted < samples; i++)
+        wanted += first[i].kind == INTERVAL_MEASURED;
+    for (size_t i = 0; i < *compared; i++) {
+        measured += second[i].kind == INTERVAL_MEASURED;
+        if (memcmp(&first[i], &second[i], sizeof first[i]) == 0)
+            continue;
+        if (differ++ == 0) {
+            char *title = interval_title(&first[i]);
+
+            fprintf(stderr,
+                    "parangon: warning: %s, run twice, does not repeat: %s is %" PRIu64 " + %" PRIu64
+                    " + %" PRIu64 " instructions, then %" PRIu64 " + %" PRIu64 " + %" PRIu64
+                    " (user, kernel, hypervisor); its samples are marked\n",
+                    boot->name, title, first[i].user, first[i].kernel, first[i].hypervisor,
+                    second[i].user, second[i].kernel, second[i].hypervisor);
+            free(title);
+        }
+    }
+    if (!wanted || measured < wanted)
+        fprintf(stderr, "parangon: %s: its second run has %zu measured intervals of %zu\n",
+                boot->name, measured, wanted);
+    else
+        result = differ;
+out:
+    free(why_again);
+    free(why);
+    return result;
 }
 
 int join_boot(struct run *run, const struct boot *boot, const struct join_request *request)

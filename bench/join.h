@@ -23,7 +23,19 @@ struct join_request {
     bool facts;     /* keep what the guest says about itself */
     bool boot_rows; /* keep the intervals before the guest and of its boot as "boot-before" and
                        "boot" */
+    bool apart;     /* interval.apart is measured: "boot-scrub", and not in "boot-before" */
 };
+
+/**
+ * Compare a machine with the same machine run again, which may have been stopped early: every
+ * interval that both have, with all its counts and events.
+ *
+ * @param compared  receives how many intervals both have
+ * @return  how many of them differ (the first is one line on stderr); -1 with one line on stderr
+ * when one of the two has left none, or the second fewer measured ones than `samples` and the first
+ */
+int join_compare(const struct boot *boot, const struct boot *again, unsigned samples,
+                 size_t *compared);
 
 /**
  * Add everything of one ended machine to a run: samples, workloads seen first here, facts, console,

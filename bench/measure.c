@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Carry out a plan (measure.h). */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/explain_symbols.h"
 #include "bench/join.h"
 #include "bench/kernel.h"
 #include "bench/measure.h"
@@ -14,6 +16,7 @@
 
 #define SILENCE_SECONDS 240.0 /* the longest preparation of a program works for about 40 */
 #define TOTAL_SECONDS   7200.0
+#define REPEAT_SECONDS  4.0 /* of the samples that are repeated, natively: for estimates */
 
 /* One machine of the plan, in the order of boots[]. */
 struct measure_slot {
@@ -23,6 +26,9 @@ struct measure_slot {
     const struct plan_part *part;
     uint32_t seeds[PLAN_SEEDS_MAX];
     bool first_part;
+    bool repeats;  /* the machine `of` again, compared with it and not used otherwise */
+    size_t of;     /* index */
+    bool apart;    /* the plugin counts the clearing of memory apart */
 };
 
 void measure_free(struct measurement *m)
@@ -78,13 +84,41 @@ static char *guest_args(const struct measure_slot *slot)
     return args;
 }
 
+/* The plugin's argument: where to write, and the functions to count apart. @return whether there are
+ * some */
+static bool plugin_args(char **args, const char *plugin, const struct platform *platform,
+                        const struct machine *machine)
+{
+    const char *file = platform->symbols ? platform->symbols(machine) : NULL;
+    struct symbols symbols = {0};
+    bool found = false;
+
+    *args = format("%s,out=" BOOT_INTERVALS, plugin);
+    if (!platform->clears || !file || symbols_add_elf(&symbols, file) < 0)
+        return false;
+    symbols_sort(&symbols);
+    for (size_t i = 0; platform->clears[i]; i++)
+        for (size_t k = 0; k < symbols.nr; k++)
+            if (strcmp(symbols.symbol[k].name, platform->clears[i]) == 0) {
+                char *more = format("%s,apart=%" PRIx64 "-%" PRIx64, *args, symbols.symbol[k].start,
+                                    symbols.symbol[k].end);
+
+                free(*args);
+                *args = more;
+                found = true;
+            }
+    symbols_free(&symbols);
+    return found;
+}
+
 /* Lay out one machine: its command for QEMU with the names of links, and the same with full paths.
  */
 static int add_boot(struct measurement *m, const struct measure_slot *slot,
                     const struct measure_options *options)
 {
+    const char *set = slot->repeats ? "again" : run_set_name(slot->set);
     struct boot *boot = &m->boots[m->nr];
-    char *args = guest_args(slot), *plugin = format("%s,out=" BOOT_INTERVALS, m->plugin);
+    char *args = guest_args(slot), *plugin = NULL;
     char *ramdisk = format("%s/guests/linux/%s", paths_get()->build, slot->part->image);
     struct inputs linked_inputs = m->inputs;
     struct machine full = {.inputs = &m->inputs,
@@ -93,22 +127,26 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
                            .ramdisk = ramdisk,
                            .guest_args = args,
                            .class = slot->class,
-                           .console = "file:" BOOT_CONSOLE,
-                           .plugin = plugin};
-    struct machine linked = full;
+                           .console = "file:" BOOT_CONSOLE};
+    struct machine linked;
     const char *why = slot->platform->absent(&full);
     struct words shown = {0};
     int result = 0;
+    bool apart;
 
     if (why) {
         fprintf(stderr, "parangon: platform %s cannot run here: %s\n", slot->platform->name, why);
         result = options->kernel ? STATUS_USAGE : STATUS_INCOMPLETE;
         goto out;
     }
-    boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class),
-                        run_set_name(slot->set), slot->part->name);
+    apart = plugin_args(&plugin, m->plugin, slot->platform, &full);
+    full.plugin = plugin;
+    linked = full;
+    boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class), set,
+                        slot->part->name);
     boot->estimate =
-        slot->platform->boot_seconds + slot->platform->slow_down * slot->part->native_seconds;
+        slot->platform->boot_seconds +
+        slot->platform->slow_down * (slot->repeats ? REPEAT_SECONDS : slot->part->native_seconds);
 
     slot->platform->command(&full, &shown);
     boot->shown = words_line(&shown);
@@ -122,7 +160,8 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
     boot_link(boot, "initrd", ramdisk);
     boot_link(boot, "hypervisor", m->hypervisor);
     boot_link(boot, "xen", m->inputs.xen ? m->inputs.xen : "");
-    m->slots[m->nr++] = *slot;
+    m->slots[m->nr] = *slot;
+    m->slots[m->nr++].apart = apart;
 out:
     words_free(&shown);
     free(ramdisk);
@@ -152,10 +191,33 @@ static int add_machines(struct measurement *m, const struct plan *plan,
     return result;
 }
 
+/* The first machine of each platform once more, to be stopped early. 0 or an exit status. */
+static int add_repeats(struct measurement *m, const struct plan *plan,
+                       const struct measure_options *options)
+{
+    size_t nr = m->nr;
+    int result = 0;
+
+    for (size_t i = 0; i < nr && !result; i++) {
+        struct measure_slot slot = m->slots[i];
+        bool first = true;
+
+        for (size_t k = 0; k < i; k++)
+            first &= m->slots[k].platform != slot.platform;
+        if (!first)
+            continue;
+        slot.repeats = true;
+        slot.of = i;
+        m->boots[m->nr].stop_after = plan->repeat;
+        result = add_boot(m, &slot, options);
+    }
+    return result;
+}
+
 int measure_prepare(struct measurement *m, const struct plan *plan,
                     const struct measure_options *options)
 {
-    size_t most = (plan->platforms.nr * 2 + 1) * plan->nr_parts;
+    size_t most = (plan->platforms.nr * 2 + 1) * plan->nr_parts + plan->platforms.nr;
     int result = 0;
 
     *m = (struct measurement){0};
@@ -183,6 +245,8 @@ int measure_prepare(struct measurement *m, const struct plan *plan,
                 result = add_machines(m, plan, options, platform, class, RUN_MAIN);
             }
         }
+    if (plan->repeat && !result)
+        result = add_repeats(m, plan, options);
     if (plan->null_set && !result)
         result = add_machines(m, plan, options, &platform_native, RUN_DEFAULT, RUN_NULL);
     return result;
@@ -211,7 +275,11 @@ bool measure_comparable(const struct measurement *m, const struct run *before)
 void measure_print(const struct measurement *m, FILE *out)
 {
     for (size_t i = 0; i < m->nr; i++)
-        fprintf(out, "# %s\n%s\n", m->boots[i].name, m->boots[i].shown);
+        fprintf(out, "# %s: about %.0f processor seconds\n%s\n", m->boots[i].name,
+                m->boots[i].estimate, m->boots[i].shown);
+    fprintf(out, "# together about %.0f processor seconds, %.0f by the clock on %u cores\n",
+            run_estimate(m->boots, m->nr, 1), run_estimate(m->boots, m->nr, run_cores()),
+            run_cores());
 }
 
 /* Only chosen members of a suite ran: its identity is the suite's and theirs together, so that
@@ -234,6 +302,25 @@ static void identify_part_of_suite(struct run *run)
     free(text);
 }
 
+/* The image's suite is not the frozen one (packages that have left the mirror: fetch-packages): say so
+ * here and in the result. */
+static void note_other_suite(struct run *run)
+{
+    char *path = format("%s/guests/linux/%s.json", paths_get()->root, run->suite_id);
+    json_t *frozen = json_load_file(path, 0, NULL);
+    const char *hash = json_string_value(json_object_get(frozen, "sha256_of_suite"));
+
+    if (hash && strcmp(hash, run->suite_sha256) != 0) {
+        fprintf(stderr,
+                "parangon: warning: suite %s was built from other packages than it was frozen with "
+                "(%.12s, not %.12s): its results are not comparable with those of the frozen one\n",
+                run->suite_id, run->suite_sha256, hash);
+        run_add_provenance(run, OTHER_SUITE_KEY, hash);
+    }
+    json_decref(frozen);
+    free(path);
+}
+
 /* Does the plan run a whole suite? */
 static bool whole_suite(const struct plan *plan, const char *suite)
 {
@@ -241,6 +328,33 @@ static bool whole_suite(const struct plan *plan, const char *suite)
         if (words_has(&plan->part[i].workloads, suite))
             return true;
     return false;
+}
+
+/* Compare a machine with its second run; mark all samples of the platform when they differ. @return
+ * errors added */
+static int compare_repeat(struct run *run, const struct measurement *m, size_t i)
+{
+    const struct measure_slot *slot = &m->slots[i];
+    const char *platform = slot->platform->name;
+    size_t compared;
+    int differ;
+    char *fact;
+
+    if (m->boots[i].failure || m->boots[slot->of].failure)
+        differ = -1;
+    else
+        differ = join_compare(&m->boots[slot->of], &m->boots[i], m->boots[i].stop_after, &compared);
+    if (differ < 0) {
+        run_add_error(run, platform, slot->class, "", "its second run cannot be compared");
+        return 1;
+    }
+    for (size_t k = 0; differ && k < run->nr_samples; k++)
+        if (strcmp(run->samples[k].platform, platform) == 0)
+            run->samples[k].flags |= SAMPLE_UNREPEATED;
+    fact = format("%zu intervals, %d differ", compared, differ);
+    run_add_fact(run, platform, slot->class, REPEAT_FACT, fact);
+    free(fact);
+    return 0;
 }
 
 int measure_run(struct measurement *m, const struct plan *plan,
@@ -260,6 +374,7 @@ int measure_run(struct measurement *m, const struct plan *plan,
     status = run_boots(m->boots, m->nr, &limits);
     if (status)
         return status == STATUS_INTERRUPTED ? status : STATUS_INCOMPLETE;
+    run_say_work(m->boots, m->nr);
 
     run = run_new();
     run_text(&run->experiment, plan->experiment);
@@ -281,14 +396,25 @@ int measure_run(struct measurement *m, const struct plan *plan,
                                              .nr_seeds = slot->part->nr_seeds,
                                              .iters = slot->part->iters,
                                              .facts = slot->first_part && slot->set == RUN_MAIN,
-                                             .boot_rows = slot->first_part};
+                                             .boot_rows = slot->first_part,
+                                             .apart = slot->apart};
 
-        errors += join_boot(run, &m->boots[i], &request);
+        if (!slot->repeats)
+            errors += join_boot(run, &m->boots[i], &request);
     }
+    for (size_t i = 0; i < m->nr; i++)
+        if (m->slots[i].repeats)
+            errors += compare_repeat(run, m, i);
     run_add_workload(run, "boot-before", RUN_MICRO, false,
-                     "{\"unit\":\"all until the guest kernel runs, firmware included\"}");
+                     "{\"unit\":\"all until the guest kernel runs, firmware included, clearing of "
+                     "memory left out where boot-scrub has it\"}");
+    run_add_workload(run, "boot-scrub", RUN_MICRO, false,
+                     "{\"unit\":\"clearing of memory by the hypervisor until the guest kernel "
+                     "runs\"}");
     run_add_workload(run, "boot", RUN_MICRO, false,
                      "{\"unit\":\"from the guest kernel to its first process\"}");
+    if (*run->suite_id)
+        note_other_suite(run);
     if (*run->suite_id && !whole_suite(plan, run->suite_id))
         identify_part_of_suite(run);
     run_say_failures(m->boots, m->nr);

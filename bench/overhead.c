@@ -35,6 +35,10 @@ static struct plan_part *add_part(struct plan *plan, const char *name, const cha
     return part;
 }
 
+/* Samples that the second run of a platform's first machine goes on to. */
+#define FULL_REPEAT  12 /* the control rows and two system calls, under three seeds */
+#define QUICK_REPEAT 5
+
 /* What a quick run can do in its time: a primitive of each kind, and four programs. */
 static const char *const quick_workloads[] = {
     "getppid",   "open-close", "sig-catch", "prot-fault", "fault-anon",
@@ -49,6 +53,7 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
     plan->experiment = format("overhead");
     plan->quick = quick;
     plan->null_set = !quick;
+    plan->repeat = quick ? QUICK_REPEAT : FULL_REPEAT;
     plan->classes = quick ? 1u << RUN_DEFAULT : 1u << RUN_DEFAULT | 1u << RUN_TUNED;
     for (size_t i = 0; platform_table[i]; i++)
         if (platform_table[i] != &platform_native_matched)

@@ -68,9 +68,10 @@ char *plan_text(const struct plan *plan)
     for (int class = RUN_DEFAULT; class <= RUN_TUNED; class++)
         if (plan->classes & (1u << class))
             json_array_append_new(classes, json_string(run_class_name(class)));
-    all = json_pack("{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", PLAN_VERSION, "experiment",
-                    plan->experiment, "quick", plan->quick, "null", plan->null_set, "platforms",
-                    json_of_words(&plan->platforms), "classes", classes, "parts", parts);
+    all = json_pack("{s:i, s:s, s:b, s:b, s:i, s:o, s:o, s:o}", "plan", PLAN_VERSION, "experiment",
+                    plan->experiment, "quick", plan->quick, "null", plan->null_set, "repeat",
+                    plan->repeat, "platforms", json_of_words(&plan->platforms), "classes", classes,
+                    "parts", parts);
     if (!all)
         abort();
     text = json_dumps(all, JSON_SORT_KEYS | JSON_COMPACT);
@@ -114,17 +115,18 @@ int plan_parse(struct plan *plan, const char *text)
 {
     json_error_t error;
     json_t *all = json_loads(text, 0, &error), *platforms, *classes, *parts, *item;
-    int version, quick, null_set, result = -1;
+    int version, quick, null_set, repeat = 0 /* plans of before it have none */, result = -1;
     const char *experiment;
     size_t i;
 
     *plan = (struct plan){0};
     if (!all ||
-        json_unpack(all, "{s:i, s:s, s:b, s:b, s:o, s:o, s:o}", "plan", &version, "experiment",
-                    &experiment, "quick", &quick, "null", &null_set, "platforms", &platforms,
-                    "classes", &classes, "parts", &parts) < 0 ||
-        version != PLAN_VERSION || json_array_size(parts) > PLAN_PARTS_MAX)
+        json_unpack(all, "{s:i, s:s, s:b, s:b, s?i, s:o, s:o, s:o}", "plan", &version, "experiment",
+                    &experiment, "quick", &quick, "null", &null_set, "repeat", &repeat, "platforms",
+                    &platforms, "classes", &classes, "parts", &parts) < 0 ||
+        version != PLAN_VERSION || json_array_size(parts) > PLAN_PARTS_MAX || repeat < 0)
         goto out;
+    plan->repeat = repeat;
     plan->experiment = format("%s", experiment);
     plan->quick = quick;
     plan->null_set = null_set;

@@ -40,6 +40,8 @@ struct plan {
     unsigned classes; /* bits 1 << RUN_DEFAULT, 1 << RUN_TUNED */
     bool quick;
     bool null_set; /* run native again with other seeds */
+    /* Run each platform's first part a second time up to so many samples, and compare; 0: not. */
+    unsigned repeat;
     struct plan_part part[PLAN_PARTS_MAX];
     size_t nr_parts;
 };

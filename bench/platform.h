@@ -48,6 +48,12 @@ struct platform {
     const char *what;    /* one line for `list` */
     unsigned classes;    /* PLATFORM_HAS_*: classes of mitigations it can run */
     const char *console; /* the guest's console device on this platform: "ttyS0", "hvc0" */
+    /* The file with the hypervisor's symbols, NULL where it is not there; NULL: there is no
+     * hypervisor. */
+    const char *(*symbols)(const struct machine *machine);
+    /* Functions among them that clear memory before it is given to a guest: what they execute before
+     * the guest runs is counted apart. Ends with NULL. */
+    const char *const *clears;
     double boot_seconds; /* of one core, from start to the guest's first process, for estimates */
     double slow_down;    /* instructions of a workload, relative to native, for estimates */
     /** @return NULL when the platform can run here, else why not and what to do (a static or leaked

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -244,6 +245,7 @@ static void boot_listen(struct boot *boot)
         event += strlen("@PGN {\"ev\":\"");
         if (strncmp(event, "done\"", 5) == 0)
             boot->done_line = true;
+        boot->samples += strncmp(event, "sample\"", 7) == 0;
         if (strncmp(event, "begin\"", 6) == 0 && (name = strstr(event, "\"workload\":\""))) {
             name += strlen("\"workload\":\"");
             snprintf(boot->activity, sizeof boot->activity, "%.*s", (int)strcspn(name, "\""), name);
@@ -316,7 +318,8 @@ static char *verdict(const struct boot *boot, int status)
     size_t size;
     char *said, *last, *why;
 
-    if (boot->done_line && ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || boot->stop_at > 0))
+    if ((boot->done_line && ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || boot->stop_at > 0)) ||
+        (boot->stop_after && boot->samples >= boot->stop_after))
         return NULL;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return format("the machine ended before its guest was done");
@@ -334,11 +337,14 @@ static char *verdict(const struct boot *boot, int status)
 }
 
 /* Collect what an ended machine has left, and take its folder away. */
-static void boot_collect(struct boot *boot, int status, const struct board *board)
+static void boot_collect(struct boot *boot, int status, const struct rusage *used,
+                         const struct board *board)
 {
     char *why, *text;
 
     boot_listen(boot);
+    boot->work = used->ru_utime.tv_sec + used->ru_stime.tv_sec +
+                 (used->ru_utime.tv_usec + used->ru_stime.tv_usec) * 1e-6;
     boot->seconds = now() - boot->started;
     boot->state = BOOT_ENDED;
     boot->console = read_whole(boot->folder, BOOT_CONSOLE, &boot->console_size);
@@ -356,7 +362,8 @@ static void boot_collect(struct boot *boot, int status, const struct board *boar
     remove_tree(boot->folder);
     free(boot->folder);
     boot->folder = NULL;
-    text = format("%s after %.0f s", boot->failure ? "FAILED" : "done", boot->seconds);
+    text = format("%s after %.0f s, %.0f s of a processor", boot->failure ? "FAILED" : "done",
+                  boot->seconds, boot->work);
     if (!interrupted)
         board_event(board, boot, text);
     free(text);
@@ -366,18 +373,20 @@ static void boot_collect(struct boot *boot, int status, const struct board *boar
 static void boot_watch(struct boot *boot, const struct run_limits *limits,
                        const struct board *board)
 {
+    struct rusage used;
     int status;
 
-    if (waitpid(boot->pid, &status, WNOHANG) == boot->pid) {
-        boot_collect(boot, status, board);
+    if (wait4(boot->pid, &status, WNOHANG, &used) == boot->pid) {
+        boot_collect(boot, status, &used, board);
         return;
     }
     boot_listen(boot);
     if (boot->stop_at > 0) {
         if (now() > boot->stop_at + TERM_SECONDS)
             kill(-boot->pid, SIGKILL);
-    } else if (boot->done_line && now() - boot->last_word > GRACE_SECONDS) {
-        boot->stop_at = now(); /* all is said; it only does not power off */
+    } else if ((boot->done_line && now() - boot->last_word > GRACE_SECONDS) ||
+               (boot->stop_after && boot->samples >= boot->stop_after)) {
+        boot->stop_at = now(); /* all is said; it only does not power off, or need not go on */
         kill(-boot->pid, SIGTERM);
     } else if (silent_too_long(boot, limits->silence_seconds) ||
                now() - boot->started > limits->total_seconds) {
@@ -510,6 +519,19 @@ double run_estimate(const struct boot *boots, size_t nr, unsigned cores)
     free(taken);
     free(busy);
     return longest;
+}
+
+void run_say_work(const struct boot *boots, size_t nr)
+{
+    double all = 0;
+
+    fprintf(stderr, "parangon: processor seconds, used (estimated):");
+    for (size_t i = 0; i < nr; i++) {
+        fprintf(stderr, "%s %s %.0f (%.0f)", i % 3 ? "," : i ? ",\n   " : "\n   ", boots[i].name,
+                boots[i].work, boots[i].estimate);
+        all += boots[i].work;
+    }
+    fprintf(stderr, "\n    together %.0f\n", all);
 }
 
 /* A temporary folder with room in it; NULL with a message on stderr. */

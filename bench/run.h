@@ -34,7 +34,9 @@ struct boot {
     char *name;        /* "pv-default-main-micro": unique in the run */
     struct words argv; /* with the names of links, below, where it names a file */
     char *shown;       /* the same as a line for people and records, with full paths */
-    double estimate;   /* seconds of one core; the longest start first */
+    double estimate;   /* processor seconds of one core; the longest start first */
+    /* Stop it, as it should be, once it has reported so many samples; 0: let it run to its end. */
+    unsigned stop_after;
     /* Symbolic links in the machine's folder: what the machine sees of a file's name (a multiboot
      * module's command line begins with it) has the same length wherever the clone lies, so that
      * counts have too. */
@@ -50,6 +52,7 @@ struct boot {
     void *intervals;     /* contents of BOOT_INTERVALS; NULL where there is none */
     size_t intervals_size;
     double seconds; /* how long it ran */
+    double work;    /* processor seconds it took, of user and system */
 
     /* The engine's own. */
     int pid;
@@ -57,6 +60,7 @@ struct boot {
     double started, last_word, stop_at;
     double work_at_word; /* processor time used when it said its last word */
     size_t seen, said;   /* bytes of the console looked at, and there */
+    unsigned samples;    /* reported so far */
     bool done_line;      /* the guest has said {"ev":"done"} */
     bool killed;
     char activity[64]; /* what it is doing, for the progress line */
@@ -76,8 +80,9 @@ unsigned run_cores(void);
 /**
  * Run all machines and wait for their ends.
  *
- * A machine is as it should be when its guest has said `done` and QEMU has ended with status 0;
- * else boot->failure says why not, the console's tail included. Others go on.
+ * A machine is as it should be when its guest has said `done`, or as many samples as it was to stop
+ * after, and QEMU has ended with status 0; else boot->failure says why not, the console's tail
+ * included. Others go on.
  *
  * @return 0 when all have ended, however; STATUS_INTERRUPTED when the user stopped the run; -1 with
  * a message on stderr when nothing could be started (no temporary folder, full disk). Nothing is
@@ -87,6 +92,9 @@ int run_boots(struct boot *boots, size_t nr, const struct run_limits *limits);
 
 /** Wall-clock estimate for machines on so many cores, longest first, seconds. */
 double run_estimate(const struct boot *boots, size_t nr, unsigned cores);
+
+/** Say on stderr what processor time each ended machine took, beside its estimate. */
+void run_say_work(const struct boot *boots, size_t nr);
 
 /** Print the failures on stderr, each reason once with the machines that share it. @return how many
  * machines failed */

@@ -41,11 +41,20 @@ static void pv_command(const struct machine *machine, struct words *argv)
     free(args);
 }
 
+static const char *pv_symbols(const struct machine *machine)
+{
+    return machine->hypervisor;
+}
+
+static const char *const pv_clears[] = {"scrub_frames", NULL};
+
 const struct platform platform_pv = {
     .name = "pv",
     .what = "paravirtualized on Parangon's hypervisor",
     .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED,
     .console = "hvc0",
+    .symbols = pv_symbols,
+    .clears = pv_clears,
     .boot_seconds = 16,
     .slow_down = 1.15,
     .absent = pv_absent,

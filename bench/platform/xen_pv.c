@@ -21,6 +21,15 @@ static const char *xen_absent(const struct machine *machine)
     return why;
 }
 
+static const char *xen_symbols(const struct machine *machine)
+{
+    return machine->inputs->xen_syms;
+}
+
+/* xen/common/page_alloc.c and the function that it calls for each page. */
+static const char *const xen_clears[] = {"scrub_one_page", "clear_page_sse2", "clear_domain_page",
+                                         "smp_scrub_heap_pages", "scrub_free_pages", NULL};
+
 static void xen_command_with(const struct machine *machine, struct words *argv, const char *options)
 {
     char *args = platform_guest_args(machine, "hvc0", NULL),
@@ -52,6 +61,8 @@ const struct platform platform_xen_pv = {
     .what = "paravirtualized on Debian's Xen 4.17, as shipped",
     .classes = PLATFORM_HAS_DEFAULT,
     .console = "hvc0",
+    .symbols = xen_symbols,
+    .clears = xen_clears,
     .boot_seconds = 33,
     .slow_down = 1.6,
     .absent = xen_absent,
@@ -63,6 +74,8 @@ const struct platform platform_xen_pv_tuned = {
     .what = "paravirtualized on Debian's Xen 4.17, mitigations off, null scheduler",
     .classes = PLATFORM_HAS_TUNED,
     .console = "hvc0",
+    .symbols = xen_symbols,
+    .clears = xen_clears,
     .boot_seconds = 30,
     .slow_down = 1.5,
     .absent = xen_absent,

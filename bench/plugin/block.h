@@ -33,6 +33,7 @@ struct block {
     uint16_t bytes;     /* of all of them */
     uint8_t class;      /* enum code_class */
     uint8_t last_flags; /* enum insn_flag of the last instruction */
+    bool apart;         /* hypervisor code whose instructions are counted apart, too */
     uint8_t body[];     /* nr lengths, then nr event ids (INSN_NO_EVENT: none) */
 };
 

@@ -55,6 +55,7 @@
 #define OPEN    (1ull << 41)
 
 #define VCPUS_MAX 64
+#define APART_MAX 16
 
 QEMU_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
@@ -63,6 +64,7 @@ struct score {
     uint64_t cur;       /* 0, or block id | GUEST | OPEN */
     uint64_t recording; /* 1 while the path is recorded */
     uint64_t class[CLASS_NR];
+    uint64_t apart; /* of CLASS_HYPERVISOR: in blocks marked so */
     uint64_t counter[COUNTER_NR]; /* rep_bytes is kept doubled: CMPS reads each element twice */
 };
 
@@ -95,6 +97,28 @@ static enum code_class early_class =
 static const char *out_file, *path_file;
 static uint32_t nr_inexact;
 
+/* Functions of the hypervisor whose instructions are counted apart, too: apart=FROM-TO. */
+static struct {
+    uint64_t from, to;
+} apart[APART_MAX];
+static unsigned nr_apart;
+
+static bool is_apart(uint64_t vaddr)
+{
+    for (unsigned i = 0; i < nr_apart; i++)
+        if (vaddr >= apart[i].from && vaddr < apart[i].to)
+            return true;
+    return false;
+}
+
+/* Instructions of a block, counted (or, negative, taken off) where no inline operation does. */
+static void count_class(struct score *s, const struct block *b, int64_t nr)
+{
+    s->class[b->class] += nr;
+    if (b->apart)
+        s->apart += nr;
+}
+
 static enum code_class class_of(uint64_t vaddr)
 {
     if (vaddr < USER_END)
@@ -118,6 +142,7 @@ static struct totals totals_now(void)
 
         for (int c = 0; c < CLASS_NR; c++)
             t.class[c] += s->class[c];
+        t.apart += s->apart;
         for (int i = 0; i < COUNTER_NR; i++)
             t.counter[i] += s->counter[i];
     }
@@ -166,7 +191,7 @@ static void uncount_event(struct score *s, const struct block *b, int index)
 /* The last instruction of b did not retire: taken off, to be counted when it is executed again. */
 static void uncount_last(struct score *s, const struct block *b, bool interrupt)
 {
-    s->class[b->class]--;
+    count_class(s, b, -1);
     path_cut_last();
     if (b->last_flags & INSN_REP) {
         /* The iterations done stay; one of them was counted as the instruction. */
@@ -189,7 +214,7 @@ static void settle_at_gate(struct score *s, const struct block *from, bool open,
             nr_inexact++;
             return;
         }
-        s->class[from->class] += index;
+        count_class(s, from, index);
         path_cut(index);
         if (!interrupt)
             uncount_event(s, from, index);
@@ -244,7 +269,7 @@ static void settle_at_resume(unsigned vcpu, struct score *s, const struct block 
         }
         nr_inexact++;
     } else {
-        s->class[from->class] += index;
+        count_class(s, from, index);
         path_cut(index);
     }
     s->cur = cur_of(from);
@@ -284,7 +309,7 @@ static void on_rep(unsigned vcpu, void *data)
     else if (s->cur & OPEN)
         settle_at_resume(vcpu, s, b);
     s->cur = cur_of(b);
-    s->class[b->class]++;
+    count_class(s, b, 1);
     s->counter
         [COUNTER_rep_iter]--; /* counted inline next; this iteration is the instruction itself */
     if (path_active())
@@ -431,6 +456,7 @@ static struct block *intern(uint64_t vaddr, const uint8_t *lengths, const uint8_
         .nr = nr,
         .class = class_of(vaddr),
         .last_flags = last->flags,
+        .apart = class_of(vaddr) == CLASS_HYPERVISOR && is_apart(vaddr),
     };
     memcpy(draft.b.body, lengths, nr);
     memcpy(draft.b.body + nr, events, nr);
@@ -497,6 +523,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
                                                                 cur_of(last_block));
             qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_ADD_U64,
                                                                 CLASS_FIELD(b->class), nr);
+            if (b->apart)
+                qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_ADD_U64,
+                                                                    FIELD(apart), nr);
         }
     }
 }
@@ -535,6 +564,10 @@ static int take_argument(const char *arg, uint64_t *path_seq, uint64_t *path_max
         out_file = arg + 4;
     else if (strncmp(arg, "entries=", 8) == 0)
         entries_setup(arg + 8);
+    else if (strncmp(arg, "apart=", 6) == 0 && nr_apart < APART_MAX &&
+             sscanf(arg + 6, "%" SCNx64 "-%" SCNx64, &apart[nr_apart].from, &apart[nr_apart].to) ==
+                 2)
+        nr_apart++;
     else if (strncmp(arg, "trace=", 6) == 0)
         path_file = arg + 6;
     else if (strncmp(arg, "trace_seq=", 10) == 0)

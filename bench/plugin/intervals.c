@@ -33,6 +33,7 @@ static void add_record(enum interval_kind kind, uint32_t seq, const struct total
         .user = now->class[CLASS_USER] - start.class[CLASS_USER],
         .kernel = now->class[CLASS_KERNEL] - start.class[CLASS_KERNEL],
         .hypervisor = now->class[CLASS_HYPERVISOR] - start.class[CLASS_HYPERVISOR],
+        .apart = now->apart - start.apart,
     };
     for (int i = 0; i < COUNTER_NR; i++)
         r->counter[i] = now->counter[i] - start.counter[i];

@@ -19,6 +19,7 @@
 
 struct totals {
     uint64_t class[CLASS_NR];
+    uint64_t apart; /* of CLASS_HYPERVISOR */
     uint64_t counter[COUNTER_NR];
 };
 

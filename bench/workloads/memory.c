@@ -241,6 +241,7 @@ const struct workload workload_munmap64 = {
     .unit = "munmap of 64 MB, every page dirty",
     .params = "\"pages\":16384",
     .ops = 1,
+    .flags = WORKLOAD_WARM_ONCE,
     .prepare = munmap64_prepare,
     .run = munmap64_run,
 };

@@ -19,8 +19,12 @@
 
 #include "workload.h"
 
-#define RING_MAX 8
-#define LEAD     3000 /* hops or round trips before each interval */
+#define RING_MAX  8
+/* Hops or round trips before each interval: about 20 ms of each, natively. */
+#define LEAD_HOPS 3000
+#define LEAD_PIPE 1500
+#define LEAD_UNIX 1200
+#define LEAD_TCP  700
 
 static int ring_in, ring_out;
 static int echo_in, echo_out;
@@ -130,7 +134,7 @@ const struct workload workload_ctx_2p_0k = {
     .suite = "micro",
     .unit = "hop, 2 processes without data",
     .ops = 1000,
-    .lead = LEAD,
+    .lead = LEAD_HOPS,
     .setup = ctx_2p_0k_setup,
     .run = ring_run,
     .teardown = ring_teardown,
@@ -141,7 +145,7 @@ const struct workload workload_ctx_2p_16k = {
     .suite = "micro",
     .unit = "hop, 2 processes with 16 KB",
     .ops = 800,
-    .lead = LEAD,
+    .lead = LEAD_HOPS,
     .setup = ctx_2p_16k_setup,
     .run = ring_run,
     .teardown = ring_teardown,
@@ -152,7 +156,7 @@ const struct workload workload_ctx_8p_16k = {
     .suite = "micro",
     .unit = "hop, 8 processes with 16 KB",
     .ops = 800,
-    .lead = LEAD,
+    .lead = LEAD_HOPS,
     .setup = ctx_8p_16k_setup,
     .run = ring_run,
     .teardown = ring_teardown,
@@ -213,7 +217,7 @@ const struct workload workload_pipe_rtt = {
     .suite = "micro",
     .unit = "round trip of one byte, two pipes",
     .ops = 500,
-    .lead = LEAD,
+    .lead = LEAD_PIPE,
     .setup = pipe_setup,
     .run = echo_run,
     .teardown = echo_teardown,
@@ -243,7 +247,7 @@ const struct workload workload_unix_rtt = {
     .suite = "micro",
     .unit = "round trip of one byte, unix stream sockets",
     .ops = 400,
-    .lead = LEAD,
+    .lead = LEAD_UNIX,
     .setup = unix_setup,
     .run = echo_run,
     .teardown = echo_teardown,
@@ -288,7 +292,7 @@ const struct workload workload_tcp_rtt = {
     .suite = "micro",
     .unit = "round trip of one byte, loopback TCP",
     .ops = 200,
-    .lead = LEAD,
+    .lead = LEAD_TCP,
     .setup = tcp_setup,
     .run = echo_run,
     .teardown = echo_teardown,

@@ -140,6 +140,9 @@ static int run_guest(const struct inputs *inputs, const char *guest, const char 
     return WEXITSTATUS(status);
 }
 
+/* The hypervisor's range, counted apart. */
+#define ALL_APART "apart=ffff800000000000-ffff880000000000"
+
 /* The bytes of a file, with a NUL behind them. */
 static char *slurp(const char *path, size_t *size)
 {
@@ -171,6 +174,7 @@ static void check_case(const struct expected *want, const struct interval *got, 
     check_equal(got->user, want->user, "user", want->name);
     check_equal(got->kernel, want->kernel, "kernel", want->name);
     check_equal(got->hypervisor, want->hypervisor, "hypervisor", want->name);
+    check_equal(got->apart, want->hypervisor, "apart, of all hypervisor code", want->name);
     check_equal(got->counter[COUNTER_rep_iter], want->rep_iter, "rep_iter", want->name);
     check_equal(got->counter[COUNTER_rep_bytes], want->rep_bytes, "rep_bytes", want->name);
     check_equal(got->counter[COUNTER_irq], want->irq, "irq", want->name);
@@ -270,6 +274,26 @@ static void check_file(const char *intervals, const char *console)
     check_events(&got[NR_CASES - 1]);
 }
 
+/* With nothing counted apart all other counts are the same. */
+static void check_nothing_apart(const char *with, const char *without)
+{
+    size_t size, plain_size;
+    char *bytes = slurp(with, &size), *plain = slurp(without, &plain_size);
+    struct interval *a = (void *)(bytes + sizeof(struct interval_file_head));
+    struct interval *b = (void *)(plain + sizeof(struct interval_file_head));
+
+    check(size == plain_size && size > sizeof(struct interval_file_head), "differ in size",
+          "files with and without a range apart");
+    for (size_t i = 0; i < NR_CASES + 2 && size == plain_size; i++) {
+        check_equal(b[i].apart, 0, "apart, of no range", "an interval");
+        a[i].apart = 0;
+    }
+    check(size == plain_size && memcmp(bytes, plain, size) == 0, "differ",
+          "counts with and without a range apart");
+    free(plain);
+    free(bytes);
+}
+
 int main(int argc, char **argv)
 {
     struct inputs inputs;
@@ -290,12 +314,16 @@ int main(int argc, char **argv)
     check_equal(run_guest(&inputs, guest, format("%s/none.log", folder), NULL), 0,
                 "the exit status", "without plugin");
     check_equal(run_guest(&inputs, guest, format("%s/first.log", folder),
-                          format("%s,out=%s/first", plugin, folder)),
+                          format("%s,out=%s/first," ALL_APART, plugin, folder)),
                 0, "the exit status", "first run");
+    check_equal(run_guest(&inputs, guest, format("%s/plain.log", folder),
+                          format("%s,out=%s/plain", plugin, folder)),
+                0, "the exit status", "run with nothing apart");
+    check_nothing_apart(format("%s/first", folder), format("%s/plain", folder));
     for (size_t i = 0; i < NR_CASES; i++) {
         check_equal(
             run_guest(&inputs, guest, format("%s/second.log", folder),
-                      format("%s,out=%s/second,entries=%s/entries,trace=%s/trace,trace_seq=%zu",
+                      format("%s,out=%s/second," ALL_APART ",entries=%s/entries,trace=%s/trace,trace_seq=%zu",
                              plugin, folder, folder, folder, i)),
             0, "the exit status", "recording run");
         check_path(format("%s/trace", folder), &cases[i]);
