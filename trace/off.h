@@ -12,6 +12,8 @@
 #if !((TRACE_CLASSES) & TRACE_CLASS_EXIT)
 #define TRACE_trap(...) TRACE_OFF(trace_off_trap(__VA_ARGS__))
 #define TRACE_ON_trap(ring, ...) TRACE_ON_OFF(ring, trace_off_trap(__VA_ARGS__))
+#define TRACE_vmexit(...) TRACE_OFF(trace_off_vmexit(__VA_ARGS__))
+#define TRACE_ON_vmexit(ring, ...) TRACE_ON_OFF(ring, trace_off_vmexit(__VA_ARGS__))
 #endif
 
 #if !((TRACE_CLASSES) & TRACE_CLASS_SCHED)

@@ -55,6 +55,8 @@ long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
 long do_set_trap_table(u64 traps, u64, u64, u64, u64, u64);
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64, u64);
 long do_set_gdt(u64 frames, u64 entries, u64, u64, u64, u64);
+/* hv/x86/hvm */
+long do_hvm_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_stack_switch(u64 ss, u64 esp, u64, u64, u64, u64);
 long do_set_callbacks(u64 event, u64 failsafe, u64 sysc, u64, u64, u64);
 long do_fpu_taskswitch(u64 set, u64, u64, u64, u64, u64);

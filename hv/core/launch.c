@@ -162,8 +162,28 @@ static const char *not_a_kernel(const struct boot_module *m)
 
 static void set_kind(struct reader *r, struct text t)
 {
-    if (!is(t, "pv"))
-        ERROR(r, "kind \"%.*s\" is none that can be launched (pv)", (int)t.n, t.s);
+    if (is(t, "pv"))
+        r->now->kind = DOMAIN_PV;
+    else if (is(t, "pvh"))
+        r->now->kind = DOMAIN_PVH;
+    else if (is(t, "hvm"))
+        r->now->kind = DOMAIN_HVM;
+    else
+        ERROR(r, "kind \"%.*s\" is none that can be launched (pv, pvh, hvm)", (int)t.n, t.s);
+}
+
+static void set_xen(struct reader *r, struct text t)
+{
+    if (!is(t, "yes") && !is(t, "no"))
+        ERROR(r, "xen is yes or no, not \"%.*s\"", (int)t.n, t.s);
+    r->now->hide_xen = is(t, "no");
+}
+
+static void set_upcall(struct reader *r, struct text t)
+{
+    if (!is(t, "callback") && !is(t, "apic"))
+        ERROR(r, "upcall is callback or apic, not \"%.*s\"", (int)t.n, t.s);
+    r->now->upcall_by_apic = is(t, "apic");
 }
 
 static void set_kernel(struct reader *r, struct text t)
@@ -277,6 +297,8 @@ static const struct {
     {"kernel", set_kernel, true, false},
     {"memory", set_memory, true, false},
     {"kind", set_kind},
+    {"xen", set_xen},
+    {"upcall", set_upcall},
     {"ramdisk", set_ramdisk},
     {"cmdline", set_cmdline, false, true},
     {"vcpus", set_vcpus},
@@ -313,6 +335,10 @@ static void end_domain(struct reader *r)
         if (keys[i].required && !(r->given & (1u << i)))
             ERROR(r, "domain %s has no \"%s\"", d->name, keys[i].name);
     }
+    if (d->hide_xen && d->kind != DOMAIN_HVM)
+        ERROR(r, "domain %s: only a domain of kind hvm can do without the hypervisor's interface", d->name);
+    if (d->kind != DOMAIN_PV && d->vcpus > 1)
+        ERROR(r, "domain %s: a domain of kind pvh or hvm has one vCPU", d->name);
     if (d->cap > 100 * d->vcpus)
         ERROR(r, "domain %s: a cap of %u %% is more than its %u vCPUs can use", d->name, d->cap, d->vcpus);
     if (d->privileged) {
@@ -473,6 +499,7 @@ static int single_domain(struct reader *r)
     memcpy(d->name, "Domain-0", 9);
     memcpy(d->cmdline, args, strlen(args) + 1);
     d->privileged = true;
+    d->kind = r->machine->dom0_pvh ? DOMAIN_PVH : DOMAIN_PV;
     d->kernel = m;
     d->ramdisk = r->nr_mods > 1 ? &r->mods[1] : NULL;
     d->vcpus = r->machine->dom0_vcpus ? r->machine->dom0_vcpus : 1;

@@ -8,7 +8,9 @@
  *   # comment (a line of its own)
  *   parangon-plan 1                   format version; the first line if present
  *   domain NAME                       begins a domain; 1 to 31 letters, digits, '-', '_' or '.'
- *     kind = pv                       kind of domain (default pv)
+ *     kind = pv | pvh | hvm           kind of domain (default pv); pvh and hvm need the processor's virtualization
+ *     xen = yes | no                  hvm: whether it may know of the hypervisor and use its drivers (default yes)
+ *     upcall = callback | apic        pvh, hvm: events by callback vector (default), or by the local APIC with an EOI each
  *     kernel = MODULE                 a boot module by number (the first is 0) or by its file name without folders
  *     ramdisk = MODULE                default: none
  *     cmdline = ...                   to the end of the line (default: empty)
@@ -45,12 +47,14 @@ struct launch_machine {
     u16 pcpus;
     u64 dom0_mem;                /* options dom0_mem and dom0_max_vcpus, for the case without a plan */
     u16 dom0_vcpus;
+    bool dom0_pvh;               /* option dom0=pvh */
 };
 
 struct launch_domain {
     char name[32];
     enum domain_kind kind;
     bool privileged;
+    bool hide_xen, upcall_by_apic; /* keys xen and upcall */
     const struct boot_module *kernel, *ramdisk; /* ramdisk NULL: none */
     char cmdline[LAUNCH_CMDLINE_MAX];
     u64 memory;                  /* bytes, a multiple of 4 KiB */

@@ -16,6 +16,7 @@ struct choice {
 };
 
 static const struct choice consoles[] = {{"com1", CONSOLE_COM1}, {"none", CONSOLE_NONE}, {NULL, 0}};
+static const struct choice dom0_kinds[] = {{"pv", DOM0_PV}, {"pvh", DOM0_PVH}, {NULL, 0}};
 static const struct choice spec_ctrls[] = {
     {"default", SPEC_CTRL_DEFAULT}, {"yes", SPEC_CTRL_DEFAULT}, {"no", SPEC_CTRL_OFF}, {"off", SPEC_CTRL_OFF}, {NULL, 0}};
 static const struct choice truths[] = {{"yes", 1}, {"on", 1}, {"true", 1}, {"1", 1},
@@ -44,6 +45,7 @@ static const struct option {
     u64 least, most;             /* SIZE, NUMBER: range; WORD: most is the room */
     const struct choice *choices;
 } options[] = {
+    {"dom0", CHOICE, AT(dom0), .choices = dom0_kinds},
     {"dom0_mem", SIZE, AT(dom0_mem), MB(1), GB(1ull << 20)},
     {"dom0_max_vcpus", NUMBER, AT(dom0_max_vcpus), 1, 32},
     {"console", CHOICE, AT(console), .choices = consoles},
@@ -52,6 +54,7 @@ static const struct option {
     {"trace", SWITCH, AT(trace)},
     {"trace-classes", CLASSES, AT(trace_classes)},
     {"noreboot", SWITCH, AT(noreboot)},
+    {"hvm", SWITCH, AT(hvm)},
     {"smep", SWITCH, AT(smep)},
     {"smap", SWITCH, AT(smap)},
     {"fsgsbase", SWITCH, AT(fsgsbase)},
@@ -62,7 +65,7 @@ static const struct option {
 void options_init(struct hv_options *o)
 {
     *o = (struct hv_options){
-        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .trace = true,
+        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .trace = true, .hvm = true,
         .smep = true, .smap = true, .fsgsbase = true, .xsave = true, .x2apic = true};
 }
 

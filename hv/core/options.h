@@ -12,17 +12,20 @@
 #include "types.h"
 
 enum option_console { CONSOLE_COM1, CONSOLE_NONE };
+enum option_dom0 { DOM0_PV, DOM0_PVH };
 enum option_spec_ctrl { SPEC_CTRL_DEFAULT, SPEC_CTRL_OFF };
 
 struct hv_options {
     u64 dom0_mem;          /* bytes for the first domain without a launch plan; 0: nearly all there is */
     u32 dom0_max_vcpus;    /* its vCPUs */
+    u32 dom0;              /* its kind, enum option_dom0 */
     u32 console;           /* enum option_console */
     u32 spec_ctrl;         /* enum option_spec_ctrl */
     u32 trace_classes;     /* bits of the classes of trace/events.def to record */
     char sched[16];        /* scheduling policy */
     bool noreboot;         /* halt at the end instead of power-off or reboot */
     bool trace;            /* record into the trace ring, if the machine has one */
+    bool hvm;              /* use the processor's virtualization where present */
     bool smep, smap, fsgsbase, xsave, x2apic; /* use these features of the processor where present */
 };
 

@@ -6,6 +6,7 @@
  * command (MEMOP_EXTENT_SHIFT). The number of extents done is the result, not an error, where memory ran out half way.
  */
 #include "core/hypercall.h"
+#include "x86/hvm/hvm.h"
 #include "x86/mm.h"
 #include "x86/pv/pv.h"
 #include "x86/pv/typing.h"
@@ -308,6 +309,8 @@ long do_memory_op(u64 full_cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
     unsigned int cmd = full_cmd & MEMOP_CMD_MASK;
     u64 start = full_cmd >> MEMOP_EXTENT_SHIFT;
 
+    if (unlikely(d->p2m.ops != NULL))
+        return hvm_memory_op(full_cmd, arg);
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:

@@ -45,7 +45,7 @@ static long execute(struct domain *d, struct multicall_entry *e)
     if (unlikely(e->op >= NR_HYPERCALLS))
         return -XEN_ENOSYS;
     fn = hypercall_table[e->op].fn;
-    if (unlikely(!fn || e->op == __HYPERVISOR_iret))
+    if (unlikely(!fn || e->op == __HYPERVISOR_iret || !arch_hypercall_allowed(d, e->op)))
         return refuse(d, e->op, 0, -XEN_ENOSYS);
     return fn(e->args[0], e->args[1], e->args[2], e->args[3], e->args[4], e->args[5]);
 }

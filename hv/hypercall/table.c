@@ -58,7 +58,7 @@ const struct hypercall hypercall_table[NR_HYPERCALLS] = {
     NAME_ONLY(xenoprof_op),
     CALL(event_channel_op, do_event_channel_op, 2),
     CALL(physdev_op, do_physdev_op, 2),
-    NAME_ONLY(hvm_op),
+    CALL(hvm_op, do_hvm_op, 2),
     CALL(sysctl, do_sysctl, 1),
     NAME_ONLY(domctl),
     NAME_ONLY(kexec_op),

@@ -78,6 +78,9 @@ struct ptwr_insn {
     u8 form, len, reg, keep;
 };
 
+struct hvm_vcpu;
+struct hvm_domain;
+
 struct arch_vcpu {
     u32 flags;                 /* VF_* */
     u32 pf_masks;              /* 1: its page-fault handler is entered with events masked */
@@ -106,6 +109,7 @@ struct arch_vcpu {
     void *fpu;                 /* XSAVE or FXSAVE area, 64-byte aligned */
     bool fpu_dirty;
     bool fpu_used;
+    struct hvm_vcpu *hvm;      /* hvm/hvm.h; NULL: paravirtual */
 };
 
 struct arch_domain {
@@ -115,6 +119,7 @@ struct arch_domain {
     u64 pirq_eoi_mfn;
     u64 hypercall_page_va;
     struct io_rights *io;      /* ports and memory it may reach (io_rights.h) */
+    struct hvm_domain *hvm;    /* the same */
 };
 
 #include <this_cpu.h>

@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest memory on this processor. By address (core/guest.h): a range check, then a copy whose faults are fixed up (entry.S).
+ * Guest memory on this processor. By address (core/guest.h): a range check, then a copy whose faults are fixed up (entry.S); a
+ * hardware-assisted guest's through its own page tables (hvm/access.c).
  * By frame (core/arch.h): holds for another domain's use, by the rules of frame typing.
  */
 #include "core/dirty.h"
 #include "core/guest.h"
+#include "hvm/hvm.h"
 #include "pv/pv.h"
 #include "pv/typing.h"
 
 size_t guest_copy(void *dst, const void *src, size_t n);
 size_t guest_zero(void *dst, size_t n);
 
+/* The vendor is looked at first: where there is none, that is all it costs. */
+static __always_inline_ bool by_walk(void)
+{
+    return unlikely(hvm_ops != NULL) && is_hvm_vcpu(current_vcpu());
+}
+
 size_t guest_copy_from(void *dst, gva_t src, size_t n)
 {
+    if (by_walk())
+        return hvm_guest_copy_from(dst, src, n);
     return likely(guest_range_ok(src, n)) ? guest_copy(dst, (const void *)src, n) : n;
 }
 
@@ -47,6 +57,8 @@ static __cold_ size_t copy_and_mark(gva_t dst, const void *src, size_t n)
 
 size_t guest_copy_to(gva_t dst, const void *src, size_t n)
 {
+    if (by_walk())
+        return hvm_guest_copy_to(dst, src, n);
     if (unlikely(dirty_logs))
         return copy_and_mark(dst, src, n);
     return likely(guest_range_ok(dst, n)) ? guest_copy((void *)dst, src, n) : n;
@@ -54,6 +66,8 @@ size_t guest_copy_to(gva_t dst, const void *src, size_t n)
 
 size_t guest_clear(gva_t dst, size_t n)
 {
+    if (by_walk())
+        return hvm_guest_clear(dst, n);
     if (unlikely(dirty_logs))
         return copy_and_mark(dst, NULL, n);
     return likely(guest_range_ok(dst, n)) ? guest_zero((void *)dst, n) : n;
@@ -64,7 +78,7 @@ size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
     struct vcpu *v = current_vcpu();
     size_t left;
 
-    if (guest_kernel_mode(v))
+    if (is_hvm_vcpu(v) || guest_kernel_mode(v))
         return guest_copy_to(dst, src, n);
     pv_toggle_mode(v);
     left = guest_copy_to(dst, src, n);

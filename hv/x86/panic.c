@@ -6,6 +6,7 @@
  * then sorted {address offset, name offset} pairs, then the names.
  */
 #include "cpu.h"
+#include "hvm/hvm.h"
 #include "core/log.h"
 
 struct symbols_head {
@@ -109,4 +110,6 @@ void arch_dump_guest(const struct vcpu *v)
         printk("in a hypercall: rbx, rbp and r12 to r15 are not known\n");
     }
     dump_regs(&r, (struct vcpu *)v);
+    if (is_hvm_vcpu(v))
+        hvm_dump(v);
 }

@@ -7,6 +7,8 @@
  */
 #include "cpu.h"
 #include "mm.h"
+#include "hvm/hvm.h"
+#include "hvm/svm.h"
 #include "pv/build.h"
 #include "pv/io_rights.h"
 #include "core/hypercall.h"
@@ -175,6 +177,9 @@ u32 arch_features(const struct domain *d, unsigned int submap)
 {
     if (submap)
         return 0;
+    if (is_hvm_domain(d)) /* it has no page tables or machine addresses of the hypervisor's to mind */
+        return 1u << XENFEAT_auto_translated_physmap | 1u << XENFEAT_supervisor_mode_kernel | 1u << XENFEAT_highmem_assist |
+               1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock | (d->privileged ? 1u << XENFEAT_dom0 : 0);
     return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
            (d->privileged ? 1u << XENFEAT_dom0 : 0);
 }
@@ -208,11 +213,16 @@ static void __attribute__((noreturn, format(printf, 1, 2))) give_up(const char *
     arch_machine_end(machine_noreboot ? MACHINE_HALT : MACHINE_POWEROFF);
 }
 
+static int build(const struct launch_domain *plan, domid_t id, struct domain **out)
+{
+    return plan->kind == DOMAIN_PV ? pv_build(plan, id, out) : hvm_build(plan, id, out);
+}
+
 /* Build what the plan says and let it run. */
 static void launch(void)
 {
     static struct launch_plan plan;
-    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem,
+    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem, .dom0_pvh = options.dom0 == DOM0_PVH,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
     u64 module_frames = 0;
     domid_t next_id = 1;
@@ -227,7 +237,7 @@ static void launch(void)
         struct domain *d;
 
         /* All or none: a plan that runs in part would be another experiment. */
-        if (pv_build(&plan.domain[i], plan.domain[i].privileged ? 0 : next_id, &d))
+        if (build(&plan.domain[i], plan.domain[i].privileged ? 0 : next_id, &d))
             give_up("domain %s could not be built: none is started", plan.domain[i].name);
         if (!plan.domain[i].privileged)
             next_id++;
@@ -273,6 +283,7 @@ void setup_start(u32 magic, u32 info)
     cpu_features.fsgsbase &= options.fsgsbase;
     cpu_features.xsave &= options.xsave;
     cpu_features.x2apic &= options.x2apic;
+    svm_rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF;
     spec_ctrl.rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF && !cpu_features.smep;
     printk("processor features in use: nx%s%s%s%s%s%s\n", cpu_features.smep ? " smep" : "", cpu_features.smap ? " smap" : "",
            cpu_features.fsgsbase ? " fsgsbase" : "", cpu_features.xsave ? " xsave" : "",
@@ -286,6 +297,9 @@ void setup_start(u32 magic, u32 info)
     timer_init_cpu(0);
     time_init();
     acpi_init(rsdp);
+
+    if (options.hvm)
+        hvm_init();
 
     io_hide_ports(0x20, 0x21);
     io_hide_ports(0x40, 0x43);

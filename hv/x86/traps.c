@@ -7,6 +7,7 @@
  */
 #include "cpu.h"
 #include "mm.h"
+#include "hvm/hvm.h"
 #include "pv/pv.h"
 #include "core/evtchn.h"
 #include "core/timer.h"
@@ -277,6 +278,10 @@ void exit_to_guest_work(struct regs *r)
             arch_raise_schedule(c->cpu);
             continue;
         }
+        if (is_hvm_vcpu(v)) { /* enters the guest and comes back with work */
+            hvm_run(v, r);
+            continue;
+        }
         if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
             pv_deliver_event(v, r);
             continue;
@@ -300,17 +305,16 @@ void arch_kick_cpu(unsigned int cpu)
     /* one pcpu: it is here, and looks at its work on the way out */
 }
 
-void arch_event_pending(struct vcpu *v)
-{
-    /* one pcpu: whoever runs next looks at its vcpu_info on the way out */
-}
-
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args)
 {
     struct cpu_info *c = get_cpu_info();
     struct regs *r = &c->regs;
     u64 *to[6] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
 
+    if (is_hvm_vcpu(current_vcpu())) {
+        hvm_hypercall_continue(current_vcpu(), r, nr_args, args);
+        return op;
+    }
     c->entry_op |= ENTRY_OP_AGAIN;
     for (unsigned int i = 0; i < 3; i++)
         c->entry_args[i] = *to[i];

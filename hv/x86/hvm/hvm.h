@@ -26,6 +26,8 @@
 #define PARANGON_HVM_H
 
 #include "core/domain.h"
+#include <xen/arch-x86/hvm/start_info.h>
+#include "decode.h"
 #include "device.h"
 #include "../x86.h"
 
@@ -57,7 +59,7 @@ struct hvm_exit_info {
     u32 code;             /* the processor's own number, for the log */
     u8 length;            /* of the instruction; 0: not told (svm without nrip-save), hvm_skip() finds it */
     union {
-        struct { u16 port; u8 size; bool in, string, rep; u64 next_rip; } io; /* next_rip 0: by length */
+        struct { u16 port; u8 size, address_size; bool in, string, rep; u64 next_rip; } io; /* next_rip 0: by length */
         struct { u64 gpa; bool write, fetch, present; } fault; /* present: there is an entry, and it forbids the access */
         struct { u8 vector; bool has_error; u32 error; } exception;
         struct { u8 cr, reg; bool known; } cr;                 /* MOV to CR; known: the register's number is told */
@@ -105,10 +107,13 @@ struct hvm_ops {
     void (*inject)(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error);
     /** An event waits for the next entry (one that an exit interrupted, or inject()'s). */
     bool (*injecting)(const struct vcpu *v);
+    /** That event: vector in bits 0 to 7, enum hvm_event_type in 8 to 10. */
+    u64 (*injected)(const struct vcpu *v);
     /** The guest would take an external interrupt now: IF set, no shadow, nothing injected. */
     bool (*interruptible)(const struct vcpu *v, const struct regs *r);
     /** Exit as soon as it would, once (HVM_EXIT_WINDOW). */
     void (*open_window)(struct vcpu *v);
+    void (*close_window)(struct vcpu *v);
     /** End of an emulated instruction: no shadow of STI or MOV SS any more. */
     void (*clear_shadow)(struct vcpu *v);
 
@@ -130,6 +135,8 @@ struct hvm_ops {
 };
 
 extern const struct hvm_ops svm_ops;
+/** Nested tables in the format of ordinary ones (npt.c). */
+extern const struct p2m_ops npt_ops;
 /** The vendor found; NULL: no hardware-assisted domains here. */
 extern const struct hvm_ops *hvm_ops;
 
@@ -139,15 +146,28 @@ struct hvm_vcpu {
     struct vlapic *vlapic;
     u8 upcall_vector;          /* HVMOP_set_evtchn_upcall_vector: by local APIC, 0: none */
     bool check_irq;            /* look for interrupts before the next entry */
-    u64 guest_xcr0;
+    u64 tsc_aux;               /* while it is off the processor */
     u64 count[HVM_EXIT_NR];
-    u64 repeated, repeated_rip; /* exits in a row that made no progress */
+    u64 repeated, repeated_at; /* nested faults in a row at one address */
+    bool nmi_pending;
     /* svm.c */
     struct vmcb *vmcb;
     u64 vmcb_paddr;
     u64 asid_generation;
     bool flush;
 };
+
+/* Where things are in guest-physical memory: RAM up to HVM_LOW_END at most, the rest of it from 4 GiB on. */
+#define HVM_LOW_END      0xf0000000ull
+#define HVM_ACPI_AT      0xfc000000ull /* RSDP first */
+#define HVM_ACPI_SIZE    0x1000ull
+#define HVM_SPECIAL_AT   0xfeff8000ull /* the console ring, and room */
+#define HVM_SPECIAL_SIZE 0x8000ull
+#define HVM_CONSOLE_GFN  0xfeff8ull
+#define HVM_EXTRA_PAGES  2             /* frames besides its memory: the two above */
+#define HVM_MEMMAP_MAX   4
+#define HVM_SLEEP_PORT   0xb004        /* PVH: ACPI sleep control, and status behind it */
+#define HVM_PM_PORT      0xb000        /* HVM: PM1 event, control, timer */
 
 struct hvm_platform;           /* the devices, platform.c */
 
@@ -157,6 +177,7 @@ struct hvm_domain {
     u64 param[36];             /* HVM_PARAM_*, xen/hvm/params.h */
     u8 callback_vector;        /* of all vCPUs' events, 0: none */
     bool hide_xen;             /* no Xen leaves, no hypercalls: an unmodified kernel */
+    bool upcall_by_apic;       /* CPUID offers the per-vCPU upcall vector, which costs an EOI an event */
     u64 ram_end_low, ram_end_high; /* bytes: RAM is [0, low) and [4 GiB, high) */
     u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
     u64 nr_tables;
@@ -196,13 +217,23 @@ void hvm_dump(const struct vcpu *v);
 typedef void hvm_exit_handler(struct vcpu *v, struct regs *r, struct hvm_exit_info *x);
 extern hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR];
 extern const char *const hvm_exit_names[HVM_EXIT_NR];
-/** Behind the instruction that exited: by its length, or by reading it; #PF, or a crash of the domain where it cannot be read. */
+/** Go behind the instruction that exited; exit.length is known. */
 void hvm_skip(struct vcpu *v, struct regs *r);
+/** The mode and the base of the code that runs. */
+enum insn_mode hvm_code_mode(struct vcpu *v, u64 *base);
+/** Up to INSN_MAX bytes at RIP; 0: none can be read, and the guest gets its page fault. */
+unsigned int hvm_fetch(struct vcpu *v, struct regs *r, u8 *bytes, enum insn_mode *mode);
 /** Let the guest take an exception at its next entry; two that collide become #DF, three a shutdown (SDM vol. 3 table 6-5). */
 void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
 
+/* ---- mmio.c ---- */
+/** An access to a guest-physical address without memory: the device's there, or nobody's; or the end of the domain. */
+void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa);
+
 /* ---- irq.c ---- */
+/** The guest changed its local APIC: task priority, the place of its page, what may be deliverable. */
+void hvm_apic_changed(struct vcpu *v);
 /** What is deliverable goes in with the next entry, or the window is opened for it. */
 void hvm_irq_assist(struct vcpu *v, struct regs *r);
 /** There is an interrupt that the guest would take if it were not in HLT. */
@@ -234,6 +265,24 @@ size_t hvm_guest_copy_from(void *dst, u64 src, size_t n);
 size_t hvm_guest_copy_to(u64 dst, const void *src, size_t n);
 size_t hvm_guest_clear(u64 dst, size_t n);
 
+/* ---- memory.c ---- */
+/** Let there be memory at a guest frame that the domain has but did not use yet. 0; -XEN_ENOENT: it has none there; -XEN_ENOMEM. */
+int hvm_populate(struct domain *d, gfn_t gfn);
+/** A write to log-dirty memory: mark it and make it ordinary. 0 or an error of p2m_set(). */
+int hvm_mark_dirty(struct domain *d, gfn_t gfn);
+/** The domain's memory map, at most HVM_MEMMAP_MAX entries; returns how many. */
+unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entry *e);
+/** XENMEM_ calls of an auto-translated domain (hypercall/memory.c asks p2m.ops). */
+long hvm_memory_op(u64 full_cmd, u64 arg);
+
+/* ---- hypercall.c ---- */
+/** VMMCALL or VMCALL: the call that RAX names, with the registers of the caller's width (xen/arch-x86/xen-x86_64.h, xen-x86_32.h). */
+void hvm_hypercall(struct vcpu *v, struct regs *r);
+/** The current call is issued again with these arguments. */
+void hvm_hypercall_continue(struct vcpu *v, struct regs *r, unsigned int nr_args, const u64 *args);
+/** The same for a 32-bit caller, whose structures are laid out otherwise. */
+long hvm_hypercall32(u64 op, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
+
 /* ---- build.c ---- */
 struct launch_domain;
 /** Make a PVH or HVM domain as planned. 0 and *out, or a negative error after one line in the log. */
@@ -248,5 +297,9 @@ void hvm_platform_destroy(struct domain *d);
 /** A vector that the PIC would deliver, -1: none; and take it. */
 int hvm_platform_pic_pending(struct domain *d);
 u8 hvm_platform_pic_accept(struct domain *d);
+/** Let the local APICs' page be a device of d: HVM domains have it by hvm_platform_create(), PVH ones by this. Errors: hvm_io_register(). */
+int hvm_apic_register(struct domain *d);
+/** Characters have come in at the physical console; d may be NULL or of any kind. */
+void hvm_platform_input(struct domain *d);
 
 #endif

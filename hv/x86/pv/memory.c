@@ -9,6 +9,7 @@
 #include "pv.h"
 #include "typing.h"
 #include "io_rights.h"
+#include "x86/hvm/hvm.h"
 #include "x86/mm.h"
 #include <trace/trace.h>
 
@@ -59,6 +60,14 @@ int arch_get_guest_frame(struct domain *d, gfn_t gfn, void **va)
     mfn_t mfn = MFN(gfn.n);
     int err;
 
+    if (is_hvm_domain(d)) {
+        enum p2m_type type;
+
+        (void)hvm_populate(d, gfn);
+        mfn = p2m_get(d, gfn, &type, NULL);
+        if (!p2m_type_is_ram(type))
+            return -XEN_EINVAL;
+    }
     if (!mfn_is_memory(mfn))
         return -XEN_EINVAL;
     if (frame_of(mfn)->owner != d->id)
@@ -99,6 +108,8 @@ void arch_unshare_page(struct domain *d, void *page)
 
 int arch_domain_create(struct domain *d)
 {
+    if (d->kind != DOMAIN_PV)
+        return hvm_domain_create(d);
     return d->privileged ? io_rights_first_domain(d) : 0;
 }
 
@@ -151,7 +162,7 @@ static int relinquish_frame(struct domain *d, struct frame *f)
 int arch_domain_relinquish(struct domain *d)
 {
     if (d->arch.relinquish_stage == 0) {
-        if (relinquish_vcpus(d))
+        if (is_hvm_domain(d) ? hvm_domain_relinquish(d) : relinquish_vcpus(d))
             return -XEN_ERESTART;
         d->arch.relinquish_stage = 1;
         d->arch.relinquish_pos = 0;
@@ -173,5 +184,7 @@ int arch_domain_relinquish(struct domain *d)
 
 void arch_domain_destroy(struct domain *d)
 {
+    if (is_hvm_domain(d))
+        hvm_domain_destroy(d);
     arch_free(d->arch.io);
 }

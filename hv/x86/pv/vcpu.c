@@ -7,6 +7,7 @@
  */
 #include "pv.h"
 #include "typing.h"
+#include "x86/hvm/hvm.h"
 #include "x86/mm.h"
 #include "x86/cpu.h"
 #include "core/hypercall.h"
@@ -94,9 +95,11 @@ long do_fpu_taskswitch(u64 set, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 static void fpu_save(struct vcpu *v)
 {
     __asm__ volatile("clts");
-    if (cpu_features.xsave)
+    if (cpu_features.xsave) { /* what the guest has turned off in XCR0 is still its own */
+        if (v->arch.xcr0 != cpu_features.xcr0)
+            __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)cpu_features.xcr0), "d"(0));
         __asm__ volatile("xsave64 (%0)" ::"r"(v->arch.fpu), "a"((u32)cpu_features.xcr0), "d"(0) : "memory");
-    else
+    } else
         __asm__ volatile("fxsave64 (%0)" ::"r"(v->arch.fpu) : "memory");
 }
 
@@ -175,7 +178,10 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 
     if (!prev->is_idle) {
         prev->arch.regs = c->regs;
-        save_segments(prev);
+        if (is_hvm_vcpu(prev))
+            hvm_switch_from(prev);
+        else
+            save_segments(prev);
         fpu_save(prev);
     }
     c->current = next;
@@ -186,6 +192,11 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         return;
     }
     c->regs = next->arch.regs;
+    if (is_hvm_vcpu(next)) {
+        fpu_load(next);
+        hvm_switch_to(next);
+        return;
+    }
     c->flush_clock++;
     write_cr3(guest_kernel_mode(next) ? next->arch.cr3_kernel : next->arch.cr3_user);
     pv_load_vcpu(next);
@@ -203,6 +214,11 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         pv_inject_failsafe(next, &c->regs);
 }
 
+static void free_fpu(struct vcpu *v)
+{
+    arch_free_pages(v->arch.fpu, cpu_features.xsave_size > PAGE_SIZE ? 1 : 0);
+}
+
 int arch_vcpu_create(struct vcpu *v)
 {
     struct arch_vcpu *a = &v->arch;
@@ -214,20 +230,27 @@ int arch_vcpu_create(struct vcpu *v)
     a->trace_id = v->domain->id | (u32)v->id << 16;
     if (v->is_idle)
         return 0;
-    for (a->slot = 1; a->slot < NR_PCPUS * MAX_VCPUS; a->slot++)
-        if (!test_and_set_bit(a->slot, slot_used))
-            break;
-    if (a->slot == NR_PCPUS * MAX_VCPUS)
-        return -XEN_ENOSPC;
     a->fpu = arch_alloc_pages(cpu_features.xsave_size > PAGE_SIZE ? 1 : 0);
-    if (!a->fpu) {
-        clear_bit(a->slot, slot_used);
+    if (!a->fpu)
         return -XEN_ENOMEM;
-    }
     ((u16 *)a->fpu)[0] = 0x37f;        /* FCW */
     ((u32 *)a->fpu)[24 / 4] = 0x1f80;  /* MXCSR */
     if (cpu_features.xsave)
         ((u64 *)a->fpu)[512 / 8] = 3;  /* XSTATE_BV: x87 and SSE as above */
+    if (is_hvm_domain(v->domain)) {
+        int rc = hvm_vcpu_create(v);
+
+        if (rc)
+            free_fpu(v);
+        return rc;
+    }
+    for (a->slot = 1; a->slot < NR_PCPUS * MAX_VCPUS; a->slot++)
+        if (!test_and_set_bit(a->slot, slot_used))
+            break;
+    if (a->slot == NR_PCPUS * MAX_VCPUS) {
+        free_fpu(v);
+        return -XEN_ENOSPC;
+    }
     mm_map_page(pv_gdt_va(v) + 14 * PAGE_SIZE, cpu_gdt_page(0), DESC_PTE);
     return 0;
 }
@@ -236,6 +259,9 @@ void arch_vcpu_destroy(struct vcpu *v)
 {
     if (v->is_idle)
         return;
-    arch_free_pages(v->arch.fpu, cpu_features.xsave_size > PAGE_SIZE ? 1 : 0);
-    clear_bit(v->arch.slot, slot_used);
+    free_fpu(v);
+    if (is_hvm_vcpu(v))
+        hvm_vcpu_destroy(v);
+    else
+        clear_bit(v->arch.slot, slot_used);
 }

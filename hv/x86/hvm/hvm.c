@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hardware-assisted domains and vCPUs: how they begin and end, how a vCPU comes to the processor, and the exit loop. hvm.h has the whole
+ * picture; the processor's part is behind struct hvm_ops.
+ */
+#include "hvm.h"
+#include "x86/cpu.h"
+#include "x86/mm.h"
+#include "x86/pv/io_rights.h"
+#include <trace/trace.h>
+
+const struct hvm_ops *hvm_ops;
+
+static const struct hvm_ops *const vendors[] = {&svm_ops};
+
+void hvm_init(void)
+{
+    for (unsigned int i = 0; i < ARRAY_SIZE(vendors) && !hvm_ops; i++) {
+        int rc;
+
+        if (!vendors[i]->present())
+            continue;
+        rc = vendors[i]->cpu_init(0);
+        if (rc)
+            printk("%s cannot be turned on (%d)\n", vendors[i]->name, rc);
+        else
+            hvm_ops = vendors[i];
+    }
+}
+
+int hvm_domain_create(struct domain *d)
+{
+    struct hvm_domain *hd;
+    int rc;
+
+    if (!hvm_ops) {
+        printk("a domain of this kind needs SVM with nested paging, and this processor has none that may be used\n");
+        return -XEN_EOPNOTSUPP;
+    }
+    hd = arch_alloc(sizeof(*hd));
+    if (!hd)
+        return -XEN_ENOMEM;
+    d->arch.hvm = hd;
+    hd->root = arch_alloc_pages(0);
+    rc = hd->root ? hvm_ops->domain_create(d) : -XEN_ENOMEM;
+    if (!rc && d->privileged) /* what it may reach by call; no port or memory of the machine is passed through */
+        rc = io_rights_first_domain(d);
+    if (rc) {
+        hvm_domain_destroy(d);
+        return rc;
+    }
+    p2m_init(d, hvm_ops->p2m);
+    return 0;
+}
+
+int hvm_domain_relinquish(struct domain *d)
+{
+    return p2m_teardown(d);
+}
+
+void hvm_domain_destroy(struct domain *d)
+{
+    struct hvm_domain *hd = d->arch.hvm;
+
+    if (d->p2m.ops)
+        while (p2m_teardown(d) == -XEN_ERESTART)
+            ;
+    hvm_platform_destroy(d);
+    if (hd->root)
+        arch_free_pages(hd->root, 0);
+    hvm_ops->domain_destroy(d);
+    arch_free(hd);
+    d->arch.hvm = NULL;
+}
+
+int hvm_vcpu_create(struct vcpu *v)
+{
+    struct hvm_vcpu *h = arch_alloc(sizeof(*h));
+    int rc;
+
+    if (!h)
+        return -XEN_ENOMEM;
+    v->arch.hvm = h;
+    v->info->evtchn_upcall_mask = 0; /* such a guest masks by its own IF */
+    rc = hvm_ops->vcpu_create(v);
+    if (!rc) {
+        h->vlapic = vlapic_create(v, v->id * 2, true);
+        rc = h->vlapic ? 0 : -XEN_ENOMEM;
+    }
+    if (rc)
+        hvm_vcpu_destroy(v);
+    return rc;
+}
+
+void hvm_vcpu_destroy(struct vcpu *v)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (h->vlapic)
+        vlapic_destroy(h->vlapic);
+    hvm_ops->vcpu_destroy(v);
+    arch_free(h);
+    v->arch.hvm = NULL;
+}
+
+/* The hypervisor's own address space, descriptor tables and null selectors: nothing of another guest's is left in force. */
+void hvm_switch_to(struct vcpu *v)
+{
+    struct { u16 limit; u64 base; } __packed_ gdtr = {15 * PAGE_SIZE - 1, DESC_VIRT};
+
+    get_cpu_info()->flush_clock++;
+    write_cr3(hv_cr3);
+    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+    __asm__ volatile("lldt %w0\n\tmov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%fs\n\tmov %0, %%gs" ::"r"(0));
+    write_dr7(0x400);
+    write_dr0(v->arch.dr[0]);
+    write_dr1(v->arch.dr[1]);
+    write_dr2(v->arch.dr[2]);
+    write_dr3(v->arch.dr[3]);
+    hvm_ops->switch_to(v);
+    v->arch.hvm->check_irq = true;
+}
+
+void hvm_switch_from(struct vcpu *v)
+{
+    v->arch.dr[0] = read_dr0();
+    v->arch.dr[1] = read_dr1();
+    v->arch.dr[2] = read_dr2();
+    v->arch.dr[3] = read_dr3();
+    hvm_ops->switch_from(v);
+}
+
+void hvm_run(struct vcpu *v, struct regs *r)
+{
+    struct cpu_info *c = get_cpu_info();
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    do {
+        enum hvm_exit why;
+        u64 start, rip;
+
+        if (unlikely(h->check_irq || v->info->evtchn_upcall_pending))
+            hvm_irq_assist(v, r);
+        why = hvm_ops->run(v, r);
+        start = TRACE_START(EXIT);
+        rip = r->rip;
+        h->count[why]++;
+        hvm_exit_handlers[why](v, r, &h->exit);
+        TRACE_vmexit(start, v->domain->id, v->id, why, h->exit.code, h->exit.raw[0], rip);
+    } while (likely(!c->work && !v->pause_flags));
+}
+
+void hvm_vcpu_kick(struct vcpu *v)
+{
+    v->arch.hvm->check_irq = true;
+    if (v->pause_flags & VPF_BLOCKED)
+        vcpu_unblock(v);
+}
+
+void hvm_dump(const struct vcpu *v)
+{
+    const struct hvm_vcpu *h = v->arch.hvm;
+
+    hvm_ops->dump(v);
+    for (unsigned int i = 0; i < HVM_EXIT_NR; i++)
+        if (h->count[i])
+            printk("exits for %s: %llu\n", hvm_exit_names[i], (unsigned long long)h->count[i]);
+}

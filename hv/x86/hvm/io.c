@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ranges of ports and memory that a domain's devices have registered (device.h), sorted, found by halving. Portable.
+ */
+#include "device.h"
+
+int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm_io_handler *h)
+{
+    struct hvm_io_handler *set = io->handler[space];
+    unsigned int n = io->nr[space], at = 0;
+
+    if (h->last < h->first)
+        return -XEN_EINVAL;
+    while (at < n && set[at].last < h->first)
+        at++;
+    if (at < n && set[at].first <= h->last)
+        return -XEN_EEXIST;
+    if (n == HVM_IO_MAX)
+        return -XEN_ENOSPC;
+    memmove(&set[at + 1], &set[at], (n - at) * sizeof(*set));
+    set[at] = *h;
+    io->nr[space] = n + 1;
+    return 0;
+}
+
+int hvm_io_move(struct hvm_io *io, enum hvm_io_space space, void *dev, u64 first, u64 last)
+{
+    struct hvm_io_handler *set = io->handler[space], old;
+    unsigned int n = io->nr[space], at = 0;
+    int rc;
+
+    while (at < n && set[at].dev != dev)
+        at++;
+    if (at == n)
+        return -XEN_ENOENT;
+    old = set[at];
+    memmove(&set[at], &set[at + 1], (n - at - 1) * sizeof(*set));
+    io->nr[space] = n - 1;
+    rc = hvm_io_register(io, space, &(struct hvm_io_handler){first, last, old.read, old.write, dev});
+    if (rc)
+        (void)hvm_io_register(io, space, &old);
+    return rc;
+}
+
+static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_space space, u64 at)
+{
+    const struct hvm_io_handler *set = io->handler[space];
+    unsigned int lo = 0, hi = io->nr[space];
+
+    while (lo < hi) {
+        unsigned int mid = (lo + hi) / 2;
+
+        if (at > set[mid].last)
+            lo = mid + 1;
+        else if (at < set[mid].first)
+            hi = mid;
+        else
+            return &set[mid];
+    }
+    return NULL;
+}
+
+bool hvm_io_claims(const struct hvm_io *io, enum hvm_io_space space, u64 at)
+{
+    return find(io, space, at) != NULL;
+}
+
+static u64 ones(unsigned int size)
+{
+    return size == 8 ? ~0ull : (1ull << size * 8) - 1;
+}
+
+bool hvm_io_read(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 *value)
+{
+    const struct hvm_io_handler *h = find(io, space, at);
+
+    if (!h) {
+        *value = ones(size);
+        return false;
+    }
+    if (likely(at + size - 1 <= h->last)) {
+        *value = h->read(h->dev, at, size) & ones(size);
+        return true;
+    }
+    *value = 0; /* across its end: byte by byte */
+    for (unsigned int i = 0; i < size; i++) {
+        u64 byte;
+
+        (void)hvm_io_read(io, space, at + i, 1, &byte);
+        *value |= byte << 8 * i;
+    }
+    return true;
+}
+
+bool hvm_io_write(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 value)
+{
+    const struct hvm_io_handler *h = find(io, space, at);
+
+    if (!h)
+        return false;
+    if (likely(at + size - 1 <= h->last)) {
+        h->write(h->dev, at, size, value & ones(size));
+        return true;
+    }
+    for (unsigned int i = 0; i < size; i++)
+        (void)hvm_io_write(io, space, at + i, 1, value >> 8 * i & 0xff);
+    return true;
+}

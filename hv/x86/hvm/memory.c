@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory of hardware-assisted domains: population on demand, and the XENMEM_ calls of an auto-translated domain (xen/memory.h), where
+ * a frame number is the guest's own.
+ *
+ * The builder leaves memory P2M_PAGED; it comes, cleared, when it is first touched, by 2 MiB where the machine has that and the entry
+ * is as large. Whoever takes memory out of the map frees it here: no processor uses the translation any more then (p2m_remove()).
+ * Does not: map memory of other domains (grants are the grant table's), exchange (pointless here: -XEN_ENOSYS).
+ */
+#include "hvm.h"
+#include "core/grant.h"
+#include "core/guest.h"
+#include "core/hypercall.h"
+#include "x86/mm.h"
+#include "x86/pv/pv.h"
+#include "x86/pv/typing.h"
+#include <trace/trace.h>
+
+#define MEMOP_EXTENT_SHIFT 6
+#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
+
+/* Let go of a frame that has left the map. */
+static void release(mfn_t mfn)
+{
+    struct frame *f = frame_of(mfn);
+
+    __atomic_and_fetch(&f->word, ~FRAME_ALLOCATED, __ATOMIC_SEQ_CST);
+    frame_put(f);
+}
+
+int hvm_populate(struct domain *d, gfn_t gfn)
+{
+    enum p2m_type type;
+    unsigned int order;
+    mfn_t mfn = MFN_INVALID;
+    int rc;
+
+    (void)p2m_get(d, gfn, &type, &order);
+    if (type != P2M_PAGED)
+        return -XEN_ENOENT;
+    if (order >= P2M_ORDER_2M) {
+        order = P2M_ORDER_2M;
+        mfn = domain_alloc_frame(d, order, 0);
+    }
+    if (mfn.n == MFN_INVALID.n) {
+        order = P2M_ORDER_4K;
+        mfn = domain_alloc_frame(d, order, 0);
+    }
+    if (mfn.n == MFN_INVALID.n)
+        return -XEN_ENOMEM;
+    rc = p2m_set(d, GFN(gfn.n & ~((1ull << order) - 1)), mfn, P2M_RAM, order);
+    for (u64 i = 0; rc && i < (1ull << order); i++)
+        release(MFN(mfn.n + i));
+    return rc;
+}
+
+int hvm_mark_dirty(struct domain *d, gfn_t gfn)
+{
+    u64 done;
+
+    return p2m_change_type(d, gfn, 1, P2M_LOGDIRTY, P2M_RAM, &done);
+}
+
+/* Take whatever is at a guest frame out of the map; memory is given back to the machine. 0 or an error of p2m_remove(). */
+static int take_out(struct domain *d, gfn_t gfn)
+{
+    enum p2m_type type;
+    mfn_t mfn = p2m_get(d, gfn, &type, NULL);
+    int rc = p2m_remove(d, gfn, P2M_ORDER_4K);
+
+    if (!rc && p2m_type_is_ram(type))
+        release(mfn);
+    return rc;
+}
+
+static bool own(const struct domain *d, domid_t id)
+{
+    return id == DOMID_SELF || id == d->id;
+}
+
+/* decrease_reservation and populate_physmap: extents of 2^order guest frames, from the one that `start` says. */
+static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg)
+{
+    struct xen_memory_reservation r;
+    u64 i;
+
+    if (!guest_read(&r, arg))
+        return -XEN_EFAULT;
+    if (!own(d, r.domid))
+        return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_EPERM);
+    if (start > r.nr_extents)
+        return -XEN_EINVAL;
+    if (r.extent_order > P2M_ORDER_2M)
+        return start;
+    for (i = start; i < r.nr_extents; i++) {
+        u64 gfn, n = 1ull << r.extent_order, k;
+
+        if (i != start && hypercall_preempt_check())
+            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)cmd | i << MEMOP_EXTENT_SHIFT, (u64)arg);
+        if (!guest_read(&gfn, (gva_t)r.extent_start.p + i * 8) || gfn >= P2M_LIMIT - n)
+            break;
+        for (k = 0; k < n; k++) {
+            enum p2m_type type;
+            mfn_t mfn;
+
+            (void)p2m_get(d, GFN(gfn + k), &type, NULL);
+            if (cmd == XENMEM_decrease_reservation) {
+                if ((!p2m_type_is_ram(type) && type != P2M_PAGED) || take_out(d, GFN(gfn + k)))
+                    break;
+                continue;
+            }
+            if (type != P2M_NONE)
+                break;
+            mfn = domain_alloc_frame(d, 0, 0);
+            if (mfn.n == MFN_INVALID.n)
+                break;
+            if (p2m_set(d, GFN(gfn + k), mfn, P2M_RAM, P2M_ORDER_4K)) {
+                release(mfn);
+                break;
+            }
+        }
+        if (k < n)
+            break;
+    }
+    TRACE_balloon(d->id, cmd, r.nr_extents, i);
+    return i;
+}
+
+static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op)
+{
+    mfn_t mfn;
+    int rc;
+
+    if (!own(d, op->domid))
+        return refuse(d, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, -XEN_EPERM);
+    switch (op->space) {
+    case XENMAPSPACE_shared_info:
+        if (op->idx)
+            return -XEN_EINVAL;
+        mfn = arch_virt_to_mfn(d->shared_info);
+        break;
+    case XENMAPSPACE_grant_table:
+        if (op->idx >= d->max_grant_frames || grant_grow(d, op->idx + 1))
+            return -XEN_EINVAL;
+        mfn = grant_frame_mfn(d, op->idx);
+        break;
+    default:
+        return refuse(d, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, -XEN_ENOSYS);
+    }
+    if (op->gpfn >= P2M_LIMIT)
+        return -XEN_EINVAL;
+    rc = take_out(d, GFN(op->gpfn));
+    return rc ? rc : p2m_set(d, GFN(op->gpfn), mfn, P2M_SHARED, P2M_ORDER_4K);
+}
+
+static long remove_from_physmap(struct domain *d, gva_t arg)
+{
+    struct xen_remove_from_physmap op;
+    enum p2m_type type;
+
+    if (!guest_read(&op, arg))
+        return -XEN_EFAULT;
+    if (!own(d, op.domid))
+        return -XEN_EPERM;
+    if (op.gpfn >= P2M_LIMIT)
+        return -XEN_EINVAL;
+    (void)p2m_get(d, GFN(op.gpfn), &type, NULL);
+    return type == P2M_NONE ? -XEN_ENOENT : take_out(d, GFN(op.gpfn));
+}
+
+unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entry *e)
+{
+    const struct hvm_domain *hd = d->arch.hvm;
+    unsigned int n = 0;
+
+    e[n++] = (struct hvm_memmap_table_entry){.addr = 0, .size = hd->ram_end_low, .type = XEN_HVM_MEMMAP_TYPE_RAM};
+    e[n++] = (struct hvm_memmap_table_entry){.addr = HVM_ACPI_AT, .size = HVM_ACPI_SIZE, .type = XEN_HVM_MEMMAP_TYPE_ACPI};
+    e[n++] = (struct hvm_memmap_table_entry){.addr = HVM_SPECIAL_AT, .size = HVM_SPECIAL_SIZE, .type = XEN_HVM_MEMMAP_TYPE_RESERVED};
+    if (hd->ram_end_high)
+        e[n++] = (struct hvm_memmap_table_entry){.addr = GB(4), .size = hd->ram_end_high - GB(4), .type = XEN_HVM_MEMMAP_TYPE_RAM};
+    return n;
+}
+
+static long memory_map(struct domain *d, gva_t arg)
+{
+    struct hvm_memmap_table_entry e[HVM_MEMMAP_MAX];
+    struct xen_memory_map m;
+    unsigned int n = hvm_memory_map(d, e);
+
+    if (!guest_read(&m, arg))
+        return -XEN_EFAULT;
+    if (m.nr_entries < n)
+        return -XEN_EINVAL;
+    for (unsigned int i = 0; i < n; i++) /* 20 bytes each, as a BIOS gives them */
+        if (guest_copy_to((gva_t)m.buffer.p + i * 20, &e[i], 20))
+            return -XEN_EFAULT;
+    m.nr_entries = n;
+    return guest_write(arg, &m) ? 0 : -XEN_EFAULT;
+}
+
+long hvm_memory_op(u64 full_cmd, u64 arg)
+{
+    struct domain *d = current_vcpu()->domain;
+    unsigned int cmd = full_cmd & MEMOP_CMD_MASK;
+    struct xen_add_to_physmap add;
+    domid_t id;
+
+    switch (cmd) {
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+        return reservation(d, cmd, full_cmd >> MEMOP_EXTENT_SHIFT, arg);
+    case XENMEM_add_to_physmap:
+        return guest_read(&add, arg) ? add_to_physmap(d, &add) : -XEN_EFAULT;
+    case XENMEM_remove_from_physmap:
+        return remove_from_physmap(d, arg);
+    case XENMEM_memory_map:
+        return memory_map(d, arg);
+    case XENMEM_current_reservation:
+    case XENMEM_maximum_reservation:
+    case XENMEM_maximum_gpfn:
+        if (!guest_read(&id, arg))
+            return -XEN_EFAULT;
+        if (!own(d, id))
+            return -XEN_EPERM;
+        return cmd == XENMEM_current_reservation   ? (long)d->tot_pages
+               : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
+                                                   : (long)d->max_ever_pfn;
+    case XENMEM_get_vnumainfo:
+        return -XEN_EOPNOTSUPP;
+    default:
+        return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
+    }
+}

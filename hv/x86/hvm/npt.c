@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nested page tables in the format of ordinary 4-level ones (APM vol. 2 §15.25), behind struct p2m_ops.
+ *
+ * Bits 52 to 55 of an entry, which the processor ignores, hold its p2m type; an absent entry with a type is paged memory. Every entry has
+ * USER: the nested walk counts as a user's access (§15.25.5). Tables are pages of the hypervisor's.
+ * Lock: p2m.lock, held by the caller. The caller flushes before a guest runs again, so a table may be freed at once: no processor is in
+ * this domain now (one pcpu).
+ */
+#include "hvm.h"
+#include "x86/frame.h"
+
+#define TYPE_SHIFT 52
+#define TYPE_MASK  (15ull << TYPE_SHIFT)
+#define TABLE_PTE  (PTE_P | PTE_RW | PTE_US | PTE_A)
+
+static enum p2m_type type_of(u64 e)
+{
+    return (e & TYPE_MASK) >> TYPE_SHIFT;
+}
+
+static u64 *table_of(u64 e)
+{
+    return map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
+}
+
+static bool is_leaf(u64 e, unsigned int level)
+{
+    return level == 1 || (e & PTE_PSE);
+}
+
+static unsigned int index_at(gfn_t gfn, unsigned int level)
+{
+    return (gfn.n >> (9 * (level - 1))) & 511;
+}
+
+/* What the processor sees of a mapping of this type. */
+static u64 entry_of(mfn_t mfn, enum p2m_type type, unsigned int level)
+{
+    u64 e = (u64)type << TYPE_SHIFT;
+
+    if (type == P2M_NONE)
+        return 0;
+    if (type == P2M_PAGED)
+        return e;
+    e |= mfn.n << PAGE_SHIFT | PTE_P | PTE_US | PTE_A | PTE_D;
+    if (p2m_type_writable(type))
+        e |= PTE_RW;
+    if (type == P2M_MMIO)
+        e |= PTE_PCD | PTE_PWT;
+    return level > 1 ? e | PTE_PSE : e;
+}
+
+static mfn_t npt_lookup(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *order)
+{
+    u64 *t = d->arch.hvm->root;
+
+    for (unsigned int level = 4;; level--) {
+        u64 e = t[index_at(gfn, level)];
+
+        *order = 9 * (level - 1);
+        if (!(e & PTE_P)) {
+            *type = type_of(e);
+            return MFN_INVALID;
+        }
+        if (is_leaf(e, level)) {
+            *type = type_of(e);
+            return MFN(((e & PTE_MFN) >> PAGE_SHIFT) + (gfn.n & ((1ull << *order) - 1)));
+        }
+        t = table_of(e);
+    }
+}
+
+static void free_tables(struct domain *d, u64 e, unsigned int level)
+{
+    u64 *t;
+
+    if (!(e & PTE_P) || is_leaf(e, level))
+        return;
+    t = table_of(e);
+    if (level > 2)
+        for (unsigned int i = 0; i < 512; i++)
+            free_tables(d, t[i], level - 1);
+    arch_free_pages(t, 0);
+    d->arch.hvm->nr_tables--;
+}
+
+/* The table below entry *e of a level, made, or split out of a larger mapping, where there is none. NULL: no memory. */
+static u64 *table_below(struct domain *d, u64 *e, unsigned int level)
+{
+    u64 *t;
+
+    if ((*e & PTE_P) && !is_leaf(*e, level))
+        return table_of(*e);
+    t = arch_alloc_pages(0);
+    if (!t)
+        return NULL;
+    d->arch.hvm->nr_tables++;
+    if (*e) { /* 512 smaller ones say the same */
+        u64 part = level == 2 ? *e & ~PTE_PSE : *e, step = *e & PTE_P ? PAGE_SIZE << (9 * (level - 2)) : 0;
+
+        for (unsigned int i = 0; i < 512; i++)
+            t[i] = part + i * step;
+    }
+    WRITE_ONCE(*e, (virt_to_mfn(t).n << PAGE_SHIFT) | TABLE_PTE);
+    return t;
+}
+
+static int npt_write(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
+{
+    unsigned int to = order / 9 + 1;
+    u64 *t = d->arch.hvm->root, *e, old;
+
+    for (unsigned int level = 4; level > to; level--) {
+        e = &t[index_at(gfn, level)];
+        if (type == P2M_NONE && !*e)
+            return 0;
+        t = table_below(d, e, level);
+        if (!t)
+            return -XEN_ENOMEM;
+    }
+    e = &t[index_at(gfn, to)];
+    old = *e;
+    WRITE_ONCE(*e, entry_of(mfn, type, to));
+    free_tables(d, old, to);
+    return 0;
+}
+
+static void npt_flush(struct domain *d)
+{
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        if (d->vcpu[i] && d->vcpu[i]->arch.hvm)
+            hvm_ops->flush(d->vcpu[i]);
+}
+
+static void npt_destroy(struct domain *d)
+{
+    u64 *root = d->arch.hvm->root;
+
+    for (unsigned int i = 0; i < 512; i++) {
+        free_tables(d, root[i], 4);
+        root[i] = 0;
+    }
+}
+
+const struct p2m_ops npt_ops = {.lookup = npt_lookup, .write = npt_write, .flush = npt_flush, .destroy = npt_destroy};

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * AMD's SVM behind struct hvm_ops: enabling, the VMCB, what is intercepted, what an exit was (APM vol. 2 ch. 15).
+ *
+ * What never exits: page faults and all other exceptions but #DB, #AC and #MC; control registers; INVLPG; RDTSC and RDTSCP; the MSRs of
+ * the save area; task priority (CR8). What always does: CPUID, HLT, ports, the other MSRs, SVM's own instructions, interrupts of
+ * the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
+ * Tagged TLB: each vCPU has an address-space number (§15.16) of this pcpu; to flush it, it gets another one. When the numbers are
+ * used up, everything is flushed and all begin again (a generation).
+ * Without decode assists and nrip-save (QEMU's TCG) exit.length is 0 but for ports, whose next RIP is always told (§15.10.2).
+ */
+#include "svm.h"
+#include "x86/cpu.h"
+#include "x86/mm.h"
+
+u32 svm_rsb_overwrite;
+
+static struct {
+    u64 host_vmcb;             /* physical: TR, FS, GS and MSRs of the hypervisor itself */
+    u32 next_asid, nr_asids;
+    u64 generation;
+} pcpu_svm[NR_PCPUS];
+
+static bool has_nrip;
+
+#define IOPM_ORDER  2          /* 12 KiB */
+#define MSRPM_ORDER 1          /* 8 KiB */
+
+static bool present(void)
+{
+    u32 a, b, c, d;
+
+    if (cpu_features.cpuid_max_ext < 0x8000000a)
+        return false;
+    cpuid(0x80000001, 0, &a, &b, &c, &d);
+    if (!(c & (1u << 2)))
+        return false;
+    cpuid(0x8000000a, 0, &a, &b, &c, &d);
+    if (!(d & 1)) {
+        printk("SVM without nested paging: it is not used\n");
+        return false;
+    }
+    has_nrip = d & (1u << 3);
+    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) {
+        printk("SVM is there, and firmware has turned it off\n");
+        return false;
+    }
+    return true;
+}
+
+/** §15.4: EFER.SVME, the host's save area, and a VMCB for what VMRUN does not keep (§15.5.2). */
+static int cpu_init_svm(unsigned int cpu)
+{
+    u32 a, b, c, d;
+    void *save = arch_alloc_pages(0), *own = arch_alloc_pages(0);
+
+    if (!save || !own)
+        return -XEN_ENOMEM;
+    cpuid(0x8000000a, 0, &a, &b, &c, &d);
+    pcpu_svm[cpu].nr_asids = b;
+    if (b < 2)
+        return -XEN_EOPNOTSUPP;
+    pcpu_svm[cpu].next_asid = 1;
+    pcpu_svm[cpu].generation = 1;
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    wrmsr(MSR_VM_HSAVE_PA, virt_to_mfn(save).n << PAGE_SHIFT);
+    pcpu_svm[cpu].host_vmcb = virt_to_mfn(own).n << PAGE_SHIFT;
+    __asm__ volatile("vmsave %%rax" ::"a"(pcpu_svm[cpu].host_vmcb) : "memory");
+    printk("SVM: %u address-space numbers%s%s\n", b, has_nrip ? ", next RIP told" : "",
+           svm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
+    return 0;
+}
+
+static void intercept_msr(struct domain *d, u32 msr, bool read, bool write)
+{
+    u32 bit;
+    u8 *map = d->arch.hvm->msr_map;
+
+    if (msr < 0x2000)
+        bit = msr * 2;
+    else if (msr >= 0xc0000000 && msr < 0xc0002000)
+        bit = 0x800 * 8 + (msr - 0xc0000000) * 2;
+    else if (msr >= 0xc0010000 && msr < 0xc0012000)
+        bit = 0x1000 * 8 + (msr - 0xc0010000) * 2;
+    else
+        return; /* always exits (§15.11) */
+    map[bit / 8] = (map[bit / 8] & ~(3u << bit % 8)) | (read ? 1u : 0) << bit % 8 | (write ? 2u : 0) << bit % 8;
+}
+
+static void intercept_ports(struct domain *d, u16 first, u16 last, bool exit)
+{
+    for (u32 p = first; p <= last; p++) {
+        if (exit)
+            d->arch.hvm->io_map[p / 8] |= 1u << p % 8;
+        else
+            d->arch.hvm->io_map[p / 8] &= ~(1u << p % 8);
+    }
+}
+
+static void domain_destroy(struct domain *d)
+{
+    struct hvm_domain *hd = d->arch.hvm;
+
+    if (hd->io_map)
+        arch_free_pages(hd->io_map, IOPM_ORDER);
+    if (hd->msr_map)
+        arch_free_pages(hd->msr_map, MSRPM_ORDER);
+    hd->io_map = hd->msr_map = NULL;
+}
+
+static int domain_create_svm(struct domain *d)
+{
+    static const u32 direct[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+                                 0x174, 0x175, 0x176, MSR_TSC_AUX};
+    struct hvm_domain *hd = d->arch.hvm;
+
+    hd->io_map = arch_alloc_pages(IOPM_ORDER);
+    hd->msr_map = arch_alloc_pages(MSRPM_ORDER);
+    if (!hd->io_map || !hd->msr_map) {
+        domain_destroy(d);
+        return -XEN_ENOMEM;
+    }
+    memset(hd->io_map, 0xff, PAGE_SIZE << IOPM_ORDER);
+    memset(hd->msr_map, 0xff, PAGE_SIZE << MSRPM_ORDER);
+    for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
+        if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
+            intercept_msr(d, direct[i], false, false);
+    intercept_msr(d, 0x10, false, true); /* TSC: reading it costs nothing */
+    return 0;
+}
+
+static int vcpu_create_svm(struct vcpu *v)
+{
+    static const u16 data = 0x093, code = 0x09b;
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct vmcb *m = arch_alloc_pages(0);
+
+    if (!m)
+        return -XEN_ENOMEM;
+    h->vmcb = m;
+    h->vmcb_paddr = virt_to_mfn(m).n << PAGE_SHIFT;
+    h->flush = true;
+    m->exceptions = 1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC;
+    m->intercept1 = SVM_INTR | SVM_NMI | SVM_SMI | SVM_INIT | SVM_RDPMC | SVM_CPUID | SVM_RSM | SVM_INVD | SVM_HLT | SVM_INVLPGA |
+                    SVM_IOIO | SVM_MSR | SVM_TASK_SWITCH | SVM_FERR_FREEZE | SVM_SHUTDOWN;
+    m->intercept2 = SVM_ALL_VM | SVM_WBINVD | SVM_MONITOR | SVM_XSETBV | SVM_RDPRU;
+    m->intercept3 = SVM_BROADCAST;
+    m->iopm = virt_to_mfn(v->domain->arch.hvm->io_map).n << PAGE_SHIFT;
+    m->msrpm = virt_to_mfn(v->domain->arch.hvm->msr_map).n << PAGE_SHIFT;
+    m->virtual_interrupt = SVM_V_INTR_MASKING;
+    m->nested_paging = 1;
+    m->nested_cr3 = virt_to_mfn(v->domain->arch.hvm->root).n << PAGE_SHIFT;
+    m->g_pat = 0x0007040600070406;
+
+    /* After INIT (APM vol. 2 §14.1.3). */
+    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
+        m->segment[i] = (struct vmcb_segment){.attributes = data, .limit = 0xffff};
+    m->segment[HVM_CS] = (struct vmcb_segment){.selector = 0xf000, .attributes = code, .limit = 0xffff, .base = 0xffff0000};
+    m->segment[HVM_TR].attributes = 0x08b;
+    m->segment[HVM_LDTR].attributes = 0x082;
+    m->cr0 = 0x60000010;
+    m->dr6 = 0xffff0ff0;
+    m->dr7 = 0x400;
+    m->efer = EFER_SVME;
+    v->arch.regs.rflags = X86_FLAGS_ONE;
+    v->arch.regs.rip = 0xfff0;
+    return 0;
+}
+
+static void vcpu_destroy_svm(struct vcpu *v)
+{
+    if (v->arch.hvm->vmcb)
+        arch_free_pages(v->arch.hvm->vmcb, 0);
+}
+
+/* A vCPU that moved to another pcpu has no number there; with one pcpu it keeps its own while the generation lasts. */
+static void switch_to(struct vcpu *v)
+{
+    if (cpu_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->arch.hvm->tsc_aux);
+}
+
+static void switch_from(struct vcpu *v)
+{
+    if (cpu_features.rdtscp) {
+        v->arch.hvm->tsc_aux = rdmsr(MSR_TSC_AUX);
+        wrmsr(MSR_TSC_AUX, 0);
+    }
+}
+
+static __cold_ void new_asid(struct hvm_vcpu *h)
+{
+    __typeof__(*pcpu_svm) *p = &pcpu_svm[this_cpu()];
+
+    if (p->next_asid >= p->nr_asids) {
+        p->next_asid = 1;
+        p->generation++;
+        h->vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
+    }
+    h->vmcb->asid = p->next_asid++;
+    h->asid_generation = p->generation;
+    h->flush = false;
+}
+
+/* Exit codes below 0x90 (APM vol. 2 appendix C): one more than the reason; 0: never asked for. */
+static const u8 reason_of[0x90] = {
+    [0x40 + VEC_DB] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_AC] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_MC] = 1 + HVM_EXIT_EXCEPTION,
+    [0x60] = 1 + HVM_EXIT_INTERRUPT, [0x61] = 1 + HVM_EXIT_NMI, [0x62] = 1 + HVM_EXIT_INTERRUPT, [0x63] = 1 + HVM_EXIT_INTERRUPT,
+    [0x64] = 1 + HVM_EXIT_WINDOW, [0x6f] = 1 + HVM_EXIT_FORBIDDEN, [0x72] = 1 + HVM_EXIT_CPUID, [0x73] = 1 + HVM_EXIT_FORBIDDEN,
+    [0x76] = 1 + HVM_EXIT_CACHE, [0x78] = 1 + HVM_EXIT_HLT, [0x7a] = 1 + HVM_EXIT_FORBIDDEN, [0x7b] = 1 + HVM_EXIT_IO, [0x7c] = 1 + HVM_EXIT_MSR_READ,
+    [0x7d] = 1 + HVM_EXIT_TASK_SWITCH, [0x7f] = 1 + HVM_EXIT_SHUTDOWN, [0x80] = 1 + HVM_EXIT_FORBIDDEN, [0x81] = 1 + HVM_EXIT_HYPERCALL,
+    [0x82 ... 0x86] = 1 + HVM_EXIT_FORBIDDEN, [0x89] = 1 + HVM_EXIT_CACHE, [0x8a ... 0x8c] = 1 + HVM_EXIT_FORBIDDEN, [0x8d] = 1 + HVM_EXIT_XSETBV,
+    [0x8e] = 1 + HVM_EXIT_FORBIDDEN,
+};
+
+/* Bits of EXITINFO1 of a port access (§15.10.2). */
+static void describe_io(struct hvm_exit_info *x, const struct vmcb *m)
+{
+    u64 i = m->exit_info1;
+
+    x->io.port = i >> 16;
+    x->io.size = i & 0x10 ? 1 : i & 0x20 ? 2 : 4;
+    x->io.address_size = i & 0x80 ? 2 : i & 0x100 ? 4 : 8;
+    x->io.in = i & 1;
+    x->io.string = i & 4;
+    x->io.rep = i & 8;
+    x->io.next_rip = m->exit_info2;
+}
+
+static enum hvm_exit run(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct vmcb *m = h->vmcb;
+    struct hvm_exit_info *x = &h->exit;
+    unsigned int cpu = this_cpu();
+    enum hvm_exit why;
+    u64 code;
+
+    if (unlikely(h->flush || h->asid_generation != pcpu_svm[cpu].generation))
+        new_asid(h);
+    m->rax = r->rax;
+    m->rip = r->rip;
+    m->rsp = r->rsp;
+    m->rflags = r->rflags;
+    svm_enter(r, h->vmcb_paddr, pcpu_svm[cpu].host_vmcb);
+    r->rax = m->rax;
+    r->rip = m->rip;
+    r->rsp = m->rsp;
+    r->rflags = m->rflags;
+    m->tlb_control = 0;
+    code = m->exit_code;
+    x->code = (u32)code;
+    x->length = has_nrip ? (u8)(m->next_rip - m->rip) : 0;
+    /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
+    m->event_injection = m->exit_int_info;
+    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) == 4)
+        m->event_injection = 0; /* INT n executes again */
+
+    if (likely(code < ARRAY_SIZE(reason_of) && reason_of[code])) {
+        why = reason_of[code] - 1;
+        if (why == HVM_EXIT_IO) {
+            describe_io(x, m);
+        } else if (why == HVM_EXIT_MSR_READ) {
+            why += m->exit_info1 & 1;
+        } else if (why == HVM_EXIT_EXCEPTION) {
+            x->exception.vector = code - 0x40;
+            x->exception.has_error = code == 0x40 + VEC_AC;
+            x->exception.error = 0;
+        } else if (why == HVM_EXIT_FORBIDDEN) {
+            x->general_protection = code == 0x6f;
+        }
+        return why;
+    }
+    if (code == 0x400) { /* §15.25.6 */
+        x->fault.gpa = m->exit_info2;
+        x->fault.present = m->exit_info1 & 1;
+        x->fault.write = m->exit_info1 & 2;
+        x->fault.fetch = m->exit_info1 & 16;
+        return HVM_EXIT_NESTED_FAULT;
+    }
+    m->event_injection = 0;
+    return (s64)code == -1 || (u32)code == ~0u ? HVM_EXIT_INVALID : HVM_EXIT_UNKNOWN;
+}
+
+static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
+{
+    v->arch.hvm->vmcb->event_injection =
+        vector | (u64)type << 8 | (has_error ? SVM_EVENT_ERROR | (u64)error << 32 : 0) | SVM_EVENT_VALID;
+}
+
+static bool injecting(const struct vcpu *v)
+{
+    return v->arch.hvm->vmcb->event_injection & SVM_EVENT_VALID;
+}
+
+static u64 injected(const struct vcpu *v)
+{
+    return v->arch.hvm->vmcb->event_injection;
+}
+
+static bool interruptible(const struct vcpu *v, const struct regs *r)
+{
+    const struct vmcb *m = v->arch.hvm->vmcb;
+
+    return (r->rflags & X86_FLAGS_IF) && !(m->shadow & 1) && !(m->event_injection & SVM_EVENT_VALID);
+}
+
+/* A virtual interrupt that nobody will see: it exits before it is delivered (§15.21.4), and is then taken away. */
+static void open_window(struct vcpu *v)
+{
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    m->virtual_interrupt |= SVM_V_IRQ | SVM_V_IGNORE_TPR;
+    m->intercept1 |= SVM_VINTR;
+}
+
+static void close_window(struct vcpu *v)
+{
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    m->virtual_interrupt &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR);
+    m->intercept1 &= ~SVM_VINTR;
+}
+
+static void clear_shadow(struct vcpu *v)
+{
+    v->arch.hvm->vmcb->shadow = 0;
+}
+
+static void get_segment(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s)
+{
+    const struct vmcb_segment *from = &v->arch.hvm->vmcb->segment[n];
+
+    *s = (struct hvm_segment){from->selector, from->attributes, from->limit, from->base};
+}
+
+static void set_segment(struct vcpu *v, enum hvm_segment_name n, const struct hvm_segment *s)
+{
+    v->arch.hvm->vmcb->segment[n] = (struct vmcb_segment){s->selector, s->attributes, s->limit, s->base};
+    if (n == HVM_SS)
+        v->arch.hvm->vmcb->cpl = (s->attributes >> 5) & 3;
+}
+
+static const u16 register_at[HVM_NR_REGISTERS] = {
+    [HVM_CR0] = offsetof(struct vmcb, cr0), [HVM_CR2] = offsetof(struct vmcb, cr2), [HVM_CR3] = offsetof(struct vmcb, cr3),
+    [HVM_CR4] = offsetof(struct vmcb, cr4), [HVM_EFER] = offsetof(struct vmcb, efer), [HVM_PAT] = offsetof(struct vmcb, g_pat),
+    [HVM_DR6] = offsetof(struct vmcb, dr6), [HVM_DR7] = offsetof(struct vmcb, dr7),
+    [HVM_KERNEL_GS_BASE] = offsetof(struct vmcb, kernel_gs_base), [HVM_STAR] = offsetof(struct vmcb, star),
+    [HVM_LSTAR] = offsetof(struct vmcb, lstar), [HVM_CSTAR] = offsetof(struct vmcb, cstar),
+    [HVM_SYSCALL_MASK] = offsetof(struct vmcb, sfmask), [HVM_SYSENTER_CS] = offsetof(struct vmcb, sysenter_cs),
+    [HVM_SYSENTER_ESP] = offsetof(struct vmcb, sysenter_esp), [HVM_SYSENTER_EIP] = offsetof(struct vmcb, sysenter_eip),
+};
+
+static u64 get(const struct vcpu *v, enum hvm_register n)
+{
+    const struct vmcb *m = v->arch.hvm->vmcb;
+
+    if (n == HVM_CPL)
+        return m->cpl;
+    return *(const u64 *)((const char *)m + register_at[n]) & (n == HVM_EFER ? ~(u64)EFER_SVME : ~0ull);
+}
+
+static void set(struct vcpu *v, enum hvm_register n, u64 value)
+{
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    if (n == HVM_CPL)
+        m->cpl = value & 3;
+    else
+        *(u64 *)((char *)m + register_at[n]) = value | (n == HVM_EFER ? EFER_SVME : 0);
+}
+
+static void set_tpr(struct vcpu *v, u8 cr8)
+{
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    m->virtual_interrupt = (m->virtual_interrupt & ~0xfull) | (cr8 & 15);
+}
+
+static u8 get_tpr(const struct vcpu *v)
+{
+    return v->arch.hvm->vmcb->virtual_interrupt & 15;
+}
+
+static void flush(struct vcpu *v)
+{
+    v->arch.hvm->flush = true;
+}
+
+static void dump(const struct vcpu *v)
+{
+    static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr"};
+    const struct vmcb *m = v->arch.hvm->vmcb;
+
+    printk("VMCB exit %#llx info %#llx %#llx interrupted %#llx injecting %#llx shadow %#llx vintr %#llx asid %u\n",
+           (unsigned long long)m->exit_code, (unsigned long long)m->exit_info1, (unsigned long long)m->exit_info2,
+           (unsigned long long)m->exit_int_info, (unsigned long long)m->event_injection, (unsigned long long)m->shadow,
+           (unsigned long long)m->virtual_interrupt, m->asid);
+    printk("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx cpl %u dr6 %llx dr7 %llx ncr3 %llx\n", (unsigned long long)m->cr0,
+           (unsigned long long)m->cr2, (unsigned long long)m->cr3, (unsigned long long)m->cr4, (unsigned long long)m->efer, m->cpl,
+           (unsigned long long)m->dr6, (unsigned long long)m->dr7, (unsigned long long)m->nested_cr3);
+    printk("star %llx lstar %llx kernel gs %llx pat %llx sysenter %llx\n", (unsigned long long)m->star, (unsigned long long)m->lstar,
+           (unsigned long long)m->kernel_gs_base, (unsigned long long)m->g_pat, (unsigned long long)m->sysenter_eip);
+    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
+        printk("%-4s %04x attributes %03x limit %08x base %016llx\n", names[i], m->segment[i].selector, m->segment[i].attributes,
+               m->segment[i].limit, (unsigned long long)m->segment[i].base);
+}
+
+const struct hvm_ops svm_ops = {
+    .name = "SVM",
+    .p2m = &npt_ops,
+    .present = present,
+    .cpu_init = cpu_init_svm,
+    .domain_create = domain_create_svm,
+    .domain_destroy = domain_destroy,
+    .vcpu_create = vcpu_create_svm,
+    .vcpu_destroy = vcpu_destroy_svm,
+    .switch_to = switch_to,
+    .switch_from = switch_from,
+    .run = run,
+    .inject = inject,
+    .injecting = injecting,
+    .injected = injected,
+    .interruptible = interruptible,
+    .open_window = open_window,
+    .close_window = close_window,
+    .clear_shadow = clear_shadow,
+    .get_segment = get_segment,
+    .set_segment = set_segment,
+    .get = get,
+    .set = set,
+    .set_tpr = set_tpr,
+    .get_tpr = get_tpr,
+    .intercept_msr = intercept_msr,
+    .intercept_ports = intercept_ports,
+    .flush = flush,
+    .dump = dump,
+};
