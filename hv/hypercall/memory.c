@@ -184,7 +184,7 @@ static long exchange(struct domain *d, gva_t arg)
                 got[n] = frame_alloc(d->id, x.out.extent_order, max_bits(&x.out), 0);
                 if (got[n].n == MFN_INVALID.n)
                     break;
-                memset(map_mfn(got[n]), 0, PAGE_SIZE << x.out.extent_order);
+                scrub_frames(got[n], 1ull << x.out.extent_order);
             }
             if (n < out_per_chunk) {
                 while (n--)

@@ -80,6 +80,7 @@ void buddy_init(void)
 mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
 {
     u64 mfn = 0;
+    u32 latest;
 
     spin_lock(&buddy_lock);
     for (unsigned int o = order; o <= BUDDY_MAX_ORDER && !mfn; o++) {
@@ -99,25 +100,34 @@ mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsi
     spin_unlock(&buddy_lock);
     if (!mfn)
         return MFN_INVALID;
-    /* A TLB may still hold mappings that the last owner had. */
-    for (u64 i = 0; i < (1ull << order); i++)
-        tlb_filter(frame_table[mfn + i].stamp);
-    for (u64 i = 0; i < (1ull << order); i++)
-        frame_table[mfn + i] = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
+    latest = frame_table[mfn].stamp;
+    for (u64 i = 0; i < (1ull << order); i++) {
+        struct frame *f = &frame_table[mfn + i];
+
+        if (unlikely((s32)(f->stamp - latest) > 0))
+            latest = f->stamp;
+        *f = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
+    }
+    tlb_filter(latest); /* a TLB may still hold mappings that the last owner had */
     return MFN(mfn);
+}
+
+void buddy_put(mfn_t mfn, unsigned int order)
+{
+    spin_lock(&buddy_lock);
+    put(mfn.n, order);
+    nr_free_frames += 1ull << order;
+    spin_unlock(&buddy_lock);
 }
 
 void buddy_add(mfn_t mfn, unsigned int order)
 {
-    spin_lock(&buddy_lock);
     for (u64 i = 0; i < (1ull << order); i++) {
         frame_table[mfn.n + i].word = 0;
         frame_table[mfn.n + i].position = 0;
         frame_table[mfn.n + i].owner = DOMID_INVALID;
     }
-    put(mfn.n, order);
-    nr_free_frames += 1ull << order;
-    spin_unlock(&buddy_lock);
+    buddy_put(mfn, order);
 }
 
 void frame_free(mfn_t mfn, unsigned int order)

@@ -164,6 +164,17 @@ void tlb_flush_local(void)
     }
 }
 
+__attribute__((noinline)) void scrub_frames(mfn_t mfn, u64 n)
+{
+    u64 at = (u64)map_mfn(mfn), end = at + (n << PAGE_SHIFT);
+
+    while (at < end) /* 512 bytes a turn. By plain stores: see memset() in entry.S */
+        __asm__ volatile(".set off, 0\n\t.rept 64\n\tmovq %1, off(%0)\n\t.set off, off + 8\n\t.endr\n\taddq $512, %0"
+                         : "+r"(at)
+                         : "r"(0ull)
+                         : "memory");
+}
+
 void frame_adopt(mfn_t mfn, domid_t owner)
 {
     *frame_of(mfn) = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
@@ -292,9 +303,46 @@ static void add_free(u64 start, u64 end)
                at + (PAGE_SIZE << (order + 1)) <= end &&
                !reserved_behind(at, at + (PAGE_SIZE << (order + 1))))
             order++;
-        buddy_add(MFN(at >> PAGE_SHIFT), order);
+        buddy_put(MFN(at >> PAGE_SHIFT), order);
         at += PAGE_SIZE << order;
     }
+}
+
+/* Records of frames [first, end) as new, and their M2P entries. */
+static void fill_records(u64 first, u64 end, domid_t owner)
+{
+    _Pragma("GCC unroll 8") for (u64 i = first; i < end; i++)
+    {
+        frame_table[i] = (struct frame){.owner = owner};
+        m2p[i] = M2P_INVALID;
+    }
+}
+
+/* Each frame's record once: memory is free, what boot has reserved of it the hypervisor's, the rest devices. */
+static void init_records(void)
+{
+    for (u64 at = 0, next; at < max_mfn; at = next) {
+        domid_t owner = DOMID_IO;
+
+        next = max_mfn;
+        for (unsigned int i = 0; i < nr_mem_ranges && owner == DOMID_IO; i++) {
+            u64 first = mem_map[i].start >> PAGE_SHIFT, end = (mem_map[i].start + mem_map[i].size) >> PAGE_SHIFT;
+
+            if (mem_map[i].type != MEM_RAM || end <= at)
+                continue;
+            if (first <= at) {
+                owner = DOMID_INVALID;
+                next = end;
+            } else {
+                next = min_of(next, first);
+            }
+        }
+        fill_records(at, next, owner);
+    }
+    for (unsigned int i = 0; i < nr_reserved; i++)
+        for (u64 at = reserved[i].start >> PAGE_SHIFT; at < min_of(reserved[i].end >> PAGE_SHIFT, max_mfn); at++)
+            if (frame_table[at].owner == DOMID_INVALID)
+                frame_table[at].owner = DOMID_XEN;
 }
 
 void mm_init(void)
@@ -354,19 +402,10 @@ void mm_init(void)
     l4[0] = 0;
     write_cr3(hv_cr3);
 
-    memset(frame_table, 0, frames_size);
-    for (u64 i = 0; i < max_mfn; i++)
-        frame_table[i].owner = DOMID_IO;
-    for (u64 i = 0; i < max_mfn; i++)
-        m2p[i] = M2P_INVALID;
+    init_records();
     for (unsigned int i = 0; i < nr_mem_ranges; i++)
-        if (mem_map[i].type == MEM_RAM) {
-            u64 start = mem_map[i].start, end = start + mem_map[i].size;
-
-            for (u64 at = start >> PAGE_SHIFT; at < end >> PAGE_SHIFT; at++)
-                frame_table[at].owner = DOMID_XEN;
-            add_free(start, min_of(end, GB(4)));
-        }
+        if (mem_map[i].type == MEM_RAM)
+            add_free(mem_map[i].start, min_of(mem_map[i].start + mem_map[i].size, GB(4)));
     /* memory above what boot mapped */
     if (max_mfn > GB(4) >> PAGE_SHIFT) {
         map_2m(DIRECTMAP + GB(4), GB(4), (max_mfn << PAGE_SHIFT) - GB(4),

@@ -37,6 +37,8 @@ void mm_report(u64 modules);
 /** Before anything else; then each block of memory that is free at boot, aligned to its size. Its records are zeroed or left over. */
 void buddy_init(void);
 void buddy_add(mfn_t mfn, unsigned int order);
+/** The same of a block whose records say already that it is free (owner DOMID_INVALID, else 0). */
+void buddy_put(mfn_t mfn, unsigned int order);
 /**
  * Allocate 2^order frames for a domain (or DOMID_XEN), physically contiguous, each with one reference.
  * Contents are NOT cleared. @return first mfn, MFN_INVALID when there are none.
@@ -45,6 +47,11 @@ void buddy_add(mfn_t mfn, unsigned int order);
 mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node);
 /** The last reference has gone: back to the free lists. The record must have no counts. */
 void frame_free(mfn_t mfn, unsigned int order);
+/**
+ * Clear n frames before a domain gets them, since they may hold another's data or what was in memory before boot. All scrubbing of
+ * the hypervisor's is here, out of line, so that tools count it apart by this symbol.
+ */
+void scrub_frames(mfn_t mfn, u64 n);
 /** Free memory of the machine, in frames. */
 extern u64 nr_free_frames;
 extern u64 nr_total_frames;

@@ -51,6 +51,13 @@ u64 m2p_paddr(void)
     return 0;
 }
 
+/* ---- mm.c ---- */
+
+void scrub_frames(mfn_t mfn, u64 n)
+{
+    memset(map_mfn(mfn), 0, n << PAGE_SHIFT);
+}
+
 /* ---- vcpu.c ---- */
 
 void pv_load_vcpu(struct vcpu *v)

@@ -5,7 +5,9 @@
  * Virtual layout, from the kernel's virtual base (xen/xen.h "start-of-day memory layout"): image, ramdisk (where the kernel does not
  * say MOD_START_PFN), p2m (where it does not say INIT_P2M), start_info, store and console pages, page tables, a stack page; the end
  * is a multiple of 4 MiB with 512 KiB to spare. The page tables are written here, then taken by pinning the L4: one place (typing.c)
- * checks what a guest gets, first domain or not. A ramdisk module that is page-aligned becomes the domain's memory in place.
+ * checks what a guest gets, first domain or not. Whole pages of a boot module (segments of the image, the ramdisk) become the domain's
+ * memory in place where they lie as the domain wants them. Of several domains with one module the first gets its frames, the others
+ * copy from there: none has run yet.
  * Does not: unpack anything. A bzImage is refused with one line.
  */
 #include "build.h"
@@ -25,12 +27,21 @@ struct image {
     bool xen;         /* carries Xen notes at all */
 };
 
+#define MAX_SEGMENTS 64
+
+/* Frames of a boot module that become the domain's. */
+struct run {
+    u64 pfn, mfn, nr;
+};
+
 struct builder {
     struct domain *d;
     const struct launch_domain *plan;
     struct image img;
     u64 *mfn_of;          /* pfn to mfn */
     u64 nr_pages;
+    struct run in_place[MAX_SEGMENTS + 1]; /* of segments and the ramdisk */
+    unsigned int nr_in_place;
     u64 next_table;       /* pfn of the next page table */
     u64 last_table;
     u64 l4_mfn;
@@ -94,7 +105,7 @@ static int read_image(const struct launch_domain *plan, struct image *img)
         printk("domain %s: its kernel is no 64-bit ELF image; unpack a bzImage to its vmlinux first\n", plan->name);
         return -XEN_EINVAL;
     }
-    if (h->e_phentsize != sizeof(*ph) || h->e_phoff > size || h->e_phnum > 64 ||
+    if (h->e_phentsize != sizeof(*ph) || h->e_phoff > size || h->e_phnum > MAX_SEGMENTS ||
         h->e_phoff + h->e_phnum * sizeof(*ph) > size) {
         printk("domain %s: the program headers of its kernel lie outside the file\n", plan->name);
         return -XEN_EINVAL;
@@ -159,39 +170,104 @@ static void copy_in(struct builder *b, u64 paddr, const u8 *src, u64 n)
     }
 }
 
-static void load_segments_in(struct builder *b)
+/*
+ * Which frames of a module will be the domain's: whole pages of the n bytes at physical address `from`, wanted at pseudo-physical
+ * address `to`. None, where a page would begin within a page, is another domain's or another run's already.
+ */
+static struct run whole_pages(const struct builder *b, u64 to, u64 from, u64 n)
 {
-    const u8 *base = b->plan->kernel->data;
-    const Elf64_Ehdr *h = (const Elf64_Ehdr *)base;
-    const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + h->e_phoff);
+    u64 first = round_up(to, PAGE_SIZE), end = (to + n) & PAGE_MASK;
+    struct run r = {first >> PAGE_SHIFT, (from + (first - to)) >> PAGE_SHIFT, 0};
+
+    if (((to ^ from) & ~PAGE_MASK) || end <= first)
+        return r;
+    for (unsigned int i = 0; i < b->nr_in_place; i++) {
+        const struct run *o = &b->in_place[i];
+        u64 nr = (end - first) >> PAGE_SHIFT;
+
+        if ((r.pfn < o->pfn + o->nr && o->pfn < r.pfn + nr) || (r.mfn < o->mfn + o->nr && o->mfn < r.mfn + nr))
+            return r;
+    }
+    for (u64 mfn = r.mfn; mfn < r.mfn + ((end - first) >> PAGE_SHIFT); mfn++)
+        if (!mfn_is_memory(MFN(mfn)) || frame_table[mfn].owner != DOMID_XEN)
+            return r;
+    r.nr = (end - first) >> PAGE_SHIFT;
+    return r;
+}
+
+static void put_in_place(struct builder *b, struct run r)
+{
+    if (r.nr)
+        b->in_place[b->nr_in_place++] = r;
+}
+
+/* The segments whose bytes come from the image; each gets what it needs of `in_place` before memory is taken. */
+static void segments_in_place(struct builder *b)
+{
+    const struct boot_module *m = b->plan->kernel;
+    const Elf64_Ehdr *h = (const Elf64_Ehdr *)m->data;
+    const Elf64_Phdr *ph = (const Elf64_Phdr *)((const u8 *)m->data + h->e_phoff);
 
     for (unsigned int i = 0; i < h->e_phnum; i++)
         if (ph[i].p_type == PT_LOAD && ph[i].p_memsz)
-            copy_in(b, ph[i].p_paddr - b->img.paddr_offset, base + ph[i].p_offset, ph[i].p_filesz);
+            put_in_place(b, whole_pages(b, ph[i].p_paddr - b->img.paddr_offset, m->paddr + ph[i].p_offset, ph[i].p_filesz));
 }
 
-/* All frames of the domain; pfns first..first+n of the ramdisk are the module's own frames where it is page-aligned. */
-static int take_memory(struct builder *b, u64 initrd_pfn, u64 initrd_pages, bool in_place)
+/* Bytes of segments that are not in place: the rest of their first and last pages, or all. */
+static void load_segments_in(struct builder *b)
+{
+    const struct boot_module *m = b->plan->kernel;
+    const u8 *base = m->data;
+    const Elf64_Ehdr *h = (const Elf64_Ehdr *)base;
+    const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + h->e_phoff);
+
+    for (unsigned int i = 0; i < h->e_phnum; i++) {
+        u64 to = ph[i].p_paddr - b->img.paddr_offset, n = ph[i].p_filesz, from = m->paddr + ph[i].p_offset, head, done = 0;
+        const u8 *src = base + ph[i].p_offset;
+
+        if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
+            continue;
+        head = round_up(to, PAGE_SIZE) - to;
+        for (unsigned int k = 0; k < b->nr_in_place; k++) {
+            const struct run *r = &b->in_place[k];
+
+            if (r->pfn == (to + head) >> PAGE_SHIFT && r->mfn == (from + head) >> PAGE_SHIFT)
+                done = r->nr << PAGE_SHIFT;
+        }
+        if (!done)
+            head = n;
+        copy_in(b, to, src, head);
+        copy_in(b, to + head + done, src + head + done, n - head - done);
+    }
+}
+
+/* All frames of the domain: those of its modules that are in place, the rest from the allocator, cleared. */
+static int take_memory(struct builder *b)
 {
     struct domain *d = b->d;
     u64 pfn = 0;
 
     while (pfn < b->nr_pages) {
+        const struct run *next = NULL;
         unsigned int order = 9;
+        u64 end;
         mfn_t mfn;
 
-        if (in_place && pfn == initrd_pfn) {
-            for (u64 i = 0; i < initrd_pages; i++, pfn++) {
-                mfn = MFN((b->plan->ramdisk->paddr >> PAGE_SHIFT) + i);
+        for (unsigned int i = 0; i < b->nr_in_place; i++)
+            if (b->in_place[i].pfn >= pfn && (!next || b->in_place[i].pfn < next->pfn))
+                next = &b->in_place[i];
+        if (next && next->pfn == pfn) {
+            for (u64 i = 0; i < next->nr; i++, pfn++) {
+                mfn = MFN(next->mfn + i);
                 frame_adopt(mfn, d->id);
                 b->mfn_of[pfn] = mfn.n;
                 m2p[mfn.n] = pfn;
             }
-            d->tot_pages += initrd_pages;
+            d->tot_pages += next->nr;
             continue;
         }
-        while (order && (pfn + (1ull << order) > b->nr_pages ||
-                         (in_place && pfn < initrd_pfn && pfn + (1ull << order) > initrd_pfn)))
+        end = next ? next->pfn : b->nr_pages;
+        while (order && pfn + (1ull << order) > end)
             order--;
         for (;; order--) {
             mfn = domain_alloc_frame(d, order, 0);
@@ -286,9 +362,7 @@ static int lay_out(struct builder *b)
     u64 mod_va = 0, p2m_va, si_va, tables_va, stack_va, end_va, nr_tables, p2m_tables = 0, mod_pfn, p2m_pfn, console_pfn;
     u64 outside, needed;
     u32 put_off = 0;
-    /* Of several domains with one ramdisk the first gets its frames, the others a copy: none has run yet. */
-    bool in_place = plan->ramdisk && !(plan->ramdisk->paddr & ~PAGE_MASK) && img->mod_start_pfn &&
-                    frame_table[plan->ramdisk->paddr >> PAGE_SHIFT].owner >= DOMID_FIRST_RESERVED;
+    bool in_place = false; /* the ramdisk */
     struct start_info *si;
     int err;
 
@@ -321,7 +395,15 @@ static int lay_out(struct builder *b)
                (unsigned long long)(round_up(needed, 256) >> 8));
         return -XEN_ENOMEM;
     }
-    err = take_memory(b, mod_pfn, mod_pages, in_place);
+    segments_in_place(b);
+    if (mod_len && img->mod_start_pfn) { /* its last page too: the rest of it is cleared */
+        struct run r = whole_pages(b, mod_pfn << PAGE_SHIFT, plan->ramdisk->paddr, mod_pages << PAGE_SHIFT);
+
+        in_place = r.nr == mod_pages;
+        if (in_place)
+            put_in_place(b, r);
+    }
+    err = take_memory(b);
     if (err) {
         printk("domain %s: no memory for its %llu MiB\n", plan->name, (unsigned long long)plan->memory >> 20);
         return err;

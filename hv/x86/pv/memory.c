@@ -26,7 +26,7 @@ mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_
     mfn = frame_alloc(d->id, order, max_bits, 0);
     if (mfn.n == MFN_INVALID.n)
         return mfn;
-    memset(map_mfn(mfn), 0, PAGE_SIZE << order);
+    scrub_frames(mfn, 1ull << order);
     spin_lock(&d->lock);
     d->tot_pages += 1ull << order;
     spin_unlock(&d->lock);
