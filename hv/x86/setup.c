@@ -178,8 +178,8 @@ u32 arch_features(const struct domain *d, unsigned int submap)
     if (submap)
         return 0;
     if (is_hvm_domain(d)) /* it has no page tables or machine addresses of the hypervisor's to mind */
-        return 1u << XENFEAT_auto_translated_physmap | 1u << XENFEAT_supervisor_mode_kernel | 1u << XENFEAT_highmem_assist |
-               1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock | (d->privileged ? 1u << XENFEAT_dom0 : 0);
+        return 1u << XENFEAT_writable_page_tables | 1u << XENFEAT_auto_translated_physmap |
+               1u << XENFEAT_supervisor_mode_kernel | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock | (d->privileged ? 1u << XENFEAT_dom0 : 0);
     return 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
            (d->privileged ? 1u << XENFEAT_dom0 : 0);
 }
@@ -222,7 +222,8 @@ static int build(const struct launch_domain *plan, domid_t id, struct domain **o
 static void launch(void)
 {
     static struct launch_plan plan;
-    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem, .dom0_pvh = options.dom0 == DOM0_PVH,
+    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem,
+                                     .dom0_pvh = options.dom0 == DOM0_PVH,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
     u64 module_frames = 0;
     domid_t next_id = 1;

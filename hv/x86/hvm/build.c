@@ -151,6 +151,7 @@ static int promise_memory(struct domain *d, u64 start, u64 end)
         gfn += 1ull << order;
     }
     d->max_ever_pfn = max_of(d->max_ever_pfn, last - 1);
+    d->arch.hvm->nr_lazy += last - (start >> PAGE_SHIFT);
     return 0;
 }
 
@@ -233,8 +234,6 @@ static int start_pvh(struct domain *d, const struct launch_domain *plan, const s
 
     hvm_set_flat_segments(v, false);
     hvm_ops->set(v, HVM_CR0, 0x11); /* PE, ET */
-    /* The local APIC is in x2APIC mode already: its registers are MSRs from the first instruction on. */
-    (void)vlapic_msr_write(v->arch.hvm->vlapic, MSR_APIC_BASE, 0xfee00000 | 1u << 8 | 1u << 10 | 1u << 11);
     v->arch.regs.rip = img->phys32_entry;
     v->arch.regs.rbx = at;
     return 0;
@@ -260,8 +259,10 @@ static void sleep_write(void *dev, u64 at, unsigned int size, u64 value)
 static int register_pvh_ports(struct domain *d)
 {
     struct hvm_io *io = &d->arch.hvm->io;
-    int rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x40, 0x43, quiet_read, quiet_write, d});
+    int rc = hvm_apic_register(d);
 
+    if (!rc)
+        rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x40, 0x43, quiet_read, quiet_write, d});
     if (!rc)
         rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x61, 0x61, quiet_read, quiet_write, d});
     if (!rc)

@@ -10,6 +10,7 @@
 #include "core/evtchn.h"
 #include "sched/sched.h"
 #include "x86/cpu.h"
+#include <trace/trace.h>
 
 #define EXC_BIT(n) (1u << (n))
 /* Exceptions of which a second makes a double fault (SDM vol. 3 table 6-5); #PF is one too, of its own class. */

@@ -184,7 +184,7 @@ struct hvm_domain {
     u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
     /* Memory accesses that wait for a device model: a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
     void *ioreq_page;
-    /* RAM that is there but not populated: allocated when it is first touched, from here down to 0. */
+    /* Frames of RAM that are there but not populated: they are allocated when they are first touched. */
     u64 nr_lazy;
 };
 

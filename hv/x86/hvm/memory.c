@@ -52,6 +52,8 @@ int hvm_populate(struct domain *d, gfn_t gfn)
     for (u64 i = 0; rc && i < (1ull << order); i++)
         release(MFN(mfn.n + i));
     return rc;
+    if (!rc)
+        d->arch.hvm->nr_lazy -= 1ull << order;
 }
 
 int hvm_mark_dirty(struct domain *d, gfn_t gfn)
@@ -71,6 +73,8 @@ static int take_out(struct domain *d, gfn_t gfn)
     if (!rc && p2m_type_is_ram(type))
         release(mfn);
     return rc;
+    else if (!rc && type == P2M_PAGED)
+        d->arch.hvm->nr_lazy--;
 }
 
 static bool own(const struct domain *d, domid_t id)
@@ -129,7 +133,9 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
 static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op)
 {
     mfn_t mfn;
+    enum p2m_type type;
     int rc;
+    gfn_t old;
 
     if (!own(d, op->domid))
         return refuse(d, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, -XEN_EPERM);
@@ -150,6 +156,10 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op
     if (op->gpfn >= P2M_LIMIT)
         return -XEN_EINVAL;
     rc = take_out(d, GFN(op->gpfn));
+    /* It moves: where it was before (the M2P remembers) there is nothing now. */
+    old = GFN(m2p[mfn.n]);
+    if (old.n < P2M_LIMIT && p2m_get(d, old, &type, NULL).n == mfn.n && type == P2M_SHARED)
+        (void)p2m_remove(d, old, P2M_ORDER_4K);
     return rc ? rc : p2m_set(d, GFN(op->gpfn), mfn, P2M_SHARED, P2M_ORDER_4K);
 }
 
@@ -222,7 +232,7 @@ long hvm_memory_op(u64 full_cmd, u64 arg)
             return -XEN_EFAULT;
         if (!own(d, id))
             return -XEN_EPERM;
-        return cmd == XENMEM_current_reservation   ? (long)d->tot_pages
+        return cmd == XENMEM_current_reservation   ? (long)(d->tot_pages + d->arch.hvm->nr_lazy)
                : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
                                                    : (long)d->max_ever_pfn;
     case XENMEM_get_vnumainfo:
@@ -231,3 +241,5 @@ long hvm_memory_op(u64 full_cmd, u64 arg)
         return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
     }
 }
+    case XENMEM_maximum_ram_page:
+        return max_mfn - 1;

@@ -125,7 +125,6 @@ static int domain_create_svm(struct domain *d)
     for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
         if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
             intercept_msr(d, direct[i], false, false);
-    intercept_msr(d, 0x10, false, true); /* TSC: reading it costs nothing */
     return 0;
 }
 
