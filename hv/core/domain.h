@@ -24,6 +24,7 @@
 #define DOMID_HV         DOMID_XEN
 #define NR_PCPUS         64
 
+struct compat_frame;
 struct dirty_log;
 struct evtchn_fifo;
 struct evtchn;
@@ -52,6 +53,7 @@ struct vcpu {
     struct sched_unit *unit;
     struct vcpu_runstate_info runstate;
     gva_t runstate_guest;      /* where the guest wants a copy; 0: nowhere */
+    bool runstate_narrow;      /* ... in the 32-bit layout */
 
     /* timers of the guest */
     struct timer singleshot, periodic, poll_timer;
@@ -68,6 +70,7 @@ struct vcpu {
 
     /* the multicall it is in (multicall.c) */
     struct multicall_entry *multicall; /* copy of the entry being executed; NULL outside */
+    struct compat_frame *compat; /* the translated call of a 32-bit guest that runs (compat.h) */
     bool multicall_continued;  /* that entry stopped half way, its arguments are changed */
 };
 
@@ -88,6 +91,7 @@ struct domain {
     u16 max_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
     struct shared_info *shared_info; /* hypervisor's mapping */
+    bool narrow;               /* shared_info is laid out for a 32-bit guest (compat.h) */
     u64 tot_pages, max_pages;  /* frames owned, and the most it may own */
     u64 max_ever_pfn;
     struct dirty_log *dirty;   /* which frames are written (dirty.h); NULL: nobody asks */

@@ -15,6 +15,7 @@
  *   v->virq_lock       the ports of v's VIRQs
  * Ports are given out lowest first, as guests' memory follows the highest number.
  */
+#include "compat.h"
 #include "evtchn_port.h"
 #include <trace/trace.h>
 
@@ -22,7 +23,7 @@ static struct spinlock topology_lock = SPINLOCK(LOCK_TOPOLOGY);
 
 static u32 port_limit(const struct domain *d)
 {
-    u32 limit = d->evtchn_fifo_on ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
+    u32 limit = d->evtchn_fifo_on ? EVTCHN_FIFO_NR_CHANNELS : d->narrow ? EVTCHN_2L_NR_CHANNELS_32 : EVTCHN_2L_NR_CHANNELS;
 
     return min_of(limit, d->max_ports);
 }

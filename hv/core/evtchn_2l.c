@@ -2,17 +2,18 @@
 /*
  * Two-level event delivery: a pending and a mask bitmap in shared_info, a selector word per vCPU
  * (xen/xen.h: shared_info, vcpu_info).
- * The state of every domain until it asks for FIFO. Up to 4,096 ports.
+ * The state of every domain until it asks for FIFO. Up to 4,096 ports, 1,024 of a 32-bit guest.
  *
  * No lock: each bit is changed by one atomic operation, and a guest that scribbles in its page
  * confuses itself alone.
  */
+#include "compat.h"
 #include "evtchn_port.h"
 
 /** Set the selector bit of a pending, unmasked port and tell v. */
 static void select_port(struct vcpu *v, evtchn_port_t port)
 {
-    if (!test_and_set_bit(port / 64, &v->info->evtchn_pending_sel))
+    if (vcpu_info_select(v, port))
         evtchn_tell(v);
 }
 
@@ -22,7 +23,7 @@ void evtchn_2l_set_pending(struct vcpu *v, evtchn_port_t port)
 
     if (test_and_set_bit(port, s->evtchn_pending))
         return;
-    if (!test_bit(port, s->evtchn_mask))
+    if (!test_bit(port, shared_info_mask(v->domain)))
         select_port(v, port);
 }
 
@@ -35,7 +36,7 @@ void evtchn_2l_unmask(struct vcpu *v, evtchn_port_t port)
 {
     struct shared_info *s = v->domain->shared_info;
 
-    if (test_and_clear_bit(port, s->evtchn_mask) && test_bit(port, s->evtchn_pending))
+    if (test_and_clear_bit(port, shared_info_mask(v->domain)) && test_bit(port, s->evtchn_pending))
         select_port(v, port);
 }
 

@@ -6,8 +6,9 @@
  * guest, negative errno of the ABI on error. Guest pointers come as gva_t and are read through
  * guest.h. A long one calls hypercall_preempt_check() between steps and returns
  * hypercall_continue(op, args...): the instruction is then executed again with the changed
- * arguments, inside a multicall too. Arguments have a width: 32-bit callers (PVH, later) get their
- * arguments zero-extended and their handles translated by the family's compat function.
+ * arguments, inside a multicall too. Arguments have a width: those of 32-bit callers come
+ * zero-extended through hypercall_table_32, whose functions translate structures
+ * (hypercall/compat.c).
  */
 #ifndef PARANGON_HYPERCALL_H
 #define PARANGON_HYPERCALL_H
@@ -25,6 +26,8 @@ struct hypercall {
 
 #define NR_HYPERCALLS 64
 extern const struct hypercall hypercall_table[NR_HYPERCALLS];
+/** The same for 32-bit callers: arguments zero-extended, of results the lower half counts. */
+extern const struct hypercall hypercall_table_32[NR_HYPERCALLS];
 
 /** True when a long operation should stop here and be continued. */
 bool hypercall_preempt_check(void);
@@ -44,6 +47,7 @@ long do_grant_table_op(u64 cmd, u64 arg, u64 count, u64, u64, u64);
 long do_xen_version(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_console_io(u64 cmd, u64 count, u64 buffer, u64, u64, u64);
 long do_multicall(u64 list, u64 nr, u64, u64, u64, u64);
+long do_multicall_32(u64 list, u64 nr, u64, u64, u64, u64);
 long do_vm_assist(u64 cmd, u64 type, u64, u64, u64, u64);
 /* memory, in hv/hypercall/memory.c */
 long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
@@ -51,12 +55,12 @@ long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_physdev_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_platform_op(u64 arg, u64, u64, u64, u64, u64);
 long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
+/* hv/x86/hvm */
+long do_hvm_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 /* hv/x86/pv */
 long do_set_trap_table(u64 traps, u64, u64, u64, u64, u64);
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64, u64);
 long do_set_gdt(u64 frames, u64 entries, u64, u64, u64, u64);
-/* hv/x86/hvm */
-long do_hvm_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_stack_switch(u64 ss, u64 esp, u64, u64, u64, u64);
 long do_set_callbacks(u64 event, u64 failsafe, u64 sysc, u64, u64, u64);
 long do_fpu_taskswitch(u64 set, u64, u64, u64, u64, u64);

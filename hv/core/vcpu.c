@@ -5,6 +5,7 @@
  * Locks: none of its own. pause_flags change by atomic operations; the scheduler looks at them
  * again under its runqueue lock, so it does not matter in which order two changes reach it.
  */
+#include "compat.h"
 #include "sched/sched.h"
 
 void vcpu_pause(struct vcpu *v, u32 flag)
@@ -40,6 +41,12 @@ void runstate_copy_out(struct vcpu *v)
     if (!dst)
         return;
     sched_get_runstate(v, &now);
+    if (unlikely(v->runstate_narrow)) {
+        struct runstate_info_32 n = runstate_narrow(&now);
+
+        arch_copy_to_guest_kernel(dst, &n, sizeof(n));
+        return;
+    }
     if (v->domain->max_vcpus > 1 &&
         (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
         /* Other vCPUs may look at it meanwhile: say that it is being changed. */
@@ -53,4 +60,12 @@ void runstate_copy_out(struct vcpu *v)
         return;
     }
     arch_copy_to_guest_kernel(dst, &now, sizeof(now));
+}
+
+void domain_set_width(struct domain *d, bool narrow)
+{
+    if (d->narrow == narrow)
+        return;
+    d->narrow = narrow;
+    time_publish_wallclock(d);
 }

@@ -6,6 +6,7 @@
  * use. Timers are delivered as VIRQ_TIMER. Does not: NMIs, a second copy of the time (-XEN_ENOSYS),
  * physical ids (-XEN_EINVAL, as for a vCPU that is not pinned).
  */
+#include "compat.h"
 #include "evtchn.h"
 #include "hypercall.h"
 #include "sched/sched.h"
@@ -100,15 +101,19 @@ static long get_runstate(struct vcpu *v, gva_t arg)
 
 static long register_runstate(struct vcpu *v, gva_t arg)
 {
+    bool narrow = current_vcpu()->compat != NULL;
     struct vcpu_register_runstate_memory_area op;
+    struct runstate_info_32 narrow_info;
     struct vcpu_runstate_info info;
 
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     sched_get_runstate(v, &info);
-    if (op.addr.p && !guest_write(op.addr.p, &info))
+    narrow_info = runstate_narrow(&info);
+    if (op.addr.p && !(narrow ? guest_write(op.addr.p, &narrow_info) : guest_write(op.addr.p, &info)))
         return -XEN_EFAULT;
     v->runstate_guest = op.addr.p;
+    v->runstate_narrow = narrow;
     return 0;
 }
 

@@ -4,6 +4,7 @@
  * hardware-assisted guest's through its own page tables (hvm/access.c).
  * By frame (core/arch.h): holds for another domain's use, by the rules of frame typing.
  */
+#include "core/compat.h"
 #include "core/dirty.h"
 #include "core/guest.h"
 #include "hvm/hvm.h"
@@ -21,8 +22,14 @@ static __always_inline_ bool by_walk(void)
 
 size_t guest_copy_from(void *dst, gva_t src, size_t n)
 {
-    if (by_walk())
-        return hvm_guest_copy_from(dst, src, n);
+    if (by_walk()) {
+        const void *window = compat_window(src, n);
+
+        if (likely(!window))
+            return hvm_guest_copy_from(dst, src, n);
+        memcpy(dst, window, n);
+        return 0;
+    }
     return likely(guest_range_ok(src, n)) ? guest_copy(dst, (const void *)src, n) : n;
 }
 
@@ -57,8 +64,14 @@ static __cold_ size_t copy_and_mark(gva_t dst, const void *src, size_t n)
 
 size_t guest_copy_to(gva_t dst, const void *src, size_t n)
 {
-    if (by_walk())
-        return hvm_guest_copy_to(dst, src, n);
+    if (by_walk()) {
+        void *window = compat_window(dst, n);
+
+        if (likely(!window))
+            return hvm_guest_copy_to(dst, src, n);
+        memcpy(window, src, n);
+        return 0;
+    }
     if (unlikely(dirty_logs))
         return copy_and_mark(dst, src, n);
     return likely(guest_range_ok(dst, n)) ? guest_copy((void *)dst, src, n) : n;

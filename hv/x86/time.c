@@ -7,6 +7,7 @@
  * Sources: SDM vol. 3 §10 (APIC), §17.17 (TSC), Intel 8254 and 8259A data sheets.
  */
 #include "cpu.h"
+#include "core/compat.h"
 #include "mm.h"
 
 #define PIT_HZ 1193182u
@@ -255,15 +256,15 @@ void time_publish(struct vcpu *v)
 
 void time_publish_wallclock(struct domain *d)
 {
-    struct shared_info *s = d->shared_info;
+    struct shared_wallclock w = shared_info_wallclock(d);
 
-    WRITE_ONCE(s->wc_version, s->wc_version | 1); /* odd: being changed */
+    WRITE_ONCE(*w.version, *w.version | 1); /* odd: being changed */
     barrier();
-    s->wc_sec = (u32)wallclock_sec;
-    s->wc_sec_hi = wallclock_sec >> 32;
-    s->wc_nsec = wallclock_nsec;
+    *w.sec = (u32)wallclock_sec;
+    *w.sec_hi = wallclock_sec >> 32;
+    *w.nsec = wallclock_nsec;
     barrier();
-    WRITE_ONCE(s->wc_version, s->wc_version + 1);
+    WRITE_ONCE(*w.version, *w.version + 1);
 }
 
 void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/compat.h"
 #include "core/timer.h"
 #include "pv_host.h"
 #include "sched/sched.h"
@@ -229,28 +230,6 @@ void guest_mark_written(gva_t va, size_t n)
 {
 }
 
-bool arch_gfn_of(const struct domain *d, mfn_t mfn, gfn_t *gfn)
-{
-    if (mfn.n >= nr_frames || frame_table[mfn.n].owner != d->id || m2p[mfn.n] >= P2M_LIMIT)
-        return false;
-    *gfn = GFN(m2p[mfn.n]);
-    return true;
-}
-
-void arch_set_gfn(mfn_t mfn, gfn_t gfn)
-{
-    m2p[mfn.n] = gfn.n;
-}
-
-void arch_log_dirty(struct domain *d, bool on)
-{
-}
-
-/* The flat guest memory is no frames: nothing to mark. */
-void guest_mark_written(gva_t va, size_t n)
-{
-}
-
 int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable)
 {
     if (mfn.n >= nr_frames)
@@ -305,8 +284,13 @@ static size_t reachable(gva_t gva, size_t n)
 
 size_t guest_copy_from(void *dst, gva_t src, size_t n)
 {
-    size_t ok = reachable(src, n);
+    const void *w = compat_window(src, n);
+    size_t ok = w ? 0 : reachable(src, n);
 
+    if (w) {
+        memcpy(dst, w, n);
+        return 0;
+    }
     memcpy(dst, host_guest + (src - HOST_GUEST_BASE) % HOST_GUEST_SIZE, ok);
     memset((char *)dst + ok, 0, n - ok);
     return n - ok;
@@ -314,8 +298,13 @@ size_t guest_copy_from(void *dst, gva_t src, size_t n)
 
 size_t guest_copy_to(gva_t dst, const void *src, size_t n)
 {
-    size_t ok = reachable(dst, n);
+    void *w = compat_window(dst, n);
+    size_t ok = w ? 0 : reachable(dst, n);
 
+    if (w) {
+        memcpy(w, src, n);
+        return 0;
+    }
     memcpy(host_guest + (dst - HOST_GUEST_BASE) % HOST_GUEST_SIZE, src, ok);
     return n - ok;
 }
@@ -573,10 +562,12 @@ static u64 wallclock;
 
 void time_publish_wallclock(struct domain *d)
 {
-    d->shared_info->wc_version += 2;
-    d->shared_info->wc_sec = (u32)(wallclock / SECONDS(1));
-    d->shared_info->wc_sec_hi = wallclock / SECONDS(1) >> 32;
-    d->shared_info->wc_nsec = wallclock % SECONDS(1);
+    struct shared_wallclock w = shared_info_wallclock(d);
+
+    *w.version += 2;
+    *w.sec = (u32)(wallclock / SECONDS(1));
+    *w.sec_hi = wallclock / SECONDS(1) >> 32;
+    *w.nsec = wallclock % SECONDS(1);
 }
 
 void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time)

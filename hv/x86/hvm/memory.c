@@ -8,6 +8,7 @@
  * Does not: map memory of other domains (grants are the grant table's), exchange (pointless here: -XEN_ENOSYS).
  */
 #include "hvm.h"
+#include "core/compat.h"
 #include "core/grant.h"
 #include "core/guest.h"
 #include "core/hypercall.h"
@@ -51,9 +52,9 @@ int hvm_populate(struct domain *d, gfn_t gfn)
     rc = p2m_set(d, GFN(gfn.n & ~((1ull << order) - 1)), mfn, P2M_RAM, order);
     for (u64 i = 0; rc && i < (1ull << order); i++)
         release(MFN(mfn.n + i));
-    return rc;
     if (!rc)
         d->arch.hvm->nr_lazy -= 1ull << order;
+    return rc;
 }
 
 int hvm_mark_dirty(struct domain *d, gfn_t gfn)
@@ -72,9 +73,9 @@ static int take_out(struct domain *d, gfn_t gfn)
 
     if (!rc && p2m_type_is_ram(type))
         release(mfn);
-    return rc;
     else if (!rc && type == P2M_PAGED)
         d->arch.hvm->nr_lazy--;
+    return rc;
 }
 
 static bool own(const struct domain *d, domid_t id)
@@ -132,10 +133,10 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
 
 static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op)
 {
-    mfn_t mfn;
     enum p2m_type type;
-    int rc;
+    mfn_t mfn;
     gfn_t old;
+    int rc;
 
     if (!own(d, op->domid))
         return refuse(d, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, -XEN_EPERM);
@@ -155,12 +156,18 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op
     }
     if (op->gpfn >= P2M_LIMIT)
         return -XEN_EINVAL;
-    rc = take_out(d, GFN(op->gpfn));
     /* It moves: where it was before (the M2P remembers) there is nothing now. */
     old = GFN(m2p[mfn.n]);
     if (old.n < P2M_LIMIT && p2m_get(d, old, &type, NULL).n == mfn.n && type == P2M_SHARED)
         (void)p2m_remove(d, old, P2M_ORDER_4K);
-    return rc ? rc : p2m_set(d, GFN(op->gpfn), mfn, P2M_SHARED, P2M_ORDER_4K);
+    rc = take_out(d, GFN(op->gpfn));
+    if (!rc)
+        rc = p2m_set(d, GFN(op->gpfn), mfn, P2M_SHARED, P2M_ORDER_4K);
+    if (!rc)
+        m2p[mfn.n] = op->gpfn;
+    if (!rc && op->space == XENMAPSPACE_shared_info) /* laid out for the kernel that maps it */
+        domain_set_width(d, current_vcpu()->compat != NULL);
+    return rc;
 }
 
 static long remove_from_physmap(struct domain *d, gva_t arg)
@@ -235,11 +242,11 @@ long hvm_memory_op(u64 full_cmd, u64 arg)
         return cmd == XENMEM_current_reservation   ? (long)(d->tot_pages + d->arch.hvm->nr_lazy)
                : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
                                                    : (long)d->max_ever_pfn;
+    case XENMEM_maximum_ram_page:
+        return max_mfn - 1;
     case XENMEM_get_vnumainfo:
         return -XEN_EOPNOTSUPP;
     default:
         return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
     }
 }
-    case XENMEM_maximum_ram_page:
-        return max_mfn - 1;
