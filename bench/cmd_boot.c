@@ -181,12 +181,12 @@ int cmd_boot(int argc, char **argv)
         machine.ramdisk = o.ramdisk;
     else if (guest && guest->ramdisk)
         machine.ramdisk = format("%s/%s", paths_get()->build, guest->ramdisk);
-    why = o.platform->absent(&machine);
+    why = o.platform->absent(o.platform, &machine);
     if (why) {
         fprintf(stderr, "parangon: %s cannot boot on %s: %s\n", o.guest, o.platform->name, why);
         return guest ? STATUS_INCOMPLETE : STATUS_USAGE;
     }
-    o.platform->command(&machine, &line);
+    o.platform->command(o.platform, &machine, &line);
     shown = words_line(&line);
     if (o.dry_run) {
         puts(shown);

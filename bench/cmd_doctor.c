@@ -41,7 +41,7 @@ static int platforms(FILE *out, const struct inputs *inputs)
     int able = 0;
 
     for (size_t i = 0; platform_table[i]; i++) {
-        const char *why = platform_table[i]->absent(&machine);
+        const char *why = platform_table[i]->absent(platform_table[i], &machine);
 
         fprintf(out, "  %-16s %s%s\n", platform_table[i]->name,
                 why ? "no: " : "yes, counting instructions (QEMU TCG)", why ? why : "");

@@ -121,7 +121,7 @@ static int record_into(const struct options *o, const struct machine *machine, c
     struct run_limits limits = {
         .silence_seconds = o->time_limit, .total_seconds = 3600, .progress = true};
     struct boot boot = {.name = format("pv-%s-trace", run_class_name(o->class)), .estimate = 60};
-    const char *why = platform_pv.absent(machine);
+    const char *why = platform_pv.absent(&platform_pv, machine);
     int status;
 
     if (why) {
@@ -129,7 +129,7 @@ static int record_into(const struct options *o, const struct machine *machine, c
         boot_free(&boot);
         return STATUS_INCOMPLETE;
     }
-    platform_pv.command(machine, &boot.argv);
+    platform_pv.command(&platform_pv, machine, &boot.argv);
     status = run_boots(&boot, 1, &limits);
     if (!status && run_say_failures(&boot, 1))
         status = STATUS_INCOMPLETE;

@@ -129,7 +129,7 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
                            .class = slot->class,
                            .console = "file:" BOOT_CONSOLE};
     struct machine linked;
-    const char *why = slot->platform->absent(&full);
+    const char *why = slot->platform->absent(slot->platform, &full);
     struct words shown = {0};
     int result = 0;
     bool apart;
@@ -148,14 +148,14 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
         slot->platform->boot_seconds +
         slot->platform->slow_down * (slot->repeats ? REPEAT_SECONDS : slot->part->native_seconds);
 
-    slot->platform->command(&full, &shown);
+    slot->platform->command(slot->platform, &full, &shown);
     boot->shown = words_line(&shown);
     linked.hypervisor = "hypervisor";
     linked.kernel = "vmlinux";
     linked.ramdisk = "initrd";
     linked.inputs = &linked_inputs;
     linked_inputs.xen = "xen";
-    slot->platform->command(&linked, &boot->argv);
+    slot->platform->command(slot->platform, &linked, &boot->argv);
     boot_link(boot, "vmlinux", m->kernel);
     boot_link(boot, "initrd", ramdisk);
     boot_link(boot, "hypervisor", m->hypervisor);

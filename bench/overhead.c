@@ -70,9 +70,9 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
             words_add(&part->workloads, "%s", quick_workloads[i]);
         return;
     }
-    part = add_part(plan, "micro", "initrd-micro.cpio", 3, 1, 35);
+    part = add_part(plan, "micro", "initrd-micro.cpio", 3, 1, 20);
     words_add(&part->workloads, "micro");
-    part = add_part(plan, "macro", "initrd.cpio", 3, 1, 85);
+    part = add_part(plan, "macro", "initrd.cpio", 3, 1, 110);
     words_add(&part->workloads, "macro-1");
 }
 

@@ -43,11 +43,24 @@ struct machine {
 #define PLATFORM_HAS_DEFAULT (1u << RUN_DEFAULT)
 #define PLATFORM_HAS_TUNED   (1u << RUN_TUNED)
 
+/**
+ * A platform: one entry, mostly data. The form in which it is launched is a pair of functions that
+ * several share: platform_bare_*, platform_parangon_*, platform_xen_* (below).
+ */
 struct platform {
     const char *name;
     const char *what;    /* one line for `list` */
     unsigned classes;    /* PLATFORM_HAS_*: classes of mitigations it can run */
     const char *console; /* the guest's console device on this platform: "ttyS0", "hvc0" */
+    const char *cpu;     /* QEMU's model, NULL: MACHINE_CPU; "qemu64,+svm,+npt" */
+    unsigned note;       /* XEN_NOTE_*: the note in the guest's kernel that names its entry */
+    const char *options[2];   /* of the hypervisor, by class; NULL: none */
+    const char *guest_more;   /* further words for the guest's command line; NULL: none */
+    /** Why it cannot run here, in words that say what to do; NULL when it can. */
+    const char *(*absent)(const struct platform *platform, const struct machine *machine);
+    /** The command line, program included. Only for machines of which absent() is NULL. */
+    void (*command)(const struct platform *platform, const struct machine *machine,
+                    struct words *argv);
     /* The file with the hypervisor's symbols, NULL where it is not there; NULL: there is no
      * hypervisor. */
     const char *(*symbols)(const struct machine *machine);
@@ -55,13 +68,7 @@ struct platform {
      * the guest runs is counted apart. Ends with NULL. */
     const char *const *clears;
     double boot_seconds; /* of one core, from start to the guest's first process, for estimates */
-    double slow_down;    /* instructions of a workload, relative to native, for estimates */
-    /** @return NULL when the platform can run here, else why not and what to do (a static or leaked
-     * text) */
-    const char *(*absent)(const struct machine *machine);
-    /** Append the command line for this machine, argv[0] included. Never fails after absent()
-     * returned NULL. */
-    void (*command)(const struct machine *machine, struct words *argv);
+    double slow_down;    /* processor time of a workload, relative to native, for estimates */
 };
 
 extern const struct platform *const platform_table[]; /* in the order of tables; ends with NULL */
@@ -75,32 +82,54 @@ const struct platform *platform_find(const char *name);
 /** Which classes a platform can run. */
 bool platform_has_class(const struct platform *platform, enum run_class class);
 
-/* What platforms share (bench/platform/common.c). */
+/* Launch forms (bench/platform/common.c, xen_pv.c). */
+
+/** The guest on the machine itself, no hypervisor under it: by its 32-bit PVH entry, memory cut to a
+ * domain's by mem=. */
+const char *platform_bare_absent(const struct platform *platform, const struct machine *machine);
+void platform_bare_command(const struct platform *platform, const struct machine *machine,
+                           struct words *argv);
+
+/** The guest as first domain of Parangon's hypervisor, a boot module of it (multiboot 1). What kind of
+ * domain it is, options[] say. */
+const char *platform_parangon_absent(const struct platform *platform,
+                                     const struct machine *machine);
+void platform_parangon_command(const struct platform *platform, const struct machine *machine,
+                               struct words *argv);
+const char *platform_parangon_symbols(const struct machine *machine);
+extern const char *const platform_parangon_clears[];
+
+/** The same on Debian's Xen. */
+const char *platform_xen_absent(const struct platform *platform, const struct machine *machine);
+void platform_xen_command(const struct platform *platform, const struct machine *machine,
+                          struct words *argv);
+const char *platform_xen_symbols(const struct machine *machine);
+extern const char *const platform_xen_clears[];
+
+/* What launch forms share (bench/platform/common.c). */
+
+/** What may differ between the machines of two platforms. */
+struct platform_hardware {
+    const char *cpu;  /* NULL: MACHINE_CPU */
+    unsigned low_mib; /* how much of the memory lies below 4 GiB; 0: all that fits */
+};
 
 /** QEMU and the machine that is the same on all platforms, with console, plugin and debugger as
  * requested. */
-void platform_base(const struct machine *machine, struct words *argv);
+void platform_base(const struct machine *machine, struct platform_hardware hardware,
+                   struct words *argv);
 
-/** The guest kernel's command line: what is common, the class, what the request adds, then `more`.
- * Caller frees. */
-char *platform_guest_args(const struct machine *machine, const char *console, const char *more);
-
-/** The value of -initrd for multiboot: the guest kernel with its arguments, then the ramdisk.
- * Caller frees. */
-char *platform_modules(const struct machine *machine, const char *guest_args);
+/**
+ * A hypervisor's command line: the guest's kernel and ramdisk as boot modules.
+ *
+ * @param first_options  of the hypervisor, before those of platform, class and request
+ */
+void platform_hypervisor_command(const struct platform *platform, const struct machine *machine,
+                                 const char *image, const char *first_options, struct words *argv);
 
 /** Why QEMU or the guest's kernel or ramdisk cannot be used; NULL when they can. `note` is the Xen
  * note it boots by. */
 const char *platform_base_absent(const struct machine *machine, unsigned note);
-
-/** The guest on the machine itself, no hypervisor under it: why it cannot be had (as platform_base_absent()), or NULL. */
-const char *platform_bare_absent(const struct machine *machine);
-/**
- * Its command line: the kernel by its 32-bit PVH entry, memory cut to a domain's by mem=.
- *
- * @param more  further words for the kernel's command line; NULL: none
- */
-void platform_bare_command(const struct machine *machine, struct words *argv, const char *more);
 
 #define XEN_NOTE_PV_ENTRY  1  /* xen/elfnote.h: XEN_ELFNOTE_ENTRY */
 #define XEN_NOTE_PVH_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY */

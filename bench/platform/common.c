@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What all platforms share: the table, the machine, the guest's command line (bench/platform.h). */
+/*
+ * What platforms share: the table, the machine, the guest's command line, and the launch forms that are
+ * not a peer's (bench/platform.h).
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,14 +29,18 @@ bool platform_has_class(const struct platform *platform, enum run_class class)
     return platform->classes & (1u << class);
 }
 
-void platform_base(const struct machine *machine, struct words *argv)
+void platform_base(const struct machine *machine, struct platform_hardware hardware,
+                   struct words *argv)
 {
     words_add(argv, "%s", machine->inputs->qemu);
     for (size_t i = 0; i < 3; i++)
         if (machine->inputs->firmware[i])
             words_option(argv, "-L", "%s", machine->inputs->firmware[i]);
-    words_option(argv, "-M", "pc");
-    words_option(argv, "-cpu", "%s", MACHINE_CPU);
+    if (hardware.low_mib)
+        words_option(argv, "-M", "pc,max-ram-below-4g=%uM", hardware.low_mib);
+    else
+        words_option(argv, "-M", "pc");
+    words_option(argv, "-cpu", "%s", hardware.cpu ? hardware.cpu : MACHINE_CPU);
     words_option(argv, "-m", "%d", MACHINE_MEMORY_MIB);
     words_option(argv, "-accel", "tcg");
     /* One instruction is one nanosecond; idle time is skipped. With the clock, the seed and no
@@ -56,18 +63,21 @@ void platform_base(const struct machine *machine, struct words *argv)
     }
 }
 
-char *platform_guest_args(const struct machine *machine, const char *console, const char *more)
+/* The guest kernel's command line: what is common, the class, what the platform and the request add.
+ * Caller frees. */
+static char *guest_args(const struct platform *platform, const struct machine *machine)
 {
     /* nokaslr: one layout on every platform, and addresses that symbols fit. cryptomgr.notests:
      * half of a native boot would be self-tests of ciphers. panic=-1: a panic reboots at once,
      * which ends the machine. */
     static const char common[] = "nokaslr cryptomgr.notests panic=-1 quiet loglevel=2";
     static const char tuned[] = " mitigations=off randomize_kstack_offset=off";
+    const char *more = platform->guest_more ? platform->guest_more : "";
+    const char *requested = machine->guest_args ? machine->guest_args : "";
 
-    return format("console=%s %s%s%s%s%s%s", console, common,
-                  machine->class == RUN_TUNED ? tuned : "", more && *more ? " " : "",
-                  more ? more : "", machine->guest_args && *machine->guest_args ? " " : "",
-                  machine->guest_args ? machine->guest_args : "");
+    return format("console=%s %s%s%s%s%s%s", platform->console, common,
+                  machine->class == RUN_TUNED ? tuned : "", *more ? " " : "", more,
+                  *requested ? " " : "", requested);
 }
 
 /* A comma inside the arguments of a module would separate modules: QEMU takes a doubled one for
@@ -87,14 +97,32 @@ static char *escape_commas(const char *text)
     return escaped;
 }
 
-char *platform_modules(const struct machine *machine, const char *guest_args)
+/* The value of -initrd for multiboot: the guest kernel with its arguments, then the ramdisk. Caller
+ * frees. */
+static char *modules(const struct platform *platform, const struct machine *machine)
 {
-    char *escaped = escape_commas(guest_args);
-    char *modules = format("%s %s%s%s", machine->kernel, escaped, machine->ramdisk ? "," : "",
-                           machine->ramdisk ? machine->ramdisk : "");
+    char *args = guest_args(platform, machine), *escaped = escape_commas(args);
+    char *list = format("%s %s%s%s", machine->kernel, escaped, machine->ramdisk ? "," : "",
+                        machine->ramdisk ? machine->ramdisk : "");
 
     free(escaped);
-    return modules;
+    free(args);
+    return list;
+}
+
+void platform_hypervisor_command(const struct platform *platform, const struct machine *machine,
+                                 const char *image, const char *first_options, struct words *argv)
+{
+    const char *options = platform->options[machine->class];
+    char *list = modules(platform, machine);
+
+    platform_base(machine, (struct platform_hardware){.cpu = platform->cpu}, argv);
+    words_option(argv, "-kernel", "%s", image);
+    words_option(argv, "-append", "%s%s%s%s%s", first_options, options ? " " : "",
+                 options ? options : "", machine->hv_args ? " " : "",
+                 machine->hv_args ? machine->hv_args : "");
+    words_option(argv, "-initrd", "%s", list);
+    free(list);
 }
 
 const char *platform_base_absent(const struct machine *machine, unsigned note)
@@ -127,21 +155,54 @@ const char *platform_base_absent(const struct machine *machine, unsigned note)
     return NULL;
 }
 
-const char *platform_bare_absent(const struct machine *machine)
+const char *platform_bare_absent(const struct platform *platform, const struct machine *machine)
 {
-    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
+    return platform_base_absent(machine, platform->note);
 }
 
-void platform_bare_command(const struct machine *machine, struct words *argv, const char *more)
+void platform_bare_command(const struct platform *platform, const struct machine *machine,
+                           struct words *argv)
 {
-    char *extra = format("mem=%dM%s%s", GUEST_MEMORY_MIB, more ? " " : "", more ? more : "");
-    char *args = platform_guest_args(machine, "ttyS0", extra);
+    char *args = guest_args(platform, machine);
 
-    platform_base(machine, argv);
+    /* The half that mem= takes away lies above 4 GiB: QEMU puts the ramdisk at the end of what is
+     * below, and a kernel that may not use that memory would copy the ramdisk first, byte by byte. */
+    platform_base(machine,
+                  (struct platform_hardware){.cpu = platform->cpu, .low_mib = GUEST_MEMORY_MIB},
+                  argv);
     words_option(argv, "-kernel", "%s", machine->kernel);
     if (machine->ramdisk)
         words_option(argv, "-initrd", "%s", machine->ramdisk);
-    words_option(argv, "-append", "%s", args);
+    words_option(argv, "-append", "%s mem=%dM", args, GUEST_MEMORY_MIB);
     free(args);
-    free(extra);
 }
+
+const char *platform_parangon_absent(const struct platform *platform, const struct machine *machine)
+{
+    const char *why = platform_base_absent(machine, platform->note);
+
+    if (!why && access(machine->hypervisor, R_OK) != 0)
+        why = format("the hypervisor is not built: %s is not there", machine->hypervisor);
+    return why;
+}
+
+void platform_parangon_command(const struct platform *platform, const struct machine *machine,
+                               struct words *argv)
+{
+    char *memory = format("dom0_mem=%dM", GUEST_MEMORY_MIB);
+
+    platform_hypervisor_command(platform, machine, machine->hypervisor, memory, argv);
+    if (machine->trace_file) {
+        words_option(argv, "-object", "memory-backend-file,id=trace,mem-path=%s,share=on,size=%uM",
+                     machine->trace_file, machine->trace_mib);
+        words_option(argv, "-device", "ivshmem-plain,memdev=trace");
+    }
+    free(memory);
+}
+
+const char *platform_parangon_symbols(const struct machine *machine)
+{
+    return machine->hypervisor;
+}
+
+const char *const platform_parangon_clears[] = {"scrub_frames", NULL};

@@ -8,18 +8,14 @@
  */
 #include "bench/platform.h"
 
-static void native_command(const struct machine *machine, struct words *argv)
-{
-    platform_bare_command(machine, argv, NULL);
-}
-
 const struct platform platform_native = {
     .name = "native",
     .what = "the guest on the machine itself",
     .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED,
     .console = "ttyS0",
-    .boot_seconds = 14,
-    .slow_down = 1.0,
+    .note = XEN_NOTE_PVH_ENTRY,
     .absent = platform_bare_absent,
-    .command = native_command,
+    .command = platform_bare_command,
+    .boot_seconds = 10,
+    .slow_down = 1.0,
 };

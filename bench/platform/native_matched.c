@@ -13,19 +13,15 @@
  */
 #include "bench/platform.h"
 
-static void matched_command(const struct machine *machine, struct words *argv)
-{
-    platform_bare_command(machine, argv,
-                          "clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc");
-}
-
 const struct platform platform_native_matched = {
     .name = "native-matched",
     .what = "native without large and global pages, which PV cannot have",
     .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED,
     .console = "ttyS0",
-    .boot_seconds = 12,
-    .slow_down = 1.0,
+    .note = XEN_NOTE_PVH_ENTRY,
+    .guest_more = "clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc",
     .absent = platform_bare_absent,
-    .command = matched_command,
+    .command = platform_bare_command,
+    .boot_seconds = 10,
+    .slow_down = 1.0,
 };

@@ -7,46 +7,34 @@
  * 2. Declare `platform_NAME` in bench/platform.h, add its line to platform_table[] in common.c (the
  * order of that table is the order of columns) and the file to bench/CMakeLists.txt.
  * 3. `parangon list` shows it; `parangon boot linux --on NAME` boots it; `parangon bench --platform
- * native,NAME` measures it.
+ * native,NAME` measures it. `parangon explain OPERATION --on NAME` uses .symbols.
  *
- * Rules: the same machine, kernel, ramdisk and guest parameters as every other platform, through
- * platform_base() and platform_guest_args(). No path but those of the request. Nothing random, no
- * clock of the host.
+ * The entry below is a first domain in a hardware-assisted container on our own hypervisor: another
+ * CPU model, another entry of the same kernel, one option. A platform that is launched in a form of
+ * its own (a plan of several domains, another peer) brings an absent() and a command() of its own, on
+ * platform_base() and platform_hypervisor_command().
+ *
+ * Rules: the same machine, kernel, ramdisk and guest parameters as every other platform, through the
+ * shared functions; native has to be measured on the same CPU model. No path but those of the
+ * request. Nothing random, no clock of the host.
  */
-#include <stdlib.h>
-
-#include "bench/paths.h"
 #include "bench/platform.h"
 
 extern const struct platform platform_skeleton; /* goes to bench/platform.h in a real one */
 
-/* Why it cannot run here, in words that say what to do; NULL when it can. */
-static const char *skeleton_absent(const struct machine *machine)
-{
-    return platform_base_absent(machine, XEN_NOTE_PVH_ENTRY);
-}
-
-/* The command line: the common machine first, then what this platform boots. */
-static void skeleton_command(const struct machine *machine, struct words *argv)
-{
-    char *args = platform_guest_args(machine, platform_skeleton.console, NULL);
-
-    platform_base(machine, argv);
-    words_option(argv, "-kernel", "%s", machine->kernel);
-    if (machine->ramdisk)
-        words_option(argv, "-initrd", "%s", machine->ramdisk);
-    words_option(argv, "-append", "%s", args);
-    free(args);
-}
-
 const struct platform platform_skeleton = {
     .name = "skeleton",
     .what = "one line for `parangon list`",
-    .classes =
-        PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED, /* the classes of mitigations it can run */
-    .console = "ttyS0",                            /* where the guest's console is there */
-    .boot_seconds = 14, /* to the first process, of one core: for estimates only */
-    .slow_down = 1.0,   /* instructions relative to native: for estimates only */
-    .absent = skeleton_absent,
-    .command = skeleton_command,
+    .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED, /* of mitigations, that it can run */
+    .console = "hvc0",             /* the guest's console on it */
+    .cpu = "qemu64,+svm,+npt",     /* left out: the model of all others */
+    .note = XEN_NOTE_PVH_ENTRY,    /* the kernel's entry that it is launched by */
+    .options = {[RUN_DEFAULT] = "dom0=pvh", [RUN_TUNED] = "dom0=pvh spec-ctrl=no"},
+    .guest_more = NULL,            /* words for the guest's command line, on this platform only */
+    .absent = platform_parangon_absent, /* the launch form: bare, parangon or xen */
+    .command = platform_parangon_command,
+    .symbols = platform_parangon_symbols,
+    .clears = platform_parangon_clears,
+    .boot_seconds = 10, /* to the first process, of one core: for estimates only */
+    .slow_down = 1.1,   /* processor time relative to native: for estimates only */
 };

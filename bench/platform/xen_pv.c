@@ -12,61 +12,47 @@
 #include "bench/paths.h"
 #include "bench/platform.h"
 
-static const char *xen_absent(const struct machine *machine)
+const char *platform_xen_absent(const struct platform *platform, const struct machine *machine)
 {
-    const char *why = platform_base_absent(machine, XEN_NOTE_PV_ENTRY);
+    const char *why = platform_base_absent(machine, platform->note);
 
     if (!why && !machine->inputs->xen)
         why = "Debian's Xen is not fetched yet: run 'parangon inputs'";
     return why;
 }
 
-static const char *xen_symbols(const struct machine *machine)
+void platform_xen_command(const struct platform *platform, const struct machine *machine,
+                          struct words *argv)
+{
+    char *first = format("dom0_mem=%dM,max:%dM console=com1 com1=115200,8n1", GUEST_MEMORY_MIB,
+                         GUEST_MEMORY_MIB);
+
+    platform_hypervisor_command(platform, machine, machine->inputs->xen, first, argv);
+    free(first);
+}
+
+const char *platform_xen_symbols(const struct machine *machine)
 {
     return machine->inputs->xen_syms;
 }
 
-/* xen/common/page_alloc.c and the function that it calls for each page. */
-static const char *const xen_clears[] = {"scrub_one_page", "clear_page_sse2", "clear_domain_page",
-                                         "smp_scrub_heap_pages", "scrub_free_pages", NULL};
-
-static void xen_command_with(const struct machine *machine, struct words *argv, const char *options)
-{
-    char *args = platform_guest_args(machine, "hvc0", NULL),
-         *modules = platform_modules(machine, args);
-
-    platform_base(machine, argv);
-    words_option(argv, "-kernel", "%s", machine->inputs->xen);
-    words_option(argv, "-append", "dom0_mem=%dM,max:%dM console=com1 com1=115200,8n1%s%s%s",
-                 GUEST_MEMORY_MIB, GUEST_MEMORY_MIB, options, machine->hv_args ? " " : "",
-                 machine->hv_args ? machine->hv_args : "");
-    words_option(argv, "-initrd", "%s", modules);
-    free(modules);
-    free(args);
-}
-
-static void xen_command(const struct machine *machine, struct words *argv)
-{
-    xen_command_with(machine, argv, "");
-}
-
-static void xen_tuned_command(const struct machine *machine, struct words *argv)
-{
-    xen_command_with(machine, argv,
-                     " spec-ctrl=no xpti=no pv-l1tf=no bootscrub=0 sched=null loglvl=none");
-}
+/* xen/common/page_alloc.c, and the functions that it calls for each page. */
+const char *const platform_xen_clears[] = {"scrub_one_page",       "clear_page_sse2",
+                                           "clear_domain_page",    "smp_scrub_heap_pages",
+                                           "scrub_free_pages",     NULL};
 
 const struct platform platform_xen_pv = {
     .name = "xen-pv",
     .what = "paravirtualized on Debian's Xen 4.17, as shipped",
     .classes = PLATFORM_HAS_DEFAULT,
     .console = "hvc0",
-    .symbols = xen_symbols,
-    .clears = xen_clears,
-    .boot_seconds = 33,
-    .slow_down = 1.6,
-    .absent = xen_absent,
-    .command = xen_command,
+    .note = XEN_NOTE_PV_ENTRY,
+    .absent = platform_xen_absent,
+    .command = platform_xen_command,
+    .symbols = platform_xen_symbols,
+    .clears = platform_xen_clears,
+    .boot_seconds = 28,
+    .slow_down = 2.8,
 };
 
 const struct platform platform_xen_pv_tuned = {
@@ -74,10 +60,13 @@ const struct platform platform_xen_pv_tuned = {
     .what = "paravirtualized on Debian's Xen 4.17, mitigations off, null scheduler",
     .classes = PLATFORM_HAS_TUNED,
     .console = "hvc0",
-    .symbols = xen_symbols,
-    .clears = xen_clears,
-    .boot_seconds = 30,
-    .slow_down = 1.5,
-    .absent = xen_absent,
-    .command = xen_tuned_command,
+    .note = XEN_NOTE_PV_ENTRY,
+    .options = {[RUN_TUNED] =
+                    "spec-ctrl=no xpti=no pv-l1tf=no bootscrub=0 sched=null loglvl=none"},
+    .absent = platform_xen_absent,
+    .command = platform_xen_command,
+    .symbols = platform_xen_symbols,
+    .clears = platform_xen_clears,
+    .boot_seconds = 28,
+    .slow_down = 2.6,
 };

@@ -25,6 +25,7 @@ const struct workload workload_user_loop = {
     .suite = "micro",
     .unit = "iteration of two instructions",
     .ops = 4000000,
+    .flags = WORKLOAD_WARM_ONCE,
     .run = user_loop_run,
 };
 
@@ -67,6 +68,7 @@ const struct workload workload_random_256m = {
     .unit = "byte read",
     .params = "\"bytes\":268435456",
     .ops = 500000,
+    .flags = WORKLOAD_WARM_ONCE,
     .open = random_open,
     .run = random_run,
     .close = random_close,

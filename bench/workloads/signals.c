@@ -38,6 +38,7 @@ const struct workload workload_sig_install = {
     .suite = "micro",
     .unit = "call",
     .ops = 10000,
+    .flags = WORKLOAD_WARM_ONCE,
     .run = sig_install_run,
 };
 
@@ -63,6 +64,7 @@ const struct workload workload_sig_catch = {
     .suite = "micro",
     .unit = "signal sent and caught",
     .ops = 2000,
+    .flags = WORKLOAD_WARM_ONCE,
     .setup = sig_catch_setup,
     .run = sig_catch_run,
 };
@@ -107,6 +109,7 @@ const struct workload workload_prot_fault = {
     .suite = "micro",
     .unit = "store to a read-only page, caught",
     .ops = 2000,
+    .flags = WORKLOAD_WARM_ONCE,
     .setup = prot_fault_setup,
     .run = prot_fault_run,
     .teardown = prot_fault_teardown,

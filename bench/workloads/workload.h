@@ -26,7 +26,8 @@ enum workload_flags {
      * and closed sockets): the runner sleeps two ticks before the end mark, so that this work is
      * within. */
     WORKLOAD_DEFERS = 1 << 0,
-    /* Too long to be warmed up under every seed: warm-up intervals run under the first one only. */
+    /* Not to be warmed up under every seed: warm-up intervals run under the first one only. For what is
+     * too long, has a lead of its own, or finds nothing new under another seed (system calls). */
     WORKLOAD_WARM_ONCE = 1 << 1,
 };
 

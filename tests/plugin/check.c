@@ -124,7 +124,7 @@ static int run_guest(const struct inputs *inputs, const char *guest, const char 
     pid_t pid;
 
     machine.console = format("file:%s", console);
-    platform_base(&machine, &argv);
+    platform_base(&machine, (struct platform_hardware){0}, &argv);
     words_option(&argv, "-kernel", "%s", guest);
     pid = fork();
     if (pid == 0) {
