@@ -28,7 +28,7 @@ struct hvm_platform {
     struct vuart *uart;
     struct vpm *pm;
     u32 fill;
-    char line[256];     /* of the serial line, unfinished */
+    char line[2048];    /* of the serial line, unfinished */
 };
 
 /* ---- interrupts ---- */
