@@ -167,7 +167,8 @@ void walk_all(const struct held *held)
 
         if (f->owner == DOMID_INVALID || f->owner == DOMID_IO)
             continue;
-        count[i].refs += host_allocation_held(MFN(i));
+        count[i].refs += host_held(MFN(i)).refs + host_allocation_held(MFN(i));
+        count[i].types += host_held(MFN(i)).types;
         if (host_allocation_held(MFN(i)) && host_is_shared(MFN(i))) { /* the hypervisor's own use of it */
             count[i].refs++;
             count[i].types++;

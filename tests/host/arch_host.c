@@ -72,6 +72,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
     frame_table[0].owner = DOMID_IO; /* nobody's memory */
     for (u64 i = 0; i < frames; i++)
         m2p[i] = M2P_INVALID;
+    host_held_reset(frames);
     buddy_init();
     for (u64 at = 1; at < frames;) {
         unsigned int order = 0;
@@ -121,6 +122,7 @@ void host_machine_stop(void)
         arch_vcpu_destroy(cpus[cpu].idle);
         arch_free(cpus[cpu].idle);
     }
+    host_held_reset(0);
     munmap(host_memory, nr_frames << PAGE_SHIFT);
     free(frame_table);
     free(m2p);

@@ -69,6 +69,13 @@ bool host_is_shared(mfn_t mfn);
 /** References as writable that are held of d's own frames: without page tables, what arch_get_guest_frame() took. */
 u64 host_frames_taken(const struct domain *d);
 
+/** References and type references that the portable part holds of a frame (held.c), since the machine's start. */
+struct host_held {
+    u32 refs, types;
+};
+struct host_held host_held(mfn_t mfn);
+void host_held_reset(u64 frames);
+
 /* ---- processors and time ---- */
 
 /** Run on this pcpu from now on: current is what it last ran. */
