@@ -258,6 +258,24 @@ static char *read_attribute(hid_t file, const char *name)
     return text;
 }
 
+/* Does a text have the sum that its dataset carries? Those of schema 1.0 carry none. */
+static bool sum_fits(hid_t dataset, const char *text, size_t length)
+{
+    char *stored, computed[65];
+    bool fits;
+
+    if (H5Aexists(dataset, "sha256") <= 0)
+        return true;
+    stored = read_attribute(dataset, "sha256");
+    while (length && !text[length - 1])
+        length--;
+    sha256_hex(text, length, computed);
+    fits = stored && strcmp(stored, computed) == 0;
+    free(stored);
+    return fits;
+}
+
+/* A text with its length, padding left out; NULL when it is not there or damaged. */
 static char *read_dataset(hid_t where, const char *name, size_t *length)
 {
     hid_t dataset = H5Dopen2(where, name, H5P_DEFAULT);
@@ -268,7 +286,8 @@ static char *read_dataset(hid_t where, const char *name, size_t *length)
     hid_t space = H5Dget_space(dataset);
     char *text = H5Sget_simple_extent_npoints(space) == 1 ? text_of(type, length) : NULL;
 
-    if (text && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0) {
+    if (text && (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0 ||
+                 !sum_fits(dataset, text, *length))) {
         free(text);
         text = NULL;
     }

@@ -23,7 +23,7 @@
 #include "bench/interval.h"
 
 #define RESULTS_SCHEMA_MAJOR 1
-#define RESULTS_SCHEMA_MINOR 0
+#define RESULTS_SCHEMA_MINOR 1
 
 /* Exit statuses of every command of the command line (DESIGN "The command line"). */
 enum exit_status {

@@ -206,7 +206,8 @@ static int write_counters(const struct run *run, hid_t file)
     return table_write(&table, file, "counters");
 }
 
-/* A scalar text, as an attribute of the file or as a dataset of its own (`as_dataset`). */
+/* A scalar text, as an attribute or as a dataset of its own (`as_dataset`), which gets its SHA-256 as
+ * an attribute: sums of HDF5 are for chunked datasets only. */
 static int write_text(hid_t where, const char *name, const char *text, size_t length,
                       bool as_dataset)
 {
@@ -221,8 +222,13 @@ static int write_text(hid_t where, const char *name, const char *text, size_t le
     H5Pset_obj_track_times(layout, false);
     if (as_dataset) {
         hid_t set = H5Dcreate2(where, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT);
+        char sum[65];
 
         error = set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0;
+        while (length && !text[length - 1]) /* a reader cannot tell NULs at the end from padding */
+            length--;
+        sha256_hex(text, length, sum);
+        error = error || write_text(set, "sha256", sum, 64, false);
         if (set >= 0)
             H5Dclose(set);
     } else {

@@ -5,6 +5,7 @@
 Usage: read_back.py RESULTS_TOOL. Makes its own synthetic file; also checks what a reader does with a file of a newer
 minor (reads it) and of a newer major (refuses it, status 3).
 """
+import hashlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     with h5py.File("a.h5") as file:
         assert file.attrs["format"].decode() == "parangon results"
-        assert (file.attrs["schema_major"], file.attrs["schema_minor"]) == (1, 0)
+        assert (file.attrs["schema_major"], file.attrs["schema_minor"]) == (1, 1)
         assert json.loads(file["plan"][()])["experiment"] == "overhead"
         assert b"Linux version" in file["console/pv-default-main"][()]
         samples = file["samples"][...]
@@ -98,6 +99,16 @@ with tempfile.TemporaryDirectory() as folder:
         file["samples"][...] = changed
     answer = run("report", "--no-figure", "changed.h5")
     assert answer.returncode == 2 and "damaged" in answer.stderr, answer
+
+    # One character of a console, and of the plan.
+    for name in ("console/pv-default-main", "plan"):
+        shutil.copy("a.h5", "changed.h5")
+        with h5py.File("changed.h5", "r+") as file:
+            text = file[name][()]
+            assert hashlib.sha256(text).hexdigest() == file[name].attrs["sha256"].decode()
+            file[name][()] = numpy.bytes_(text[:9] + b"!" + text[10:])
+        answer = run("report", "--no-figure", "changed.h5")
+        assert answer.returncode == 2 and "damaged" in answer.stderr, (name, answer)
 
     shutil.copy("a.h5", "major.h5")
     with h5py.File("major.h5", "r+") as file:
