@@ -386,7 +386,45 @@ static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op 
     }
 }
 
+static long mmuext_many(u64 ops, u64 count, u64 pdone, u64 foreigndom);
+
+/* One operation, or the two of a kernel that goes to another address space, are what nearly all calls are. */
 long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    struct mmuext_op op;
+    u64 cmd, user_cmd, user_mfn;
+    bool ok;
+    long err;
+
+    if (unlikely(foreigndom != DOMID_SELF || pdone || !guest_range_ok(ops, 2 * sizeof(op))))
+        return mmuext_many(ops, count, pdone, foreigndom);
+    if (count == 2) {
+        stac();
+        ok = guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) &&
+             guest_get8(ops + sizeof(op), &user_cmd) && guest_get8(ops + sizeof(op) + 8, &user_mfn);
+        clac();
+        if (unlikely(!ok || (u32)cmd != MMUEXT_NEW_BASEPTR || (u32)user_cmd != MMUEXT_NEW_USER_BASEPTR))
+            return mmuext_many(ops, count, pdone, foreigndom);
+        err = pv_new_base(v, MFN(op.arg1.mfn));
+        if (likely(!err))
+            err = new_user_base(v, MFN(user_mfn));
+    } else if (likely(count == 1)) {
+        stac();
+        ok = guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) && guest_get8(ops + 16, (u64 *)&op.arg2);
+        clac();
+        if (unlikely(!ok))
+            return -XEN_EFAULT;
+        op.cmd = (u32)cmd;
+        err = mmuext_one(v, v->domain, &op);
+    } else {
+        return mmuext_many(ops, count, pdone, foreigndom);
+    }
+    /* Issued again as a whole: a base that is the present one stays. */
+    return likely(err != -XEN_ERESTART) ? err : hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count, pdone, foreigndom);
+}
+
+static __attribute__((noinline)) long mmuext_many(u64 ops, u64 count, u64 pdone, u64 foreigndom)
 {
     struct vcpu *v = current_vcpu();
     struct domain *d = v->domain, *pt;
@@ -394,21 +432,6 @@ long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
     long err = 0;
     u64 i;
 
-    if (likely(count == 1 && foreigndom == DOMID_SELF && !pdone && guest_range_ok(ops, sizeof(struct mmuext_op)))) {
-        struct mmuext_op op; /* nearly all calls */
-        u64 cmd;
-
-        stac();
-        if (likely(guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) &&
-                   guest_get8(ops + 16, (u64 *)&op.arg2))) {
-            clac();
-            op.cmd = (u32)cmd;
-            err = mmuext_one(v, d, &op);
-            return likely(err != -XEN_ERESTART) ? err
-                                                : hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count, pdone, foreigndom);
-        }
-        clac();
-    }
     if (unlikely(foreigndom != DOMID_SELF)) {
         err = foreign_domain(v, foreigndom, &pt, &d);
         if (!err && (u16)foreigndom == DOMID_IO) /* devices have no tables */
