@@ -154,13 +154,56 @@ static int read_errors(struct run *run, hid_t file)
     return error;
 }
 
-enum { N_SEED, N_ITER, N_FLAGS, N_OPS, N_USER, N_KERNEL, N_HYPERVISOR, N_FIXED };
-
 /* Whether a double from a file is a count that an integer holds exactly. */
 static bool is_count(double value)
 {
     return value >= 0 && value < (double)(1ull << 53) && value == floor(value);
 }
+
+/* Files of schema 1.0 have none. */
+static int read_histograms(struct run *run, hid_t file)
+{
+    static const char *const number_names[] = {"seed", "iter", "size", "entries"};
+    double *numbers[4] = {NULL};
+    struct columns texts;
+    int error;
+
+    if (H5Lexists(file, "histograms", H5P_DEFAULT) <= 0)
+        return 0;
+    error = columns_read(
+        file, "histograms",
+        (const char *const[]){"workload", "platform", "class", "set", "cause", NULL}, &texts);
+    for (int i = 0; !error && i < 4; i++) {
+        numbers[i] = table_read_f64(file, "histograms", number_names[i]);
+        error = numbers[i] ? 0 : -EBADMSG;
+    }
+    for (long row = 0; !error && row < texts.rows; row++) {
+        int class = run_class_of(cell(&texts, 2, row)), set = run_set_of(cell(&texts, 3, row));
+        struct run_histogram bar = {.class = class, .set = set};
+
+        for (int i = 0; i < 4; i++)
+            if (!is_count(numbers[i][row]))
+                error = -EBADMSG;
+        if (error || class < 0 || set < 0) {
+            error = -EBADMSG;
+            break;
+        }
+        snprintf(bar.workload, sizeof(bar.workload), "%s", cell(&texts, 0, row));
+        snprintf(bar.platform, sizeof(bar.platform), "%s", cell(&texts, 1, row));
+        snprintf(bar.cause, sizeof(bar.cause), "%s", cell(&texts, 4, row));
+        bar.seed = numbers[0][row];
+        bar.iter = numbers[1][row];
+        bar.size = numbers[2][row];
+        bar.entries = numbers[3][row];
+        run_add_histogram(run, &bar);
+    }
+    for (int i = 0; i < 4; i++)
+        free(numbers[i]);
+    columns_free(&texts);
+    return error;
+}
+
+enum { N_SEED, N_ITER, N_FLAGS, N_OPS, N_USER, N_KERNEL, N_HYPERVISOR, N_FIXED };
 
 /* One sample from its columns; counters that are absent or NaN are not measured. */
 static int sample_read(struct run *run, const struct columns *texts, double **numbers,
@@ -409,6 +452,7 @@ static struct run *read_parts(hid_t file, const char **part)
         {"head", read_head},     {"workloads", read_workloads}, {"provenance", read_provenance},
         {"inputs", read_inputs}, {"environment", read_facts},   {"traces", read_traces},
         {"errors", read_errors}, {"console", read_consoles},    {"samples", read_samples},
+        {"histograms", read_histograms},
     };
     struct run *run = run_new();
 

@@ -164,6 +164,7 @@ void run_free(struct run *run)
     free(run->consoles);
     free(run->traces);
     free(run->errors);
+    free(run->histograms);
     free(run->samples);
     free(run);
 }
@@ -342,6 +343,13 @@ int run_add_sample(struct run *run, const struct run_sample *sample)
         if (!(kept->measured >> i & 1))
             kept->interval.counter[i] = 0;
     return 0;
+}
+
+void run_add_histogram(struct run *run, const struct run_histogram *bar)
+{
+    struct run_histogram *kept = APPEND(run, histograms);
+
+    *kept = *bar;
 }
 
 static void hex_digest(struct sha256_ctx *hash, char hex[65])

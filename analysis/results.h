@@ -62,7 +62,8 @@ enum sample_flag {
 
 /**
  * One measured interval. Counts are for the whole interval, `ops` operations of it; instructions
- * and events as bench/interval.h. interval.kind and interval.seq are not kept in files.
+ * and events as bench/interval.h. interval.kind, .seq and .apart are not kept in
+ * files.
  */
 struct run_sample {
     char workload[RUN_NAME_MAX]; /* "getppid", "gzip" */
@@ -111,6 +112,17 @@ struct run_trace { /* a raw trace that lies in the folder beside the file */
     uint64_t bytes;
 };
 
+/* How many entries into the hypervisor cost so much, by cause, within one sample. */
+struct run_histogram {
+    char workload[RUN_NAME_MAX], platform[RUN_NAME_MAX];
+    char cause[RUN_NAME_MAX]; /* "syscall", "vector-14", "other" */
+    enum run_class class;
+    enum run_set set;
+    uint32_t seed, iter;
+    uint32_t size; /* 0: no instruction; n: 2^(n-1) to 2^n - 1 */
+    uint64_t entries;
+};
+
 struct run_error { /* a workload or a whole machine ("" = all workloads) that gave no result */
     char *platform;
     enum run_class class;
@@ -148,6 +160,8 @@ struct run {
     size_t nr_traces;
     struct run_error *errors;
     size_t nr_errors;
+    struct run_histogram *histograms;
+    size_t nr_histograms;
     struct run_sample *samples;
     size_t nr_samples;
 };
@@ -174,6 +188,9 @@ void run_add_console(struct run *run, const char *name, const char *text, size_t
 void run_add_trace(struct run *run, const char *name, const char *sha256, uint64_t bytes);
 void run_add_error(struct run *run, const char *platform, enum run_class class,
                    const char *workload, const char *message);
+
+/** Add one bar of a histogram (copied). Bars of the same sample, cause and size add up. */
+void run_add_histogram(struct run *run, const struct run_histogram *bar);
 
 /**
  * Add one sample (copied).

@@ -79,6 +79,20 @@ static const char *samples_kind(const void *context, size_t row)
     return run_kind_name(((const struct run *)context)->samples[row].kind);
 }
 
+TEXT_CELL(histograms, workload)
+TEXT_CELL(histograms, platform)
+CLASS_CELL(histograms)
+NUMBER_CELL(histograms, seed)
+NUMBER_CELL(histograms, iter)
+TEXT_CELL(histograms, cause)
+NUMBER_CELL(histograms, size)
+NUMBER_CELL(histograms, entries)
+
+static const char *histograms_set(const void *context, size_t row)
+{
+    return run_set_name(((const struct run *)context)->histograms[row].set);
+}
+
 static const char *samples_set(const void *context, size_t row)
 {
     return run_set_name(((const struct run *)context)->samples[row].set);
@@ -194,6 +208,22 @@ static int write_errors(const struct run *run, hid_t file)
     table_add_text(&table, "workload", errors_workload, run);
     table_add_text(&table, "message", errors_message, run);
     return table_write(&table, file, "errors");
+}
+
+static int write_histograms(const struct run *run, hid_t file)
+{
+    struct table table = {.rows = run->nr_histograms};
+
+    table_add_text(&table, "workload", histograms_workload, run);
+    table_add_text(&table, "platform", histograms_platform, run);
+    table_add_text(&table, "class", histograms_class, run);
+    table_add_text(&table, "set", histograms_set, run);
+    table_add_u32(&table, "seed", histograms_seed, run);
+    table_add_u32(&table, "iter", histograms_iter, run);
+    table_add_text(&table, "cause", histograms_cause, run);
+    table_add_u32(&table, "size", histograms_size, run);
+    table_add_u64(&table, "entries", histograms_entries, run);
+    return table_write(&table, file, "histograms");
 }
 
 static int write_counters(const struct run *run, hid_t file)
@@ -361,7 +391,7 @@ static int build_image(const struct run *run, unsigned char **bytes, size_t *len
 {
     static int (*const writers[])(const struct run *, hid_t) = {
         write_head,   write_workloads, write_provenance, write_inputs,   write_facts,
-        write_traces, write_errors,    write_counters,   write_consoles, write_samples,
+        write_traces, write_errors,    write_counters,   write_consoles, write_samples, write_histograms,
     };
     struct image image = {NULL};
     H5FD_file_image_callbacks_t callbacks = {image_alloc, image_copy,    image_grow, image_free,

@@ -98,6 +98,46 @@ static void add_sample(struct join *j, const char *workload, enum run_kind kind,
         join_error(j, workload, "a sample that cannot be kept (see above)");
 }
 
+/* The line of the entries file that begins at `line`: one cause of one interval. false: it is another
+ * interval's, or none. */
+static bool entries_line(const char *line, const char *kind, uint32_t seq, char cause[RUN_NAME_MAX],
+                         const char **sizes)
+{
+    char of[16];
+    uint32_t number;
+    int used = 0;
+
+    if (sscanf(line, "%15s %" SCNu32 " %*s %39s %*u %*u%n", of, &number, cause, &used) != 3 ||
+        !used || strcmp(of, kind) != 0 || number != seq)
+        return false;
+    *sizes = line + used;
+    return true;
+}
+
+/* What entries into the hypervisor cost within an interval, as the plugin saw it. */
+static void add_histograms(struct join *j, const char *workload, uint32_t seed, uint32_t iter,
+                           const char *kind, uint32_t seq)
+{
+    const char *line = j->boot->entries, *next, *sizes;
+    struct run_histogram h = {
+        .class = j->request->class, .set = j->request->set, .seed = seed, .iter = iter};
+    int used;
+
+    snprintf(h.workload, sizeof h.workload, "%s", workload);
+    snprintf(h.platform, sizeof h.platform, "%s", j->request->platform);
+    for (; line && *line; line = next) {
+        next = strchr(line, '\n');
+        next = next ? next + 1 : line + strlen(line);
+        if (!entries_line(line, kind, seq, h.cause, &sizes))
+            continue;
+        while (sscanf(sizes, "%" SCNu32 ":%" SCNu64 "%n", &h.size, &h.entries, &used) == 2 &&
+               sizes + used < next) {
+            run_add_histogram(j->run, &h);
+            sizes += used;
+        }
+    }
+}
+
 static void on_sample(struct join *j, const json_t *line)
 {
     const char *workload = text_of(line, "workload");
@@ -112,6 +152,9 @@ static void on_sample(struct join *j, const json_t *line)
     add_sample(j, workload, kind, json_integer_value(json_object_get(line, "seed")),
                json_integer_value(json_object_get(line, "iter")),
                json_integer_value(json_object_get(line, "ops")), &j->interval[j->next]);
+    add_histograms(j, workload, json_integer_value(json_object_get(line, "seed")),
+                   json_integer_value(json_object_get(line, "iter")), "measured",
+                   j->interval[j->next].seq);
     j->next++;
 }
 
@@ -264,6 +307,7 @@ static void add_boot_rows(struct join *j)
         for (size_t i = 0; i < j->nr_intervals; i++)
             if (j->interval[i].kind == rows[r].kind && j->interval[i].seq == 0)
                 add_boot_row(j, rows[r].name, j->interval[i]);
+    add_histograms(j, "boot", j->request->seeds[0], 0, "boot", 0);
 }
 
 /* What an interval is, for messages. */

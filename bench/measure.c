@@ -93,7 +93,8 @@ static bool plugin_args(char **args, const char *plugin, const struct platform *
     struct symbols symbols = {0};
     bool found = false;
 
-    *args = format("%s,out=" BOOT_INTERVALS, plugin);
+    *args = format("%s,out=" BOOT_INTERVALS "%s", plugin,
+                   platform->symbols ? ",entries=" BOOT_ENTRIES : "");
     if (!platform->clears || !file || symbols_add_elf(&symbols, file) < 0)
         return false;
     symbols_sort(&symbols);

@@ -61,6 +61,7 @@ void boot_free(struct boot *boot)
     free(boot->failure);
     free(boot->console);
     free(boot->intervals);
+    free(boot->entries);
     *boot = (struct boot){0};
 }
 
@@ -340,6 +341,7 @@ static char *verdict(const struct boot *boot, int status)
 static void boot_collect(struct boot *boot, int status, const struct rusage *used,
                          const struct board *board)
 {
+    size_t entries_size;
     char *why, *text;
 
     boot_listen(boot);
@@ -349,6 +351,7 @@ static void boot_collect(struct boot *boot, int status, const struct rusage *use
     boot->state = BOOT_ENDED;
     boot->console = read_whole(boot->folder, BOOT_CONSOLE, &boot->console_size);
     boot->intervals = read_whole(boot->folder, BOOT_INTERVALS, &boot->intervals_size);
+    boot->entries = read_whole(boot->folder, BOOT_ENTRIES, &entries_size);
     if (!boot->killed && (why = verdict(boot, status))) {
         boot_fail(boot, why);
         free(why);

@@ -24,6 +24,7 @@
 
 #define BOOT_CONSOLE   "console.log" /* in the folder of a machine, which is its working folder */
 #define BOOT_INTERVALS "intervals"   /* the counting plugin's file */
+#define BOOT_ENTRIES   "entries"     /* its record of entries into the hypervisor */
 
 #define BOOT_LINKS_MAX 4
 
@@ -51,6 +52,7 @@ struct boot {
     size_t console_size; /* without the NUL */
     void *intervals;     /* contents of BOOT_INTERVALS; NULL where there is none */
     size_t intervals_size;
+    char *entries; /* contents of BOOT_ENTRIES, NUL at the end; NULL where there is none */
     double seconds; /* how long it ran */
     double work;    /* processor seconds it took, of user and system */
 

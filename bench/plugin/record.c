@@ -178,6 +178,7 @@ int path_write(void)
 
 struct entry {
     uint64_t pc, count, instructions;
+    uint64_t of_size[ENTRY_SIZES]; /* how many cost 2^(i-1) to 2^i - 1 instructions; 0: none */
     int cause;
 };
 
@@ -197,13 +198,18 @@ void entries_setup(const char *file)
     entries.file = file;
     entries.out = open_memstream(&entries.text, &entries.text_size);
     if (entries.out)
-        fprintf(entries.out, "# kind interval address cause entries instructions\n");
+        fprintf(entries.out, "# kind interval address cause entries instructions size:entries...\n");
 }
 
 static void settle(uint64_t now)
 {
-    if (entries.last)
-        entries.last->instructions += now - entries.at;
+    if (entries.last) {
+        uint64_t cost = now - entries.at;
+        int size = cost ? 64 - __builtin_clzll(cost) : 0;
+
+        entries.last->instructions += cost;
+        entries.last->of_size[size < ENTRY_SIZES ? size : ENTRY_SIZES - 1]++;
+    }
     entries.last = NULL;
 }
 
@@ -243,7 +249,11 @@ void entries_close(const char *kind, uint32_t seq, uint64_t now)
             fprintf(entries.out, "vector-%d", e->cause);
         else
             fputs(e->cause == ENTRY_SYSCALL ? "syscall" : "other", entries.out);
-        fprintf(entries.out, " %" PRIu64 " %" PRIu64 "\n", e->count, e->instructions);
+        fprintf(entries.out, " %" PRIu64 " %" PRIu64, e->count, e->instructions);
+        for (int size = 0; size < ENTRY_SIZES; size++)
+            if (e->of_size[size])
+                fprintf(entries.out, " %d:%" PRIu64, size, e->of_size[size]);
+        fputc('\n', entries.out);
     }
     entries.nr = 0;
 }

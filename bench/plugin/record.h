@@ -39,12 +39,16 @@ void path_vector(int vector);
  */
 int path_write(void);
 
+/* Sizes of entries: the last is for all above. */
+#define ENTRY_SIZES 40
+
 #define ENTRY_SYSCALL (-1)
 #define ENTRY_OTHER   (-2)
 
 /**
  * Record entries into this file, as text: kind, interval, first address, cause, entries,
- * instructions.
+ * instructions, then the histogram of what each cost as pairs size:entries. Size 0 is no instruction,
+ * size n is 2^(n-1) to 2^n - 1.
  */
 void entries_setup(const char *file);
 

@@ -92,6 +92,15 @@ static struct run *full_run(void)
     run_add_error(run, "pv", RUN_TUNED, "redis", "no answer after 10 s");
     run_add_console(run, "empty", "", 0);
     run_add_fact(run, "pv", RUN_DEFAULT, "empty", "");
+    run_add_histogram(run, &(struct run_histogram){.workload = "getppid",
+                                                   .platform = "pv",
+                                                   .cause = "syscall",
+                                                   .class = RUN_TUNED,
+                                                   .set = RUN_MAIN,
+                                                   .seed = 3,
+                                                   .iter = 1,
+                                                   .size = 7,
+                                                   .entries = 20001});
     run_add_provenance(run, "accent", "déjà vu");
     return run;
 }
@@ -118,6 +127,13 @@ Test(files, round_trip)
     for (size_t i = 0; i < run->nr_samples; i++)
         cr_assert_eq(memcmp(&run->samples[i], &back->samples[i], sizeof(run->samples[i])), 0,
                      "sample %zu", i);
+    cr_assert_eq(back->nr_histograms, 1);
+    cr_assert_str_eq(back->histograms[0].workload, "getppid");
+    cr_assert_str_eq(back->histograms[0].platform, "pv");
+    cr_assert_str_eq(back->histograms[0].cause, "syscall");
+    cr_assert(back->histograms[0].class == RUN_TUNED && back->histograms[0].set == RUN_MAIN);
+    cr_assert(back->histograms[0].seed == 3 && back->histograms[0].iter == 1);
+    cr_assert(back->histograms[0].size == 7 && back->histograms[0].entries == 20001);
     cr_assert_str_eq(back->run_id, run->run_id);
     cr_assert_str_eq(back->plan, run->plan);
     cr_assert_str_eq(back->cpu_model, "qemu64");

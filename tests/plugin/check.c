@@ -198,6 +198,22 @@ static void check_events(const struct interval *got)
     check_equal(got->counter[COUNTER_wrbase], 2, "wrbase", "events");
 }
 
+/* A histogram holds every entry, and its bounds enclose what they cost together. */
+static void check_histogram(const char *sizes, uint64_t nr, uint64_t instructions, const char *name)
+{
+    uint64_t entries, seen = 0, least = 0, most = 0;
+    unsigned size;
+    int used;
+
+    for (; sscanf(sizes, "%u:%" SCNu64 "%n", &size, &entries, &used) == 2; sizes += used) {
+        seen += entries;
+        least += size ? entries << (size - 1) : 0;
+        most += entries * ((1ull << size) - 1);
+    }
+    check_equal(seen, nr, "entries in the histogram", name);
+    check(least <= instructions && instructions <= most, "costs what its histogram excludes", name);
+}
+
 /* The entries of each case and what they cost are those of its interval. */
 static void check_entries(const char *entries)
 {
@@ -210,11 +226,14 @@ static void check_entries(const char *entries)
         uint64_t nr, instructions;
         size_t seq;
 
-        if (sscanf(line, "measured %zu %*s %*s %" SCNu64 " %" SCNu64, &seq, &nr, &instructions) ==
-                3 &&
+        int used = 0;
+
+        if (sscanf(line, "measured %zu %*s %*s %" SCNu64 " %" SCNu64 "%n", &seq, &nr, &instructions,
+                   &used) == 3 &&
             seq < NR_CASES) {
             count[seq] += nr;
             cost[seq] += instructions;
+            check_histogram(line + used, nr, instructions, cases[seq].name);
         }
     }
     if (f)
