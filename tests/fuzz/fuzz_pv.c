@@ -33,7 +33,8 @@ const char fuzz_name[] = "pv";
 const size_t fuzz_bytes = 6000;
 
 static struct domain *domains[2];
-static struct vcpu *me;
+static bool dying[2];      /* being destroyed, step by step */
+static struct vcpu *me, *idle; /* me: NULL while no domain lives */
 static u64 mine[2][PER_DOMAIN];
 static const struct held nothing[FRAMES];
 
@@ -674,7 +675,8 @@ static void switch_to(struct vcpu *v)
 {
     struct cpu_info *c = get_cpu_info();
 
-    me->arch.regs = c->regs;
+    if (me)
+        me->arch.regs = c->regs;
     me = v;
     c->regs = v->arch.regs;
     c->regs.cs = SEL_CS64;
@@ -688,8 +690,14 @@ static bool end_domain(struct fuzz_input *in, unsigned int k)
 {
     int err;
 
-    if (me->domain == domains[k])
-        switch_to(domains[1 - k]->vcpu[0]);
+    if (me && me->domain == domains[k]) {
+        if (!dying[1 - k]) {
+            switch_to(domains[1 - k]->vcpu[0]);
+        } else {
+            host_set_current(idle);
+            me = NULL;
+        }
+    }
     if (!domains[k]->shut_down)
         domain_shutdown(domains[k], SHUTDOWN_crash);
     host_preempt_after = fuzz_more(in) ? 1 + fuzz_below(in, 8) : 0;
@@ -726,7 +734,7 @@ static void one_operation(struct fuzz_input *in)
     else if (op < 246)
         ldt_fault(in);
     else
-        switch_to(domains[fuzz_below(in, 2)]->vcpu[fuzz_below(in, VCPUS)]);
+        switch_to(domains[dying[1 - self()] ? self() : fuzz_below(in, 2)]->vcpu[fuzz_below(in, VCPUS)]);
     if (me->pause_flags & VPF_BLOCKED) /* HLT: an event comes at once, before the scheduler takes it off */
         vcpu_unblock(me);
     check_m2p();
@@ -735,32 +743,31 @@ static void one_operation(struct fuzz_input *in)
 
 void fuzz_one(struct fuzz_input *in)
 {
-    bool dying[2] = {false, false};
-
+    dying[0] = dying[1] = false;
     host_machine_start(FRAMES, 1, "null");
+    idle = current_vcpu();
     begin_domain(0);
     begin_domain(1);
-    me = domains[0]->vcpu[0];
-    switch_to(me);
+    me = NULL;
+    switch_to(domains[0]->vcpu[0]);
     walk_all(nothing);
     while (fuzz_more(in)) {
         for (unsigned int k = 0; k < 2; k++) {
             dying[k] |= domains[k]->shut_down || (fuzz_u8(in) == 0 && fuzz_chance(in, 30));
-            while (dying[k] && (dying[1 - k] || fuzz_chance(in, 50))) {
+            while (dying[k] && (dying[1 - k] || fuzz_chance(in, 50) || !fuzz_more(in))) {
                 dying[k] = !end_domain(in, k);
                 walk_all(nothing);
                 if (!dying[k])
                     begin_domain(k);
             }
         }
-        if (dying[self()])
-            switch_to(domains[1 - self()]->vcpu[0]);
-        if (!dying[self()])
-            one_operation(in);
+        if (!me || dying[self()])
+            switch_to(domains[dying[0]]->vcpu[0]); /* one of them lives now */
+        one_operation(in);
         walk_all(nothing);
     }
     for (unsigned int k = 0; k < 2; k++) {
-        host_set_current(host_running(0));
+        host_set_current(idle);
         if (!domains[k]->shut_down)
             domain_shutdown(domains[k], SHUTDOWN_poweroff);
         host_domain_end(domains[k]);
