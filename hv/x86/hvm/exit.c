@@ -289,7 +289,7 @@ static bool io_string(struct vcpu *v, struct regs *r, const struct hvm_exit_info
     bool long_mode = hvm_code_mode(v, &base) == INSN_64;
     enum hvm_segment_name name = x->io.in ? HVM_ES : HVM_DS;
 
-    if (!x->io.in) { /* an override counts for OUTS alone */
+    if (!x->io.in || !width) { /* an override counts for OUTS alone */
         u8 bytes[INSN_MAX + 1];
         enum insn_mode mode;
         struct insn i;
@@ -297,7 +297,12 @@ static bool io_string(struct vcpu *v, struct regs *r, const struct hvm_exit_info
 
         if (!n)
             return false;
-        if (insn_decode(&i, bytes, n, mode) && i.override != SEG_NONE)
+        if (!insn_decode(&i, bytes, n, mode)) { /* the guest has changed it since */
+            hvm_inject_exception(v, VEC_UD, false, 0);
+            return false;
+        }
+        width = i.addr_size;
+        if (!x->io.in && i.override != SEG_NONE)
             name = (enum hvm_segment_name)i.override; /* numbered alike */
     }
     hvm_ops->get_segment(v, name, &segment);

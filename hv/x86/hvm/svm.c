@@ -219,7 +219,7 @@ static void describe_io(struct hvm_exit_info *x, const struct vmcb *m)
 
     x->io.port = i >> 16;
     x->io.size = i & 0x10 ? 1 : i & 0x20 ? 2 : 4;
-    x->io.address_size = i & 0x80 ? 2 : i & 0x100 ? 4 : 8;
+    x->io.address_size = i & 0x80 ? 2 : i & 0x100 ? 4 : i & 0x200 ? 8 : 0; /* QEMU tells none */
     x->io.in = i & 1;
     x->io.string = i & 4;
     x->io.rep = i & 8;
