@@ -70,6 +70,16 @@ int arch_hold_frame(const struct domain *owner, mfn_t mfn, bool writable);
 void arch_drop_frame(mfn_t mfn, bool writable);
 
 /**
+ * Map a frame that the current domain holds by a grant into its page tables, in place of what is there: by the entry that
+ * maps `where`, or with by_entry at the entry at machine address `where`. avail: what the guest wants in the entry's
+ * available bits. The entry takes a hold of its own. @return GNTST_okay, GNTST_general_error: no such entry
+ */
+int16_t arch_grant_map(u64 where, bool by_entry, const struct domain *granter, mfn_t mfn, bool writable, u32 avail);
+/** Clear it again, if it maps that frame; other processors' and this one's TLB may hold it until arch_grant_flush(). */
+int16_t arch_grant_unmap(u64 where, bool by_entry, mfn_t mfn);
+void arch_grant_flush(void);
+
+/**
  * Make a hypervisor page (from arch_alloc_pages) one that domain d may map, writable or not;
  * returns its mfn.
  */

@@ -300,6 +300,8 @@ static int kill_events(struct domain *d)
 {
     int rc = evtchn_destroy(d);
 
+    if (!rc)
+        rc = grant_drop_mappings(d);
     if (rc)
         return rc;
     console_detach(d);

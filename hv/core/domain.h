@@ -27,6 +27,8 @@
 struct compat_frame;
 struct dirty_log;
 struct evtchn_fifo;
+struct grant_mapping;
+struct grant_use;
 struct evtchn;
 struct sched_unit;
 
@@ -114,6 +116,11 @@ struct domain {
     void **grant_frame;        /* shared pages */
     u32 nr_grant_frames, max_grant_frames;
     u8 grant_version;
+    struct spinlock grant_lock;
+    struct grant_use **grant_use;         /* its grants that are in use, for each shared page */
+    struct grant_mapping **grant_mapping; /* what it has mapped by others' grants, by handle */
+    u32 nr_grant_handles, grant_free;
+    u32 grant_dropped;         /* where grant_drop_mappings() goes on */
 
     /* scheduling parameters */
     u16 weight;                /* credit: 1..65535, 256 is normal */

@@ -159,6 +159,33 @@ static int relinquish_frame(struct domain *d, struct frame *f)
     return 0;
 }
 
+/* Go over all frames from relinquish_pos on; -XEN_ERESTART: not through yet. */
+static int each_frame(struct domain *d, int (*fn)(struct domain *d, struct frame *f))
+{
+    for (; d->arch.relinquish_pos < max_mfn; d->arch.relinquish_pos++) {
+        struct frame *f = &frame_table[d->arch.relinquish_pos];
+
+        if (f->owner == d->id && f->word && fn(d, f))
+            return -XEN_ERESTART;
+        if (!(d->arch.relinquish_pos & 1023) && arch_preempt_needed()) {
+            d->arch.relinquish_pos++;
+            return -XEN_ERESTART;
+        }
+    }
+    d->arch.relinquish_pos = 0;
+    return 0;
+}
+
+/* What others still hold (by grants) outlives the domain, in nobody's account: its id may be another's by then. */
+static int orphan_frame(struct domain *d, struct frame *f)
+{
+    if (f->position != FRAME_SHARED_BY_HV) {
+        f->owner = DOMID_XEN;
+        d->tot_pages--;
+    }
+    return 0;
+}
+
 int arch_domain_relinquish(struct domain *d)
 {
     if (d->arch.relinquish_stage == 0) {
@@ -167,19 +194,14 @@ int arch_domain_relinquish(struct domain *d)
         d->arch.relinquish_stage = 1;
         d->arch.relinquish_pos = 0;
     }
-    for (; d->arch.relinquish_pos < max_mfn; d->arch.relinquish_pos++) {
-        struct frame *f = &frame_table[d->arch.relinquish_pos];
-
-        if (f->owner == d->id && f->word && relinquish_frame(d, f))
+    if (d->arch.relinquish_stage == 1) {
+        if (each_frame(d, relinquish_frame))
             return -XEN_ERESTART;
-        if (!(d->arch.relinquish_pos & 1023) && arch_preempt_needed()) {
-            d->arch.relinquish_pos++;
-            return -XEN_ERESTART;
-        }
+        d->arch.relinquish_stage = 2;
+        if (d->tot_pages)
+            printk("domain %u: %llu frames are held by others still\n", d->id, (unsigned long long)d->tot_pages);
     }
-    if (d->tot_pages)
-        printk("domain %u: %llu frames are still referenced\n", d->id, (unsigned long long)d->tot_pages);
-    return 0;
+    return d->tot_pages ? each_frame(d, orphan_frame) : 0;
 }
 
 void arch_domain_destroy(struct domain *d)

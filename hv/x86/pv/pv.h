@@ -6,7 +6,7 @@
  *   bounce.c   exceptions, events and system calls into guests    mmu.c      page-table hypercalls
  *   emulate.c  privileged instructions (#GP, #UD)                 ptwr.c     writes to page tables by fault
  *   vcpu.c     segments, debug registers, context switch          memory.c   memory accounting of domains, balloon
- *   desc.c     descriptor tables
+ *   desc.c     descriptor tables                                  grant_map.c mappings of other domains' frames by grant
  */
 #ifndef PARANGON_PV_H
 #define PARANGON_PV_H

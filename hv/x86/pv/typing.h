@@ -4,7 +4,7 @@
  * typing.c; nothing else writes a page table entry of a guest or changes a frame's type.
  *
  * The invariant, true whenever a guest runs:
- *   1. A present L1 entry of a validated L1 table maps a frame that its domain owns (or a device frame that it has rights to),
+ *   1. A present L1 entry of a validated L1 table maps a frame that its domain owns or was given by a grant (or a device frame that it has rights to),
  *      holds one reference to it, and, if the entry is writable, one type reference of type `writable`.
  *   2. A present entry of a validated L2, L3 or L4 table names a validated table one level below of the same owner and holds a
  *      reference and a type reference to it. Slots 256 to 271 of an L4 are the hypervisor's.
