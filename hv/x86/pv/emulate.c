@@ -64,7 +64,6 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
             break;
         case 3:
             if (sub == 0) {
-                *a = cpu_features.invtsc ? 0 : 0;
                 *c = (u32)(tsc_hz / 1000);
             } else if (sub == 2) {
                 *a = (u32)(tsc_hz / 1000);
@@ -336,6 +335,29 @@ struct fetch {
     unsigned int n, at, rex, opsize, rep;
 };
 
+/* IN or OUT between the accumulator and a port. */
+static __always_inline_ void port_io(struct vcpu *v, struct regs *r, bool out, u16 port, unsigned int size)
+{
+    u32 val;
+
+    if (out) {
+        val = (u32)r->rax;
+        if (size < 4)
+            val &= (1u << (size * 8)) - 1;
+        NOTE(port, val);
+        port_out(v, port, size, val);
+        return;
+    }
+    val = port_in(v, port, size);
+    NOTE(port, val);
+    if (size == 4)
+        r->rax = val;
+    else if (size == 2)
+        r->rax = (r->rax & ~0xffffull) | (val & 0xffff);
+    else
+        r->rax = (r->rax & ~0xffull) | (val & 0xff);
+}
+
 /* IN, OUT and their string forms, at b[at]. One iteration of REP at a time: the instruction executes again. */
 static u32 emulate_pio(struct vcpu *v, struct regs *r, struct fetch *f)
 {
@@ -370,21 +392,8 @@ static u32 emulate_pio(struct vcpu *v, struct regs *r, struct fetch *f)
             if (f->rep && --r->rcx)
                 return OUTCOME(kind, TRACE_RES_RETRY);
         }
-    } else if (out) {
-        val = (u32)r->rax;
-        if (size < 4)
-            val &= (1u << (size * 8)) - 1;
-        NOTE(port, val);
-        port_out(v, port, size, val);
     } else {
-        val = port_in(v, port, size);
-        NOTE(port, val);
-        if (size == 4)
-            r->rax = val;
-        else if (size == 2)
-            r->rax = (r->rax & ~0xffffull) | (val & 0xffff);
-        else
-            r->rax = (r->rax & ~0xffull) | (val & 0xff);
+        port_io(v, r, out, port, size);
     }
     r->rip += f->at + 1 + by_imm;
     return OUTCOME(kind, TRACE_RES_DONE);
@@ -549,10 +558,14 @@ static u32 software_interrupt(struct vcpu *v, struct regs *r)
     return OUTCOME(TRACE_TRAP_INT_N, TRACE_RES_BOUNCED);
 }
 
+static u32 emulate(struct vcpu *v, struct regs *r, struct fetch *f);
+
+/* What most faults are, decoded on the spot: IN and OUT, with or without an operand-size prefix, CLI and STI. */
 u32 pv_general_protection(struct vcpu *v, struct regs *r)
 {
-    struct fetch f = {.opsize = 4};
-    u32 kind;
+    struct fetch f;
+    unsigned int at;
+    u8 op;
 
     NOTE(r->error_code, 0);
     if (unlikely(r->error_code)) {
@@ -561,51 +574,75 @@ u32 pv_general_protection(struct vcpu *v, struct regs *r)
         return bounce_gp(v, r);
     }
     f.n = pv_fetch(r, f.b);
-    while (f.at < f.n && f.at < 8) {
-        u8 p = f.b[f.at];
+    if (unlikely(f.n < 15))
+        memset(f.b + f.n, 0, sizeof(f.b) - f.n);
+    at = f.b[0] == 0x66;
+    op = f.b[at];
+    if (likely(f.n == 15 && ((op & 0xf4) == 0xe4 || (op & 0xfe) == 0xfa))) {
+        if (unlikely(!iopl_ok(v)))
+            return bounce_gp(v, r);
+        r->rip += at + 1;
+        /* CLI and STI have no effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would stay off. */
+        if ((op & 0xfe) == 0xfa)
+            return OUTCOME(TRACE_TRAP_EMUL_IF, TRACE_RES_DONE);
+        r->rip += !(op & 8);
+        port_io(v, r, op & 2, op & 8 ? (u16)r->rdx : f.b[at + 1], !(op & 1) ? 1 : at ? 2 : 4);
+        return OUTCOME(op & 2 ? TRACE_TRAP_EMUL_OUT : TRACE_TRAP_EMUL_IN, TRACE_RES_DONE);
+    }
+    return emulate(v, r, &f);
+}
+
+/* Any other, by its prefixes and opcode. */
+static __attribute__((noinline)) u32 emulate(struct vcpu *v, struct regs *r, struct fetch *f)
+{
+    u32 kind;
+
+    f->at = f->rex = f->rep = 0;
+    f->opsize = 4;
+    while (f->at < f->n && f->at < 8) {
+        u8 p = f->b[f->at];
 
         if (p == 0x66)
-            f.opsize = 2;
+            f->opsize = 2;
         else if (p == 0xf2 || p == 0xf3)
-            f.rep = p;
+            f->rep = p;
         else if (p != 0xf0 && p != 0x2e && p != 0x36 && p != 0x3e && p != 0x26 && p != 0x64 && p != 0x65 && p != 0x67)
             break;
-        f.at++;
+        f->at++;
     }
-    if ((f.b[f.at] & 0xf0) == 0x40)
-        f.rex = f.b[f.at++];
-    if (f.at + 3 > f.n)
+    if ((f->b[f->at] & 0xf0) == 0x40)
+        f->rex = f->b[f->at++];
+    if (f->at + 3 > f->n)
         return bounce_gp(v, r);
 
-    switch (f.b[f.at]) {
+    switch (f->b[f->at]) {
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:
     case 0xec ... 0xef:
         if (!iopl_ok(v))
             return bounce_gp(v, r);
-        return emulate_pio(v, r, &f);
+        return emulate_pio(v, r, f);
     case 0xfa:
     case 0xfb:
         if (!iopl_ok(v))
             return bounce_gp(v, r);
-        /* Without effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would stay off. */
-        r->rip += f.at + 1;
+        r->rip += f->at + 1;
         return OUTCOME(TRACE_TRAP_EMUL_IF, TRACE_RES_DONE);
     case 0x0f: {
         unsigned int len;
 
-        if (!guest_kernel_mode(v) && f.b[f.at + 1] != 0xa2)
+        if (!guest_kernel_mode(v) && f->b[f->at + 1] != 0xa2)
             return bounce_gp(v, r);
-        f.at++;
-        kind = emulate_0f(v, r, &f, &len);
+        f->at++;
+        kind = emulate_0f(v, r, f, &len);
         if (kind == ~0u)
             return bounce_gp(v, r);
-        r->rip += f.at + len;
+        r->rip += f->at + len;
         return OUTCOME(kind, TRACE_RES_DONE);
     }
     case 0xf4: /* HLT: as blocking with events as they are; a guest that masks them and halts is not coming back by itself */
         if (guest_kernel_mode(v)) {
-            r->rip += f.at + 1;
+            r->rip += f->at + 1;
             sched_block_current();
             return OUTCOME(TRACE_TRAP_EMUL_INVLPG, TRACE_RES_DONE);
         }

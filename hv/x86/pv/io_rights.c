@@ -59,20 +59,34 @@ int io_rights_first_domain(struct domain *d)
     return 0;
 }
 
-static bool within(const struct io_range *set, unsigned int nr, u64 first, u64 last)
+/* Index of the range that holds all of first to last; nr: none. */
+static unsigned int range_of(const struct io_range *set, unsigned int nr, u64 first, u64 last)
 {
-    for (unsigned int i = 0; i < nr; i++)
-        if (first >= set[i].first && last <= set[i].last)
-            return true;
-    return false;
+    unsigned int i = 0;
+
+    while (i < nr && !(first >= set[i].first && last <= set[i].last))
+        i++;
+    return i;
 }
 
 bool io_port_allowed(const struct domain *d, u32 port, unsigned int size)
 {
-    return d->arch.io && within(d->arch.io->port, d->arch.io->nr_ports, port, port + size - 1);
+    struct io_rights *io = d->arch.io;
+    unsigned int i;
+
+    if (!io)
+        return false;
+    i = io->last_port;
+    if (likely(i < io->nr_ports && port >= io->port[i].first && port + size - 1 <= io->port[i].last))
+        return true;
+    i = range_of(io->port, io->nr_ports, port, port + size - 1);
+    if (i == io->nr_ports)
+        return false;
+    io->last_port = i;
+    return true;
 }
 
 bool io_mem_allowed(const struct domain *d, mfn_t mfn)
 {
-    return d->arch.io && within(d->arch.io->mem, d->arch.io->nr_mem, mfn.n, mfn.n);
+    return d->arch.io && range_of(d->arch.io->mem, d->arch.io->nr_mem, mfn.n, mfn.n) < d->arch.io->nr_mem;
 }

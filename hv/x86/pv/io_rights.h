@@ -14,6 +14,7 @@ struct io_range {
 struct io_rights {
     struct io_range port[32], mem[32];
     unsigned int nr_ports, nr_mem;
+    unsigned int last_port; /* index of the range that the last port asked for was in */
 };
 
 /** The first domain's rights: everything but what the hypervisor uses itself. Must be called after the devices are known. */

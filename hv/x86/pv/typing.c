@@ -65,7 +65,7 @@ void frame_put(struct frame *f)
     drop_reference(f);
 }
 
-/* A frame of another type, or of none, becomes writable. Not: a table or descriptors in use, or a count at its limit. */
+/* A frame of another type becomes writable. Not: a table or descriptors in use, or a count at its limit. */
 static __cold_ int become_writable(struct frame *f, u64 w, u64 *new)
 {
     if (!(w & FRAME_ALLOCATED))
@@ -90,10 +90,14 @@ static __always_inline_ int get_writable(struct frame *f, const struct domain *d
     do {
         new = w + FRAME_REF + FRAME_TC;
         if (unlikely((new & tested) != (FRAME_TYPE(FT_WRITABLE) | FRAME_ALLOCATED))) {
-            int err = become_writable(f, w, &new);
+            if ((new & (tested | FRAME_TC_MASK)) == (FRAME_ALLOCATED | FRAME_TC)) { /* nothing yet */
+                new += FRAME_TYPE(FT_WRITABLE);
+            } else {
+                int err = become_writable(f, w, &new);
 
-            if (err)
-                return err;
+                if (err)
+                    return err;
+            }
         }
     } while (!word_change(&f->word, &w, new));
     return 0;
