@@ -55,6 +55,7 @@ static const struct option {
     {"trace-classes", CLASSES, AT(trace_classes)},
     {"noreboot", SWITCH, AT(noreboot)},
     {"hvm", SWITCH, AT(hvm)},
+    {"hvm-test-device", SWITCH, AT(hvm_test_device)},
     {"smep", SWITCH, AT(smep)},
     {"smap", SWITCH, AT(smap)},
     {"fsgsbase", SWITCH, AT(fsgsbase)},

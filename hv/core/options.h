@@ -26,6 +26,7 @@ struct hv_options {
     bool noreboot;         /* halt at the end instead of power-off or reboot */
     bool trace;            /* record into the trace ring, if the machine has one */
     bool hvm;              /* use the processor's virtualization where present */
+    bool hvm_test_device;  /* PVH and HVM domains have the device of hv/x86/hvm/vdevice.c */
     bool smep, smap, fsgsbase, xsave, x2apic; /* use these features of the processor where present */
 };
 

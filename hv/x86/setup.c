@@ -299,6 +299,7 @@ void setup_start(u32 magic, u32 info)
     time_init();
     acpi_init(rsdp);
 
+    hvm_test_device = options.hvm_test_device;
     if (options.hvm)
         hvm_init();
 

@@ -159,6 +159,8 @@ void hvm_vcpu_kick(struct vcpu *v)
 
 void hvm_dump(const struct vcpu *v)
 {
+    if (unlikely(h->wait.active) && !hvm_mmio_resume(v, r))
+        return;
     const struct hvm_vcpu *h = v->arch.hvm;
 
     hvm_ops->dump(v);

@@ -29,6 +29,7 @@
 #include <xen/arch-x86/hvm/start_info.h>
 #include "decode.h"
 #include "device.h"
+#include "emulate.h"
 #include "../x86.h"
 
 /** Why a guest left its world: what exit handlers are named by, whoever made the processor. */
@@ -154,6 +155,8 @@ struct hvm_vcpu {
     struct vmcb *vmcb;
     u64 vmcb_paddr;
     u64 asid_generation;
+    struct emulate_wait wait;  /* an instruction that waits for a device model, and where it reached */
+    u64 wait_gpa;
     bool flush;
 };
 
@@ -182,7 +185,8 @@ struct hvm_domain {
     u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
     u64 nr_tables;
     u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
-    /* Memory accesses that wait for a device model: a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
+    /* Memory accesses that wait for a device model (ioreq.c): a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
+    const struct hvm_model *model; /* NULL: none */
     void *ioreq_page;
     /* Frames of RAM that are there but not populated: they are allocated when they are first touched. */
     u64 nr_lazy;
@@ -242,6 +246,26 @@ bool hvm_irq_waits(struct vcpu *v);
 /* ---- cpuid.c ---- */
 void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
 /** False: #GP. */
+/** Go on with the current vCPU's instruction that waited for a device model. False: it waits still, or v may not run on. */
+bool hvm_mmio_resume(struct vcpu *v, struct regs *r);
+
+/* ---- ioreq.c, vdevice.c ---- */
+/** Who answers accesses to a range of guest-physical memory, later and from outside. */
+struct hvm_model {
+    u64 first, last;
+    void (*request)(const struct hvm_model *m, struct vcpu *v); /* v's slot of the ioreq page has one */
+    void (*detached)(const struct hvm_model *m);
+};
+/** 0, -XEN_EBUSY (d has one), -XEN_ENOMEM. m stays until detached() is called. */
+int hvm_model_attach(struct domain *d, const struct hvm_model *m);
+void hvm_model_detach(struct domain *d);
+/** An access of the current vCPU in the model's range: EMULATE_WAIT, and EMULATE_DONE when it is tried again after the answer. */
+enum emulate_result hvm_model_access(struct vcpu *v, u64 gpa, unsigned int size, u64 *value, bool write);
+/** The model's answer to v's request (data: what was read); one that nobody waits for is dropped. */
+void hvm_model_answer(struct vcpu *v, u64 data);
+/** Option hvm-test-device, and the device for d. Errors of hvm_model_attach(). */
+extern bool hvm_test_device;
+int vdevice_attach(struct domain *d);
 bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value);
 
@@ -297,7 +321,8 @@ void hvm_platform_destroy(struct domain *d);
 /** A vector that the PIC would deliver, -1: none; and take it. */
 int hvm_platform_pic_pending(struct domain *d);
 u8 hvm_platform_pic_accept(struct domain *d);
-/** Let the local APICs' page be a device of d: HVM domains have it by hvm_platform_create(), PVH ones by this. Errors: hvm_io_register(). */
+/** What every such domain has: the local APICs' page and, by option, the test device. HVM domains: by hvm_platform_create(). Errors of
+ * hvm_io_register() and vdevice_attach(). */
 int hvm_apic_register(struct domain *d);
 /** Characters have come in at the physical console; d may be NULL or of any kind. */
 void hvm_platform_input(struct domain *d);

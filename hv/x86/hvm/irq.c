@@ -71,7 +71,7 @@ void hvm_apic_deliver(struct domain *d, const struct vlapic_message *m)
         struct vcpu *v = d->vcpu[i];
         struct vlapic *l = v && v->arch.hvm ? v->arch.hvm->vlapic : NULL;
 
-        if (!l || !vlapic_matches(l, m->dest, m->logical))
+        if (!l || l == m->except || !vlapic_matches(l, m->dest, m->logical))
             continue;
         switch (m->mode) {
         case 0: /* fixed */

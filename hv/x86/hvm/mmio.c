@@ -18,7 +18,10 @@ static enum emulate_result device(struct emulate *e, u64 gpa, unsigned int size,
 {
     struct vcpu *v = e->ctx;
     struct hvm_io *io = &v->domain->arch.hvm->io;
+    const struct hvm_model *m = v->domain->arch.hvm->model;
 
+    if (unlikely(m && gpa >= m->first && gpa <= m->last))
+        return hvm_model_access(v, gpa, size, value, write);
     if (write)
         (void)hvm_io_write(io, HVM_IO_MEMORY, gpa, size, *value);
     else
@@ -91,28 +94,49 @@ static __cold_ void cannot(struct vcpu *v, u64 gpa, const u8 *bytes)
                  (unsigned long long)gpa, (unsigned long long)words[0], (unsigned long long)words[1]);
 }
 
-void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa)
+/* An attempt at the instruction at RIP, with these bytes or (n = 0) with those of the attempt that waits. */
+static void attempt(struct vcpu *v, struct regs *r, u64 gpa, enum insn_mode mode, const u8 *bytes, unsigned int n)
 {
-    u8 bytes[INSN_MAX] = {0};
+    struct hvm_vcpu *h = v->arch.hvm;
     struct emulate e = {
-        .regs = r, .reg_at = reg_at, .rip = r->rip, .rflags = r->rflags, .gpa = gpa, .gpa_known = true, .ops = &ops, .ctx = v,
+        .regs = r, .reg_at = reg_at, .rip = r->rip, .rflags = r->rflags, .mode = mode, .gpa = gpa, .gpa_known = true, .wait = &h->wait, .ops = &ops,
+        .ctx = v,
     };
-    unsigned int n = hvm_fetch(v, r, bytes, &e.mode);
 
-    if (unlikely(!n))
-        return;
     switch (emulate(&e, bytes, n)) {
     case EMULATE_DONE:
         r->rflags = e.rflags;
-        v->arch.hvm->exit.length = e.rip - r->rip;
+        h->exit.length = e.rip - r->rip;
         hvm_skip(v, r);
         break;
     case EMULATE_AGAIN:
     case EMULATE_FAULT: /* it is injected already */
+        break;
     case EMULATE_WAIT:
+        h->wait_gpa = gpa;
         break;
     case EMULATE_UNKNOWN:
         cannot(v, gpa, bytes);
         break;
     }
+}
+
+void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa)
+{
+    u8 bytes[INSN_MAX];
+    enum insn_mode mode;
+    unsigned int n = hvm_fetch(v, r, bytes, &mode);
+
+    if (likely(n))
+        attempt(v, r, gpa, mode, bytes, n);
+}
+
+bool hvm_mmio_resume(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    static const u8 none[INSN_MAX];
+    u64 base_of_code;
+
+    attempt(v, r, h->wait_gpa, hvm_code_mode(v, &base_of_code), none, 0);
+    return !h->wait.active && !v->pause_flags;
 }

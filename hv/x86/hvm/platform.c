@@ -80,21 +80,31 @@ ns_t hvm_tsc_deadline(u64 tsc)
     return tsc > now ? now_ns() + tsc_to_ns(tsc - now) : 0;
 }
 
-/* Each vCPU has its own local APIC at the same address. */
+/* Each vCPU has its own local APIC at the same address. Its task priority may have been changed by CR8, without an exit. */
+static struct vlapic *current_apic(void)
+{
+    struct vcpu *v = current_vcpu();
+
+    vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
+    return v->arch.hvm->vlapic;
+}
+
 static u64 read_apic(void *dev, u64 at, unsigned int size)
 {
-    return vlapic_mmio_read(current_vcpu()->arch.hvm->vlapic, at, size);
+    return vlapic_mmio_read(current_apic(), at, size);
 }
 
 static void write_apic(void *dev, u64 at, unsigned int size, u64 value)
 {
-    vlapic_mmio_write(current_vcpu()->arch.hvm->vlapic, at, size, value);
+    vlapic_mmio_write(current_apic(), at, size, value);
 }
 
 int hvm_apic_register(struct domain *d)
 {
-    return hvm_io_register(&d->arch.hvm->io, HVM_IO_MEMORY,
-                           &(struct hvm_io_handler){APIC_AT, APIC_AT + PAGE_SIZE - 1, read_apic, write_apic, d});
+    int rc = hvm_io_register(&d->arch.hvm->io, HVM_IO_MEMORY,
+                             &(struct hvm_io_handler){APIC_AT, APIC_AT + PAGE_SIZE - 1, read_apic, write_apic, d});
+
+    return rc || !hvm_test_device ? rc : vdevice_attach(d);
 }
 
 /* ---- power, serial line ---- */
@@ -175,6 +185,7 @@ void hvm_platform_destroy(struct domain *d)
 {
     struct hvm_platform *p = d->arch.hvm->platform;
 
+    hvm_model_detach(d);
     if (!p)
         return;
     if (p->fill)
