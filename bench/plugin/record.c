@@ -188,6 +188,9 @@ static struct {
     uint32_t nr, capacity;
     struct entry *last;
     uint64_t at; /* hypervisor instructions when the last entry happened */
+    uint64_t all;     /* entries since the guest began */
+    uint64_t opened;  /* of them, those before the open interval */
+    bool begun;
     char *text;
     size_t text_size;
     FILE *out;
@@ -220,6 +223,7 @@ void entries_add(uint64_t pc, int cause, uint64_t now)
     if (!entries.out)
         return;
     settle(now);
+    entries.all++;
     for (e = entries.table; e < entries.table + entries.nr; e++)
         if (e->pc == pc && e->cause == cause)
             break;
@@ -241,6 +245,8 @@ void entries_close(const char *kind, uint32_t seq, uint64_t now)
     if (!entries.out)
         return;
     settle(now);
+    fprintf(entries.out, "# %s %" PRIu32 " is entries %" PRIu64 " to %" PRIu64 "\n", kind, seq, entries.opened,
+            entries.all);
     for (uint32_t i = 0; i < entries.nr; i++) {
         const struct entry *e = &entries.table[i];
 
@@ -260,6 +266,10 @@ void entries_close(const char *kind, uint32_t seq, uint64_t now)
 
 void entries_reset(void)
 {
+    if (!entries.begun) /* the guest begins: what was before entered nothing */
+        entries.all = 0;
+    entries.begun = true;
+    entries.opened = entries.all;
     entries.nr = 0;
     entries.last = NULL;
 }
@@ -271,6 +281,8 @@ int entries_write(void)
 
     if (!entries.file)
         return 0;
+    if (entries.out)
+        fprintf(entries.out, "# the run has %" PRIu64 " entries\n", entries.all);
     ok = entries.out && fclose(entries.out) == 0;
     entries.out = NULL;
     f = ok ? fopen(entries.file, "wb") : NULL;
