@@ -5,13 +5,15 @@
  *
  * The hypervisor writes its records into memory shared with this host, large enough for the whole
  * run, so that nothing is lost and nothing waits; when the machine has ended the used part is
- * copied to the result. The memory file lies in the temporary folder.
+ * copied to the result. The memory file lies in the temporary folder. A trace that has lost records
+ * is kept, and is a failure all the same.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "analysis/results.h"
@@ -28,9 +30,11 @@ struct options {
     enum run_class class;
     unsigned memory_mib, iters;
     double time_limit;
+    const char *counts;
+    bool untraced;
 };
 
-enum { OPT_CLASS = 0x100, OPT_MEMORY, OPT_LIMIT, OPT_ITERS };
+enum { OPT_CLASS = 0x100, OPT_MEMORY, OPT_LIMIT, OPT_ITERS, OPT_COUNTS, OPT_UNTRACED };
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "FILE", 0, "The trace (default out/trace.ptr)"},
@@ -39,6 +43,11 @@ static const struct argp_option option_table[] = {
     {"class", OPT_CLASS, "CLASS", 0, "Mitigations: default or tuned"},
     {"memory", OPT_MEMORY, "MIB", 0,
      "Room for records, a power of two (default 256); what does not fit is counted as lost"},
+    {"counts", OPT_COUNTS, "FOLDER", 0,
+     "Also keep what the counting plugin counted in the same run (intervals, entries) and the "
+     "console"},
+    {"untraced", OPT_UNTRACED, NULL, 0,
+     "The same machine with nothing recorded, for comparison; needs --counts"},
     {"time-limit", OPT_LIMIT, "SECONDS", 0,
      "Kill a machine that works for so long without a word (default 240)"},
     {0},
@@ -78,6 +87,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "--iters takes 1 to 1000, not \"%s\"", arg);
         o->iters = number;
         return 0;
+    case OPT_COUNTS:
+        if (!*arg || strchr(arg, ','))
+            argp_error(state, "--counts takes a folder without commas in its name");
+        o->counts = arg;
+        return 0;
+    case OPT_UNTRACED:
+        o->untraced = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->untraced && !o->counts)
+            argp_error(state, "--untraced leaves nothing without --counts");
+        return 0;
     case OPT_LIMIT:
         o->time_limit = strtod(arg, &end);
         if (*end || !(o->time_limit > 0))
@@ -116,6 +137,36 @@ static char *make_memory(unsigned mib)
     return NULL;
 }
 
+static int keep(const char *folder, const char *name, const void *bytes, size_t size)
+{
+    char *path = format("%s/%s", folder, name);
+    FILE *out = fopen(path, "wb");
+    int failed = !out || fwrite(bytes, 1, size, out) != size;
+
+    failed |= out && fclose(out) != 0;
+    if (failed)
+        fprintf(stderr, "parangon: %s: %s\n", path, strerror(errno));
+    free(path);
+    return failed ? -1 : 0;
+}
+
+/* The trace out of the shared memory; a machine that failed has one too, and there it is wanted most. */
+static int keep_trace(const char *memory, const char *output)
+{
+    uint64_t lost = 0;
+
+    if (trace_relay(memory, output, &(struct trace_relay_options){.lost = &lost}) < 0)
+        return STATUS_INCOMPLETE;
+    fprintf(stderr, "parangon: kept %s (parangon trace show %s)\n", output, output);
+    if (!lost)
+        return 0;
+    fprintf(stderr,
+            "parangon: %llu records did not fit and are lost: the trace is not whole (--memory "
+            "gives more room)\n",
+            (unsigned long long)lost);
+    return STATUS_INCOMPLETE;
+}
+
 static int record_into(const struct options *o, const struct machine *machine, const char *output)
 {
     struct run_limits limits = {
@@ -133,12 +184,12 @@ static int record_into(const struct options *o, const struct machine *machine, c
     status = run_boots(&boot, 1, &limits);
     if (!status && run_say_failures(&boot, 1))
         status = STATUS_INCOMPLETE;
-    /* Also of a machine that failed: there it is wanted most. */
     if (status != STATUS_INTERRUPTED && status >= 0) {
-        if (trace_relay(machine->trace_file, output, &(struct trace_relay_options){0}) < 0)
+        if (!o->untraced && keep_trace(machine->trace_file, output))
             status = STATUS_INCOMPLETE;
-        else
-            fprintf(stderr, "parangon: kept %s (parangon trace show %s)\n", output, output);
+        if (o->counts && (keep(o->counts, "console", boot.console, boot.console_size) < 0 ||
+                          keep(o->counts, "intervals", boot.intervals, boot.intervals_size) < 0))
+            status = STATUS_INCOMPLETE;
     }
     boot_free(&boot);
     return status < 0 ? STATUS_INCOMPLETE : status;
@@ -149,7 +200,7 @@ static int record(int argc, char **argv)
     struct options o = {
         .output = "out/trace.ptr", .memory_mib = 256, .iters = 1, .time_limit = 240};
     struct inputs inputs;
-    char *workloads, *memory;
+    char *workloads, *memory, *plugin = NULL, *folder = NULL;
     int status;
 
     argv[0] = "parangon trace record";
@@ -158,6 +209,15 @@ static int record(int argc, char **argv)
         words_add(&o.workloads, "getppid");
     if (inputs_get(&inputs, INPUTS_FETCH) < 0)
         return STATUS_INCOMPLETE;
+    if (o.counts) {
+        if ((mkdir(o.counts, 0777) < 0 && errno != EEXIST) || !(folder = realpath(o.counts, NULL))) {
+            fprintf(stderr, "parangon: %s: %s\n", o.counts, strerror(errno));
+            return STATUS_INCOMPLETE;
+        }
+        plugin = format("%s/bench/plugin/libcount.so,out=" BOOT_INTERVALS ",entries=%s/entries",
+                        paths_get()->build, folder);
+        free(folder);
+    }
     if (paths_make_parent(o.output) < 0 || !(memory = make_memory(o.memory_mib)))
         return STATUS_INCOMPLETE;
     workloads = words_join(&o.workloads, '+');
@@ -172,11 +232,14 @@ static int record(int argc, char **argv)
                           .guest_args =
                               format("pgn.workloads=%s pgn.seeds=1 pgn.warmup=1 pgn.iters=%u",
                                      workloads, o.iters),
+                          .hv_args = o.untraced ? "no-trace" : NULL,
+                          .plugin = plugin,
                           .trace_file = memory,
                           .trace_mib = o.memory_mib},
         o.output);
     unlink(memory);
     free(memory);
+    free(plugin);
     free(workloads);
     words_free(&o.workloads);
     return status;

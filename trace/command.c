@@ -113,6 +113,8 @@ static const struct argp_option relay_options[] = {
     { "pid", KEY_PID, "PID", 0, "follow while this process lives; without it, copy what is there", 0 },
     { "poll", KEY_POLL, "US", 0, "look at the rings every so many microseconds (1000)", 0 },
     { "chunk", KEY_CHUNK, "BYTES", 0, "take at most so much of a ring at a look", 0 },
+    { "lttng", KEY_LTTNG, NULL, 0,
+      "also publish each record as an LTTng-UST event of provider \"parangon\", as it comes", 0 },
     { 0 },
 };
 static const struct argp relay_argp = {
@@ -217,6 +219,8 @@ static int relay(int argc, char **argv)
     }
     options.poll_us = arguments.poll_us;
     options.chunk = arguments.chunk;
+    if (arguments.lttng)
+        options.watcher = &trace_republish_live;
     if (arguments.pid) {
         options.alive = process_lives;
         options.context = &arguments.pid;

@@ -26,6 +26,7 @@ struct relay {
     size_t size;
     struct trace_region_head head;
     uint64_t *copied; /* by ring: free-running offset up to which bytes are in the copy */
+    uint64_t *shown;  /* and up to which its records were shown to the watcher */
     char *partial;    /* name of the copy until it is whole */
     int out;
 };
@@ -169,6 +170,47 @@ static bool copy_ring(struct relay *relay, size_t i, size_t limit)
     return true;
 }
 
+/* Show the watcher the records of a ring that have been copied as a whole. */
+static bool show_ring(struct relay *relay, size_t i)
+{
+    const struct trace_ring_head *ring = ring_at(relay, i);
+    const uint64_t copied = relay->copied[i];
+    uint64_t at = relay->shown[i];
+
+    while (at < copied) {
+        const uint64_t start = at / ring->sub_size * ring->sub_size;
+        const uint8_t *data = relay->region + ring->offset + start % ring->size;
+        const bool closed = copied >= start + ring->sub_size;
+        const uint64_t end = closed ? start + ((const struct trace_sub_head *)data)->used : copied;
+        const struct trace_record_head *record = (const void *)(data + (at - start));
+
+        if (at == start) {
+            at += sizeof(struct trace_sub_head);
+            continue;
+        }
+        if (at >= end) {
+            if (!closed)
+                break;
+            at = start + ring->sub_size;
+            continue;
+        }
+        if (end - at < sizeof(*record) || end - at < record->size) {
+            if (!closed)
+                break; /* the rest comes with the next look */
+            warnx("%s: ring of cpu %u is damaged", relay->region_name, ring->cpu);
+            return false;
+        }
+        if (record->size < sizeof(*record) || record->size % 8) {
+            warnx("%s: ring of cpu %u has a damaged record", relay->region_name, ring->cpu);
+            return false;
+        }
+        relay->options->watcher->record(record);
+        at += record->size;
+    }
+    relay->shown[i] = at;
+    return true;
+}
+
 /* Take the heads of all sub-buffers of a ring, once nothing changes any more. */
 static bool copy_sub_heads(const struct relay *relay, const struct trace_ring_head *ring)
 {
@@ -194,9 +236,9 @@ static bool copy_rings(struct relay *relay, size_t limit)
             const uint64_t oldest = (subs - kept) * ring->sub_size;
 
             if (relay->copied[i] < oldest)
-                relay->copied[i] = oldest;
+                relay->copied[i] = relay->shown[i] = oldest;
         }
-        if (!copy_ring(relay, i, limit))
+        if (!copy_ring(relay, i, limit) || (relay->options->watcher && !show_ring(relay, i)))
             return false;
     }
     return true;
@@ -288,6 +330,20 @@ static bool open_copy(struct relay *relay, const char *out)
     return true;
 }
 
+static bool begin_watching(const struct relay *relay)
+{
+    const struct trace_region_head *head = &relay->head;
+
+    if (!relay->options->watcher)
+        return true;
+    if (head->desc_offset > relay->size || head->desc_size > relay->size - head->desc_offset) {
+        warnx("%s: damaged head of a trace", relay->region_name);
+        return false;
+    }
+    return relay->options->watcher->begin((const char *)relay->region + head->desc_offset,
+                                          head->desc_size) == 0;
+}
+
 int trace_relay(const char *region, const char *out, const struct trace_relay_options *options)
 {
     struct relay relay = { .options = options, .region_name = region, .out = -1 };
@@ -295,10 +351,13 @@ int trace_relay(const char *region, const char *out, const struct trace_relay_op
 
     if (good) {
         relay.copied = calloc(relay.head.nr_rings + 1, sizeof(*relay.copied));
-        if (!relay.copied)
+        relay.shown = calloc(relay.head.nr_rings + 1, sizeof(*relay.shown));
+        if (!relay.copied || !relay.shown)
             err(4, "trace");
-        good = open_copy(&relay, out) && follow(&relay) && compact(&relay);
+        good = begin_watching(&relay) && open_copy(&relay, out) && follow(&relay) && compact(&relay);
     }
+    for (size_t i = 0; good && options->lost && i < relay.head.nr_rings; i++)
+        *options->lost += ring_at(&relay, i)->lost;
     if (relay.out >= 0 && close(relay.out) < 0 && good) {
         warn("%s", relay.partial);
         good = false;
@@ -311,6 +370,7 @@ int trace_relay(const char *region, const char *out, const struct trace_relay_op
         unlink(relay.partial);
     free(relay.partial);
     free(relay.copied);
+    free(relay.shown);
     if (relay.region)
         munmap((void *)relay.region, relay.size);
     return good ? 0 : -1;

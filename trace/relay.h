@@ -11,12 +11,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+struct trace_record_head;
+
+/** Who wants to see the records on their way. */
+struct trace_relay_watcher {
+    /** The descriptor table, before the first record. Not 0: end the relay as failed. */
+    int (*begin)(const char *descriptor, size_t size);
+    /** Each record once, whole, soon after it was made; those of one ring in the order of the ring. */
+    void (*record)(const struct trace_record_head *record);
+};
 
 struct trace_relay_options {
     bool (*alive)(void *context); /* does the machine still run? NULL: it does not; copy what is there */
     void *context;
     unsigned poll_us;  /* between two looks at the rings; 0: 1000 */
     size_t chunk;      /* at most so many bytes of a ring at a look; 0: no limit */
+    const struct trace_relay_watcher *watcher; /* NULL: nobody */
+    uint64_t *lost;    /* set to the number of records that did not fit; NULL: do not */
 };
 
 /**

@@ -4,6 +4,7 @@
 #define PARANGON_TRACE_REPUBLISH_H
 
 #include "trace/reader.h"
+#include "trace/relay.h"
 
 /**
  * Fire one LTTng-UST event of provider "parangon" for every record, in the order of time.
@@ -15,5 +16,10 @@
  *         build's
  */
 int trace_republish(const struct trace_log *log);
+
+/**
+ * The same for a relay (trace_relay_options.watcher): each record as soon as it is relayed, in the order in which records end.
+ */
+extern const struct trace_relay_watcher trace_republish_live;
 
 #endif

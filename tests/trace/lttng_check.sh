@@ -57,6 +57,20 @@ run republished "$trace" export --lttng ring.mem
 sort -s -t'[' -k2n ring.expected | cmp - republished.events
 echo "republished: $(wc -l < republished.events) LTTng events equal the records of the ring"
 
+# A machine that runs meanwhile; the order is that in which the relay looks at the rings.
+live() {
+    truncate -s 4M live.mem
+    "$synthetic" live.mem 4096 2 5000 11 record 300 > live.ring &
+    machine=$!
+    "$trace" relay --lttng --pid $machine -o live.trace live.mem
+    wait $machine
+}
+run live live
+"$trace" show --events live.trace | sed 's/ cpu [0-9]*//' | sort > live.expected
+sort live.events | cmp live.expected -
+sed 's/ cpu [0-9]*//' live.ring | sort | cmp live.expected -
+echo "live, by the relay: $(wc -l < live.events) LTTng events equal the records of the ring"
+
 if [ -n "$scenario" ]; then
     "$scenario" scenario.mem
     "$trace" show --events scenario.mem | sed 's/ cpu [0-9]*//' > scenario.expected
