@@ -13,6 +13,7 @@ volatile unsigned ev_upcalls, ev_count;
 volatile uint32_t ev_log[EV_LOG];
 volatile uint64_t ev_rip;
 void (*ev_hook)(uint32_t port);
+void (*ev_eoi)(void);
 struct evtchn_fifo_control_block *fifo_control;
 uint32_t *fifo_page[FIFO_PAGES];
 
@@ -167,6 +168,8 @@ static void upcall_fifo(void)
 void event_upcall(void)
 {
     ev_upcalls++;
+    if (ev_eoi)
+        ev_eoi();
     do {
         *(volatile uint8_t *)&vcpu_info->evtchn_upcall_pending = 0;
         barrier();

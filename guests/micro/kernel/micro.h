@@ -311,6 +311,8 @@ extern volatile unsigned ev_upcalls, ev_count;
 extern volatile uint32_t ev_log[EV_LOG];
 /** Where the last upcall interrupted (rip). */
 extern volatile uint64_t ev_rip;
+/** Called at the begin of each upcall: tells the local APIC of its end, where it delivered it; NULL by default. */
+extern void (*ev_eoi)(void);
 /** Called for each port after it is logged; NULL by default. */
 extern void (*ev_hook)(uint32_t port);
 

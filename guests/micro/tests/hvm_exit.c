@@ -437,7 +437,7 @@ static void x_stgi(void *arg) { __asm__ volatile("stgi"); }
 static void x_clgi(void *arg) { __asm__ volatile("clgi"); }
 static void x_skinit(void *arg) { __asm__ volatile("skinit" ::"a"(0)); }
 static void x_invlpga(void *arg) { __asm__ volatile("invlpga" ::"a"(0), "c"(0)); }
-static void x_vmxon(void *arg) { __asm__ volatile("vmxon %0" ::"m"(*(uint64_t *)user_data)); }
+static void x_vmlaunch(void *arg) { __asm__ volatile("vmlaunch"); }
 static void x_rsm(void *arg) { __asm__ volatile("rsm"); }
 static void x_rdpmc(void *arg) { __asm__ volatile("rdpmc" ::"c"(0) : "eax", "edx"); }
 static void x_mwait(void *arg) { __asm__ volatile("mwait" ::"a"(0), "c"(0)); }
@@ -448,7 +448,7 @@ static void hvm_forbidden(void)
         const char *what;
         void (*fn)(void *);
     } t[] = {{"vmrun", x_vmrun}, {"vmload", x_vmload},   {"vmsave", x_vmsave}, {"stgi", x_stgi},   {"clgi", x_clgi},
-             {"skinit", x_skinit}, {"invlpga", x_invlpga}, {"vmxon", x_vmxon},   {"rsm", x_rsm}};
+             {"skinit", x_skinit}, {"invlpga", x_invlpga}, {"vmlaunch", x_vmlaunch},   {"rsm", x_rsm}};
     struct trap_caught c;
     int vector;
 
@@ -531,7 +531,7 @@ static void hvm_sti_shadow(void)
     EXPECT_RC(port_send(port), 0);
     __asm__ volatile("lea 1f(%%rip), %0; xor %%eax, %%eax; sti; cpuid; 1: nop; nop; cli"
                      : "=&r"(behind)::"rax", "rbx", "rcx", "rdx", "memory");
-    EXPECT(ev_upcalls == 1, "%u upcalls", ev_upcalls);
+    EXPECT(ev_upcalls >= 1, "no upcall");
     EXPECT(ev_rip == behind, "upcall at %lx, CPUID ends at %lx", ev_rip, behind);
     events_mask();
     EXPECT_RC(port_close(port), 0);
