@@ -135,6 +135,8 @@ void hvm_run(struct vcpu *v, struct regs *r)
     struct cpu_info *c = get_cpu_info();
     struct hvm_vcpu *h = v->arch.hvm;
 
+    if (unlikely(h->wait.active) && !hvm_mmio_resume(v, r))
+        return;
     do {
         enum hvm_exit why;
         u64 start, rip;
@@ -159,8 +161,6 @@ void hvm_vcpu_kick(struct vcpu *v)
 
 void hvm_dump(const struct vcpu *v)
 {
-    if (unlikely(h->wait.active) && !hvm_mmio_resume(v, r))
-        return;
     const struct hvm_vcpu *h = v->arch.hvm;
 
     hvm_ops->dump(v);
