@@ -8,8 +8,8 @@
  * "micro". `+` separates too, for boot loaders that give the comma a meaning of their own.
  *     pgn.seeds=1,2,3       perturbations (perturb.c), default 1,2,3,4,5
  *     pgn.warmup=N          intervals before the measured ones, default 1: for every seed, but
- * under the first seed only for workloads that are WORKLOAD_WARM_ONCE. Warm-up intervals have no
- * marks and no line. pgn.iters=N           measured intervals per seed, default 3 pgn.shell=1 an
+ * under the first seed only for workloads that are WORKLOAD_WARM_ONCE. Warm-up intervals have a
+ * quarter of the operations (at least one), no marks and no line. pgn.iters=N           measured intervals per seed, default 3 pgn.shell=1 an
  * interactive shell instead
  *
  * Each workload runs in a fresh process (this program executed again with --worker). Between the
@@ -51,6 +51,7 @@
 #define SEEDS_MAX    64
 #define NAMES_MAX    128
 #define QUIET_MS     20
+#define WARMUP_SHARE 4 /* a warm-up interval has so much fewer operations than a measured one */
 #define DEFER_MS     8 /* two ticks at 250 Hz: an RCU grace period ends within */
 #define STATE_PATH   "/run/interval"
 #define RANDOM_PATH  "/run/random"
@@ -204,7 +205,7 @@ static int warm_up(const struct workload *w)
 
     if (w->prepare && w->prepare())
         return -1;
-    failed = w->run(w->ops);
+    failed = w->run(w->ops < WARMUP_SHARE ? 1 : w->ops / WARMUP_SHARE);
     if (w->finish)
         w->finish();
     return failed;
