@@ -15,9 +15,9 @@
 #define CR0_PG X86_CR0_PG
 #define CR4_PSE (1u << 4)
 
-/* The hypervisor's address of a guest-physical one, good to the end of its page; NULL where no memory of the right kind is. */
-static void *map_physical(struct domain *d, u64 gpa, bool write)
+static __attribute__((noinline)) void *look_up(struct domain *d, u64 gpa, bool write)
 {
+    struct hvm_domain *hd = d->arch.hvm;
     enum p2m_type type;
     mfn_t mfn = p2m_get(d, GFN(gpa >> PAGE_SHIFT), &type, NULL);
 
@@ -30,7 +30,18 @@ static void *map_physical(struct domain *d, u64 gpa, bool write)
         type = P2M_RAM;
     if (type == P2M_MMIO || !mfn_is_memory(mfn) || (write && !p2m_type_writable(type)))
         return NULL;
+    if (type == P2M_RAM)
+        hd->window[(gpa >> PAGE_SHIFT) % HVM_WINDOWS] = (struct hvm_window){hd->window_epoch + (gpa >> PAGE_SHIFT), map_mfn(mfn)};
     return (u8 *)map_mfn(mfn) + (gpa & ~PAGE_MASK);
+}
+
+/* The hypervisor's address of a guest-physical one, good to the end of its page; NULL where no memory of the right kind is. */
+static __always_inline_ void *map_physical(struct domain *d, u64 gpa, bool write)
+{
+    const struct hvm_domain *hd = d->arch.hvm;
+    const struct hvm_window *w = &hd->window[(gpa >> PAGE_SHIFT) % HVM_WINDOWS];
+
+    return likely(w->tag == hd->window_epoch + (gpa >> PAGE_SHIFT)) ? w->at + (gpa & ~PAGE_MASK) : look_up(d, gpa, write);
 }
 
 /* One level of a walk: the entry at table + index * size, *at where it lies. False: nothing there. */
@@ -41,6 +52,38 @@ static bool read_entry(struct domain *d, u64 table, unsigned int index, unsigned
         return false;
     *entry = size == 8 ? READ_ONCE(*(u64 *)*at) : READ_ONCE(*(u32 *)*at);
     return true;
+}
+
+/* The usual one: long mode. */
+static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, bool wp, bool has_nx, u64 *gpa, u32 *error)
+{
+    u64 rights = PTE_RW | PTE_US, nx = 0, e, *at;
+    unsigned int shift = 39;
+
+    for (;; shift -= 9) {
+        at = map_physical(d, table + (linear >> shift & 511) * 8, false);
+        if (unlikely(!at))
+            return false;
+        e = READ_ONCE(*at);
+        if (unlikely(!(e & PTE_P)))
+            return false;
+        rights &= e;
+        nx |= e;
+        if (shift == 12 || ((e & PTE_PSE) && shift < 39))
+            break;
+        table = e & PTE_MFN;
+    }
+    *gpa = (e & PTE_MFN & ~((1ull << shift) - 1)) | (linear & ((1ull << shift) - 1));
+    *error |= 1;
+    if ((access & HVM_ACCESS_USER) && !(rights & PTE_US))
+        return false;
+    if (access & HVM_ACCESS_WRITE) {
+        if (!(rights & PTE_RW) && ((access & HVM_ACCESS_USER) || wp))
+            return false;
+        if ((e & (PTE_A | PTE_D)) != (PTE_A | PTE_D))
+            __atomic_fetch_or(at, PTE_A | PTE_D, __ATOMIC_RELAXED);
+    }
+    return !((access & HVM_ACCESS_FETCH) && has_nx && (nx & PTE_NX));
 }
 
 bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
@@ -56,15 +99,11 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
         return true;
     }
     cr3 = hvm_ops->get(v, HVM_CR3);
-    cr4 = hvm_ops->get(v, HVM_CR4);
     efer = hvm_ops->get(v, HVM_EFER);
-    if (efer & EFER_LMA) {
-        if (!is_canonical(linear))
-            return false;
-        level = 4;
-        size = 8;
-        table = cr3 & PTE_MFN;
-    } else if (cr4 & X86_CR4_PAE) {
+    if (efer & EFER_LMA)
+        return is_canonical(linear) && walk_4_levels(d, cr3 & PTE_MFN, linear, access, cr0 & X86_CR0_WP, efer & EFER_NX, gpa, error);
+    cr4 = hvm_ops->get(v, HVM_CR4);
+    if (cr4 & X86_CR4_PAE) {
         linear = (u32)linear;
         if (!read_entry(d, cr3 & ~31ull & 0xffffffff, linear >> 30, 8, &e, &at) || !(e & PTE_P))
             return false;

@@ -41,6 +41,7 @@ struct hvm_io_handler {
 struct hvm_io {
     struct hvm_io_handler handler[HVM_IO_SPACES][HVM_IO_MAX];
     unsigned int nr[HVM_IO_SPACES];
+    u64 port_blocks[4]; /* a bit for each 256 ports among which some are registered */
 };
 
 /** Register a range. -XEN_EEXIST: it meets another's, -XEN_ENOSPC: too many, -XEN_EINVAL: empty. */

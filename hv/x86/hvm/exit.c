@@ -53,12 +53,11 @@ enum insn_mode hvm_code_mode(struct vcpu *v, u64 *base)
 {
     struct hvm_segment cs;
 
+    *base = 0;
+    if (likely(hvm_ops->caller(v) & HVM_WIDE))
+        return INSN_64;
     hvm_ops->get_segment(v, HVM_CS, &cs);
     *base = cs.base;
-    if ((cs.attributes & HVM_SEG_L) && (hvm_ops->get(v, HVM_EFER) & EFER_LMA)) {
-        *base = 0;
-        return INSN_64;
-    }
     return cs.attributes & HVM_SEG_D ? INSN_32 : INSN_16;
 }
 
@@ -79,7 +78,6 @@ static void go_behind(struct vcpu *v, struct regs *r, u64 rip)
 {
     r->rip = rip;
     r->rflags &= ~(u64)X86_FLAGS_RF;
-    hvm_ops->clear_shadow(v);
     if (unlikely(r->rflags & X86_FLAGS_TF)) {
         hvm_ops->set(v, HVM_DR6, hvm_ops->get(v, HVM_DR6) | 1u << 14);
         hvm_inject_exception(v, VEC_DB, false, 0);
@@ -116,6 +114,7 @@ static bool find_length(struct vcpu *v, struct regs *r, enum hvm_exit why, struc
 
 void hvm_skip(struct vcpu *v, struct regs *r)
 {
+    hvm_ops->clear_shadow(v);
     go_behind(v, r, r->rip + v->arch.hvm->exit.length);
 }
 
@@ -158,8 +157,14 @@ static void exit_cpuid(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
 
 static void exit_hypercall(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
 {
-    if (likely(find_length(v, r, HVM_EXIT_HYPERCALL, x)))
-        hvm_hypercall(v, r);
+    if (unlikely(v->domain->arch.hvm->hide_xen)) {
+        hvm_inject_exception(v, VEC_UD, false, 0);
+        return;
+    }
+    if (unlikely(!find_length(v, r, HVM_EXIT_HYPERCALL, x)))
+        return;
+    go_behind(v, r, r->rip + x->length);
+    hvm_hypercall(v, r);
 }
 
 static void exit_msr_read(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
@@ -222,7 +227,7 @@ static void exit_xsetbv(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
     }
     v->arch.xcr0 = value;
     __asm__ volatile("xsetbv" ::"c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
-    go_behind(v, r, r->rip + x->length);
+    hvm_skip(v, r);
 }
 
 /* Memory is coherent and nothing is passed through: there is nothing to write back. */

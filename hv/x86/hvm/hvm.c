@@ -53,9 +53,33 @@ int hvm_domain_create(struct domain *d)
     return 0;
 }
 
+/* One line: how often each reason made its vCPUs exit. */
+static void log_exits(const struct domain *d)
+{
+    char line[512];
+    int n = 0;
+    u64 all = 0;
+
+    for (unsigned int why = 0; why < HVM_EXIT_NR; why++) {
+        u64 count = 0;
+
+        for (unsigned int i = 0; i < d->max_vcpus; i++)
+            if (d->vcpu[i] && is_hvm_vcpu(d->vcpu[i]))
+                count += d->vcpu[i]->arch.hvm->count[why];
+        all += count;
+        if (count && n < (int)sizeof(line))
+            n += snprintf(line + n, sizeof(line) - n, ", %s %llu", hvm_exit_names[why], (unsigned long long)count);
+    }
+    printk("domain %u: %llu exits%s\n", d->id, (unsigned long long)all, all ? line : "");
+}
+
 int hvm_domain_relinquish(struct domain *d)
 {
-    return p2m_teardown(d);
+    int rc = p2m_teardown(d);
+
+    if (!rc)
+        log_exits(d);
+    return rc;
 }
 
 void hvm_domain_destroy(struct domain *d)
@@ -161,10 +185,5 @@ void hvm_vcpu_kick(struct vcpu *v)
 
 void hvm_dump(const struct vcpu *v)
 {
-    const struct hvm_vcpu *h = v->arch.hvm;
-
     hvm_ops->dump(v);
-    for (unsigned int i = 0; i < HVM_EXIT_NR; i++)
-        if (h->count[i])
-            printk("exits for %s: %llu\n", hvm_exit_names[i], (unsigned long long)h->count[i]);
 }

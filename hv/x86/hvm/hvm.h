@@ -60,7 +60,7 @@ struct hvm_exit_info {
     u32 code;             /* the processor's own number, for the log */
     u8 length;            /* of the instruction; 0: not told (svm without nrip-save), hvm_skip() finds it */
     union {
-        struct { u16 port; u8 size, address_size; bool in, string, rep; u64 next_rip; } io; /* next_rip 0: by length */
+        struct { u16 port; u8 size, address_size; bool in, string, rep; u64 next_rip; } io; /* next_rip, address_size 0: by reading it */
         struct { u64 gpa; bool write, fetch, present; } fault; /* present: there is an entry, and it forbids the access */
         struct { u8 vector; bool has_error; u32 error; } exception;
         struct { u8 cr, reg; bool known; } cr;                 /* MOV to CR; known: the register's number is told */
@@ -115,7 +115,7 @@ struct hvm_ops {
     /** Exit as soon as it would, once (HVM_EXIT_WINDOW). */
     void (*open_window)(struct vcpu *v);
     void (*close_window)(struct vcpu *v);
-    /** End of an emulated instruction: no shadow of STI or MOV SS any more. */
+    /** No shadow of STI or MOV SS any more; run() does it for exits by an instruction that is emulated always. */
     void (*clear_shadow)(struct vcpu *v);
 
     void (*get_segment)(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s);
@@ -129,11 +129,15 @@ struct hvm_ops {
     /** Accesses to an MSR or a range of ports exit (true) or not, for a domain. */
     void (*intercept_msr)(struct domain *d, u32 msr, bool read, bool write);
     void (*intercept_ports)(struct domain *d, u16 first, u16 last, bool exit);
+    /** Privilege level of the code that runs, in bits 0 and 1; HVM_WIDE where it is 64-bit code. */
+    u32 (*caller)(const struct vcpu *v);
     /** Translations of this vCPU may not be used any more: by a new address-space number at its next entry. Any pcpu. */
     void (*flush)(struct vcpu *v);
     /** The whole state to the log. */
     void (*dump)(const struct vcpu *v);
 };
+
+#define HVM_WIDE 4u
 
 extern const struct hvm_ops svm_ops;
 /** Nested tables in the format of ordinary ones (npt.c). */
@@ -151,12 +155,12 @@ struct hvm_vcpu {
     u64 count[HVM_EXIT_NR];
     u64 repeated, repeated_at; /* nested faults in a row at one address */
     bool nmi_pending;
+    struct emulate_wait wait;  /* an instruction that waits for a device model, and where it reached */
+    u64 wait_gpa;
     /* svm.c */
     struct vmcb *vmcb;
     u64 vmcb_paddr;
     u64 asid_generation;
-    struct emulate_wait wait;  /* an instruction that waits for a device model, and where it reached */
-    u64 wait_gpa;
     bool flush;
 };
 
@@ -174,7 +178,17 @@ struct hvm_vcpu {
 
 struct hvm_platform;           /* the devices, platform.c */
 
+/** Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. */
+struct hvm_window {
+    u64 tag;                   /* guest frame number + the domain's window_epoch */
+    u8 *at;
+};
+#define HVM_WINDOWS      64
+#define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
+
 struct hvm_domain {
+    struct hvm_window window[HVM_WINDOWS];
+    u64 window_epoch;          /* never 0 once there is an entry in the p2m */
     struct hvm_io io;          /* what exits to a device */
     struct hvm_platform *platform; /* HVM only */
     u64 param[36];             /* HVM_PARAM_*, xen/hvm/params.h */
@@ -234,18 +248,6 @@ void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
 /* ---- mmio.c ---- */
 /** An access to a guest-physical address without memory: the device's there, or nobody's; or the end of the domain. */
 void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa);
-
-/* ---- irq.c ---- */
-/** The guest changed its local APIC: task priority, the place of its page, what may be deliverable. */
-void hvm_apic_changed(struct vcpu *v);
-/** What is deliverable goes in with the next entry, or the window is opened for it. */
-void hvm_irq_assist(struct vcpu *v, struct regs *r);
-/** There is an interrupt that the guest would take if it were not in HLT. */
-bool hvm_irq_waits(struct vcpu *v);
-
-/* ---- cpuid.c ---- */
-void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
-/** False: #GP. */
 /** Go on with the current vCPU's instruction that waited for a device model. False: it waits still, or v may not run on. */
 bool hvm_mmio_resume(struct vcpu *v, struct regs *r);
 
@@ -266,6 +268,18 @@ void hvm_model_answer(struct vcpu *v, u64 data);
 /** Option hvm-test-device, and the device for d. Errors of hvm_model_attach(). */
 extern bool hvm_test_device;
 int vdevice_attach(struct domain *d);
+
+/* ---- irq.c ---- */
+/** The guest changed its local APIC: task priority, the place of its page, what may be deliverable. */
+void hvm_apic_changed(struct vcpu *v);
+/** What is deliverable goes in with the next entry, or the window is opened for it. */
+void hvm_irq_assist(struct vcpu *v, struct regs *r);
+/** There is an interrupt that the guest would take if it were not in HLT. */
+bool hvm_irq_waits(struct vcpu *v);
+
+/* ---- cpuid.c ---- */
+void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
+/** False: #GP. */
 bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value);
 
@@ -300,7 +314,7 @@ unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entr
 long hvm_memory_op(u64 full_cmd, u64 arg);
 
 /* ---- hypercall.c ---- */
-/** VMMCALL or VMCALL: the call that RAX names, with the registers of the caller's width (xen/arch-x86/xen-x86_64.h, xen-x86_32.h). */
+/** VMMCALL or VMCALL, RIP behind it already: the call that RAX names, with the registers of the caller's width (xen/arch-x86/xen-x86_64.h, xen-x86_32.h). */
 void hvm_hypercall(struct vcpu *v, struct regs *r);
 /** The current call is issued again with these arguments. */
 void hvm_hypercall_continue(struct vcpu *v, struct regs *r, unsigned int nr_args, const u64 *args);

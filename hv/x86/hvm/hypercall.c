@@ -26,18 +26,13 @@ void hvm_hypercall(struct vcpu *v, struct regs *r)
 {
     struct domain *d = v->domain;
     struct cpu_info *c = get_cpu_info();
-    u64 base, start, op, a1, a2, a3, rip;
-    enum insn_mode mode = hvm_code_mode(v, &base);
-    bool wide = mode == INSN_64;
+    u64 start, op, a1, a2, a3, rip;
+    u32 caller = hvm_ops->caller(v);
+    bool wide = caller & HVM_WIDE;
     long ret;
 
-    if (unlikely(d->arch.hvm->hide_xen)) {
-        hvm_inject_exception(v, VEC_UD, false, 0);
-        return;
-    }
-    hvm_skip(v, r);
     rip = r->rip;
-    if (unlikely(hvm_ops->get(v, HVM_CPL))) {
+    if (unlikely(caller & 3)) {
         r->rax = (u64)-XEN_EPERM;
         return;
     }
@@ -69,7 +64,7 @@ void hvm_hypercall_continue(struct vcpu *v, struct regs *r, unsigned int nr_args
 {
     u64 *wide[6] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
     u64 *narrow[6] = {&r->rbx, &r->rcx, &r->rdx, &r->rsi, &r->rdi, &r->rbp};
-    u64 base, **to = hvm_code_mode(v, &base) == INSN_64 ? wide : narrow;
+    u64 **to = hvm_ops->caller(v) & HVM_WIDE ? wide : narrow;
 
     for (unsigned int i = 0; i < nr_args; i++)
         *to[i] = args[i];

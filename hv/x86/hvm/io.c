@@ -19,6 +19,9 @@ int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm
         return -XEN_ENOSPC;
     memmove(&set[at + 1], &set[at], (n - at) * sizeof(*set));
     set[at] = *h;
+    if (space == HVM_IO_PORT)
+        for (u64 block = h->first >> 8; block <= h->last >> 8; block++)
+            io->port_blocks[block / 64 & 3] |= 1ull << block % 64;
     io->nr[space] = n + 1;
     return 0;
 }
@@ -46,6 +49,10 @@ static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_sp
 {
     const struct hvm_io_handler *set = io->handler[space];
     unsigned int lo = 0, hi = io->nr[space];
+
+    /* Most ports that a kernel tries are nobody's: those of PCI, 0xcf8 to 0xcff, above all. */
+    if (space == HVM_IO_PORT && !(io->port_blocks[at >> 14 & 3] >> (at >> 8 & 63) & 1))
+        return NULL;
 
     while (lo < hi) {
         unsigned int mid = (lo + hi) / 2;

@@ -106,10 +106,22 @@ static u64 *table_below(struct domain *d, u64 *e, unsigned int level)
     return t;
 }
 
+/* What is remembered of the map (access.c) counts no more. Long before two epochs could be taken for each other all is cleared. */
+static void forget_windows(struct hvm_domain *hd)
+{
+    hd->window_epoch += HVM_WINDOW_EPOCH;
+    if (unlikely(hd->window_epoch >> 63)) {
+        memset(hd->window, 0, sizeof(hd->window));
+        hd->window_epoch = HVM_WINDOW_EPOCH;
+    }
+}
+
 static int npt_write(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
 {
     unsigned int to = order / 9 + 1;
     u64 *t = d->arch.hvm->root, *e, old;
+
+    forget_windows(d->arch.hvm);
 
     for (unsigned int level = 4; level > to; level--) {
         e = &t[index_at(gfn, level)];

@@ -218,11 +218,13 @@ static void describe_io(struct hvm_exit_info *x, const struct vmcb *m)
     u64 i = m->exit_info1;
 
     x->io.port = i >> 16;
-    x->io.size = i & 0x10 ? 1 : i & 0x20 ? 2 : 4;
-    x->io.address_size = i & 0x80 ? 2 : i & 0x100 ? 4 : i & 0x200 ? 8 : 0; /* QEMU tells none */
+    x->io.size = i >> 4 & 7; /* a bit each for 1, 2 and 4 bytes, which is the size */
     x->io.in = i & 1;
-    x->io.string = i & 4;
-    x->io.rep = i & 8;
+    x->io.string = i >> 2 & 1;
+    if (unlikely(x->io.string)) {
+        x->io.rep = i >> 3 & 1;
+        x->io.address_size = i & 0x80 ? 2 : i & 0x100 ? 4 : i & 0x200 ? 8 : 0; /* QEMU tells none */
+    }
     x->io.next_rip = m->exit_info2;
 }
 
@@ -251,12 +253,14 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
     x->code = (u32)code;
     x->length = has_nrip ? (u8)(m->next_rip - m->rip) : 0;
     /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
-    m->event_injection = m->exit_int_info;
-    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) == 4)
-        m->event_injection = 0; /* INT n executes again */
+    m->event_injection = 0;
+    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
+        m->event_injection = m->exit_int_info;
 
     if (likely(code < ARRAY_SIZE(reason_of) && reason_of[code])) {
         why = reason_of[code] - 1;
+        if (why >= HVM_EXIT_CPUID && why <= HVM_EXIT_MSR_READ)
+            m->shadow = 0;
         if (why == HVM_EXIT_IO) {
             describe_io(x, m);
         } else if (why == HVM_EXIT_MSR_READ) {
@@ -277,7 +281,6 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
         x->fault.fetch = m->exit_info1 & 16;
         return HVM_EXIT_NESTED_FAULT;
     }
-    m->event_injection = 0;
     return (s64)code == -1 || (u32)code == ~0u ? HVM_EXIT_INVALID : HVM_EXIT_UNKNOWN;
 }
 
@@ -369,6 +372,13 @@ static void set(struct vcpu *v, enum hvm_register n, u64 value)
         *(u64 *)((char *)m + register_at[n]) = value | (n == HVM_EFER ? EFER_SVME : 0);
 }
 
+static u32 caller(const struct vcpu *v)
+{
+    const struct vmcb *m = v->arch.hvm->vmcb;
+
+    return m->cpl | ((m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA) ? HVM_WIDE : 0);
+}
+
 static void set_tpr(struct vcpu *v, u8 cr8)
 {
     struct vmcb *m = v->arch.hvm->vmcb;
@@ -432,6 +442,7 @@ const struct hvm_ops svm_ops = {
     .get_tpr = get_tpr,
     .intercept_msr = intercept_msr,
     .intercept_ports = intercept_ports,
+    .caller = caller,
     .flush = flush,
     .dump = dump,
 };
