@@ -13,20 +13,10 @@
 #include "bench/plan.h"
 #include "bench/run.h"
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    argp_error(state, "takes no argument");
-    return 0;
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .doc = "Show what works on this machine and, where something does not, why and what to do. "
-           "Exit status 4 when the "
-           "main job (bench) cannot run.",
-};
+static const char doc[] =
+    "Show what works on this machine and, where something does not, why and what to do. "
+    "Exit status 4 when the "
+    "main job (bench) cannot run.";
 
 /* The platforms with the reason where one cannot run. @return how many can */
 static int platforms(FILE *out, const struct inputs *inputs)
@@ -102,7 +92,7 @@ int cmd_doctor(int argc, char **argv)
     struct statvfs space;
     int able;
 
-    command_parse(&argp, argc, argv, NULL);
+    command_parse_none(doc, argc, argv);
     if (inputs_get(&inputs, INPUTS_LOOK) < 0)
         return STATUS_INCOMPLETE;
     printf("Machine\n  %-16s %u for this process\n", "cores", run_cores());

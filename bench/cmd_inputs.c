@@ -7,27 +7,17 @@
 #include "bench/inputs.h"
 #include "bench/paths.h"
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    argp_error(state, "takes no argument");
-    return 0;
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .doc = "Fetch the kernel, Xen and QEMU that inputs.lock pins (with apt, from the mirror of the "
-           "system's own sources), "
-           "check their SHA-256 and unpack them into cache/. Other commands do this by themselves "
-           "when it is needed.",
-};
+static const char doc[] =
+    "Fetch the kernel, Xen and QEMU that inputs.lock pins (with apt, from the mirror of the "
+    "system's own sources), "
+    "check their SHA-256 and unpack them into cache/. Other commands do this by themselves "
+    "when it is needed.";
 
 int cmd_inputs(int argc, char **argv)
 {
     struct inputs inputs;
 
-    command_parse(&argp, argc, argv, NULL);
+    command_parse_none(doc, argc, argv);
     if (inputs_get(&inputs, INPUTS_FETCH) < 0)
         return STATUS_INCOMPLETE;
     for (size_t i = 0; i < inputs.nr; i++)

@@ -7,19 +7,9 @@
 #include "bench/paths.h"
 #include "bench/plan.h"
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-    if (key != ARGP_KEY_ARG)
-        return ARGP_ERR_UNKNOWN;
-    argp_error(state, "takes no argument");
-    return 0;
-}
-
-static const struct argp argp = {
-    .parser = parse,
-    .doc = "Show what can be measured, booted and chosen: platforms, experiments, workloads, event "
-           "counters.",
-};
+static const char doc[] =
+    "Show what can be measured, booted and chosen: platforms, experiments, workloads, event "
+    "counters.";
 
 /* The trace events and what each is, out of their one definition. */
 struct event {
@@ -46,7 +36,7 @@ static void print_dashed(const char *id)
 
 int cmd_list(int argc, char **argv)
 {
-    command_parse(&argp, argc, argv, NULL);
+    command_parse_none(doc, argc, argv);
     printf("Platforms\n");
     for (size_t i = 0; platform_table[i]; i++)
         printf("  %-16s %-16s %s\n", platform_table[i]->name,

@@ -30,4 +30,7 @@ void doctor_summary(FILE *out);
 /** argp_parse() with this project's rules: options in any order, errors end with exit status 2. */
 int command_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/** The same for a command that takes neither option nor argument; `doc` is what --help prints. */
+int command_parse_none(const char *doc, int argc, char **argv);
+
 #endif

@@ -136,21 +136,6 @@ static const struct argp argp = {
            "one operation, and a summary. OPERATION is a workload (parangon list).",
 };
 
-/*
- * Members of macro-1 run programs of the large image; all else is in the small one, which boots
- * sooner.
- */
-static const char *image_for(const char *operation)
-{
-    static const char *const programs[] = {"gzip",   "xz",    "gcc",   "sqlite", "postgres",
-                                           "dbench", "shell", "nginx", "redis",  "python"};
-
-    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
-        if (strcmp(operation, programs[i]) == 0)
-            return "initrd.cpio";
-    return "initrd-micro.cpio";
-}
-
 /* The machine as `bench` would build it, with the path recorded besides. 0 or an exit status. */
 static int subject_prepare(struct subject *s, const struct options *o, const char *folder,
                            const char *name)
@@ -168,13 +153,13 @@ static int subject_prepare(struct subject *s, const struct options *o, const cha
     plan.classes = 1u << s->class;
     words_add(&plan.platforms, "%s", name);
     plan.part[0] = (struct plan_part){.name = format("explain"),
-                                      .image = format("%s", image_for(o->view.operation)),
                                       .nr_seeds = 1,
                                       .iters = 1,
                                       .warmup = 1,
                                       .native_seconds = 2};
     plan.part[0].seeds[0] = (uint32_t)strtoul(o->seed, NULL, 10);
     words_add(&plan.part[0].workloads, "%s", o->view.operation);
+    plan.part[0].image = format("%s", workload_image(&plan.part[0].workloads));
     status = measure_prepare(&s->m, &plan, &options);
     if (!status) {
         struct words *argv = &s->m.boots[0].argv;

@@ -48,6 +48,21 @@ int command_parse(const struct argp *argp, int argc, char **argv, void *input)
     return argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
+static error_t parse_none(int key, char *arg, struct argp_state *state)
+{
+    if (key != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    argp_error(state, "takes no argument");
+    return 0;
+}
+
+int command_parse_none(const char *doc, int argc, char **argv)
+{
+    const struct argp argp = {.parser = parse_none, .doc = doc};
+
+    return command_parse(&argp, argc, argv, NULL);
+}
+
 static void print_commands(FILE *out)
 {
     fprintf(out, "usage: parangon COMMAND ...   (parangon COMMAND --help says more)\n\n");

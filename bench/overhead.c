@@ -63,7 +63,9 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
             words_add(&plan->platforms, "%s:default", platform_table[i]->name);
 
     if (workloads->nr || quick) {
-        part = add_part(plan, quick ? "quick" : "chosen", "initrd.cpio", quick ? 1 : 3, 1, 22);
+        part = add_part(plan, quick ? "quick" : "chosen",
+                        workloads->nr ? workload_image(workloads) : "initrd.cpio", quick ? 1 : 3, 1,
+                        22);
         for (size_t i = 0; i < workloads->nr; i++)
             words_add(&part->workloads, "%s", workloads->word[i]);
         for (size_t i = 0; !workloads->nr && i < sizeof quick_workloads / sizeof quick_workloads[0];

@@ -166,6 +166,36 @@ static bool same_name(const char *id, const char *name)
     return *id == *name;
 }
 
+/* Is it a suite of programs, or a member of one? Each such suite has its identity in guests/linux. */
+static bool is_program(const char *name)
+{
+    bool found = false;
+
+    for (size_t i = 0; suite_names[i] && !found; i++) {
+        char *path = format("%s/guests/linux/%s.json", paths_get()->root, suite_names[i]);
+        json_t *suite = json_load_file(path, 0, NULL), *member;
+        size_t k;
+
+        found = suite && strcmp(suite_names[i], name) == 0;
+        json_array_foreach (json_object_get(suite, "workloads"), k, member) {
+            const char *its = json_string_value(json_object_get(member, "workload"));
+
+            found |= its && strcmp(its, name) == 0;
+        }
+        json_decref(suite);
+        free(path);
+    }
+    return found;
+}
+
+const char *workload_image(const struct words *names)
+{
+    for (size_t i = 0; i < names->nr; i++)
+        if (is_program(names->word[i]))
+            return "initrd.cpio";
+    return "initrd-micro.cpio";
+}
+
 bool workload_known(const char *name)
 {
     for (size_t i = 0; suite_names[i]; i++)

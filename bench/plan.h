@@ -81,6 +81,10 @@ extern const char *const workload_names[];
 /** Suites: names that stand for several workloads; ends with NULL. */
 extern const char *const suite_names[];
 
+/** The smallest image that has what these workloads and suites run: programs are in the large one,
+ * which boots later. */
+const char *workload_image(const struct words *names);
+
 /** Is it a workload or a suite of this build? */
 bool workload_known(const char *name);
 
