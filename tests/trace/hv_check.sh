@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The hypervisor's own trace, in QEMU with the counting plugin: complete, and the same whatever the relay does.
-#   hv_check.sh BUILD-FOLDER TRACE-COMMAND ENTRIES-CHECK SOURCE-FOLDER
+#   hv_check.sh BUILD-FOLDER TRACE-COMMAND PREDICT SOURCE-FOLDER
 # The micro kernel runs its costs four times: without trace, with trace and no relay, with a relay that keeps up, and with one ten
-# times slower. The last three must leave the same bytes in the shared memory, the same compact trace and the same counts. The trace must have a
-# record for every SYSCALL that the plugin saw up to INIT, and babeltrace2 must read it without a warning.
+# times slower. The last three must leave the same bytes in the shared memory, the same compact trace and the same counts, and babeltrace2 must
+# read the trace without a warning. The trace, the hypervisor's own counts and the plugin's must agree on every entry into the hypervisor, and
+# trace/costs must predict what tracing costs each primitive (predict.c). Then all tests of the micro kernel run traced, and agree as well.
 # Exit status 77 (skipped) with a reason where QEMU 10, the plugin, the hypervisor or the micro kernel is missing.
 set -eu
-build=$1 trace=$2 entries_check=$3 here=$4
+build=$1 trace=$2 predict=$3 here=$4
 root=$(cd "$here/../.." && pwd)
 cache=${PARANGON_CACHE:-$root/cache}
 hypervisor=$build/hv/parangon kernel=$build/guests/micro/micro plugin=$build/bench/plugin/libcount.so
@@ -26,15 +27,16 @@ trap finish EXIT
 cd "$work"
 ln -s "$kernel" micro # so that its name is as long in every clone
 
-# name, hypervisor's options, options of the relay
+# name, hypervisor's options, options of the relay; the micro kernel does what $task says
+task="tests=none costs=all"
 run() {
     name=$1 options=$2; shift 2
     truncate -s 32M $name.mem
     # shellcheck disable=SC2086
     nice -n 10 timeout 300 "$qemu" $firmware -M pc -cpu qemu64 -m 256 -accel tcg -icount shift=0,sleep=off \
         -rtc base=2026-01-01T00:00:00,clock=vm -seed 1 -nodefaults -no-user-config -display none -no-reboot \
-        -serial file:$name.log -plugin "$plugin,out=$name.intervals" -kernel "$hypervisor" -append "dom0_mem=64M $options" \
-        -initrd "micro tests=none costs=all" \
+        -serial file:$name.log -plugin "$plugin,out=$name.intervals,entries=$name.entries" -kernel "$hypervisor" -append "dom0_mem=64M $options" \
+        -initrd "micro $task" \
         -object memory-backend-file,id=trace,mem-path=$name.mem,share=on,size=32M -device ivshmem-plain,memdev=trace \
         > $name.qemu 2>&1 &
     machine=$!
@@ -42,14 +44,18 @@ run() {
     wait $machine || { echo "$name: QEMU failed"; cat $name.qemu; tail -5 $name.log; exit 1; }
     machine=
     [ -f $name.intervals ] || { echo "$name: no intervals"; tail -5 $name.log; exit 1; }
+    mkdir $name
+    ln $name.intervals $name/intervals
+    ln $name.entries $name/entries
+    ln $name.log $name/console
 }
 
-run off trace=off
-run none trace=on
+run off no-trace
+run none trace
 "$trace" relay -o none.trace none.mem
 grep -v 'power off$' none.log > none.said
-run fast trace=on --poll 1000
-run slow trace=on --poll 10000 --chunk 2000
+run fast trace --poll 1000
+run slow trace --poll 10000 --chunk 2000
 for name in fast slow; do
     cmp none.mem $name.mem
     cmp none.trace $name.trace
@@ -67,4 +73,12 @@ babeltrace2 --clock-cycles --no-delta ctf 2> warnings | sed -f "$here/lines.sed"
 echo "babeltrace2 reads the same $(wc -l < decoded) records, from $(head -1 decoded | cut -d' ' -f1) to $(tail -1 decoded | cut -d' ' -f1)"
 
 "$trace" show none.trace
-"$entries_check" none.trace none.intervals off.intervals
+"$predict" "$root/trace/costs" none.trace none off
+
+task="tests=all costs=none"
+run tests trace
+grep -q '^MICRO done .* fail=0 ' tests.log || { grep ' fail' tests.log; exit 1; }
+"$trace" relay -o tests.trace tests.mem
+"$predict" "$root/trace/costs" tests.trace tests tests | head -1
+"$predict" "$root/trace/costs" tests.trace tests tests > tests.agree || { cat tests.agree; exit 1; }
+echo "all tests pass traced, too: $(grep '^MICRO done' tests.log)"
