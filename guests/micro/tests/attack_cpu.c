@@ -320,6 +320,79 @@ static void syscall_at_the_edge(void)
 }
 MICRO_TEST(syscall_at_the_edge, "attack-sysret-edge", PLATFORM_PV);
 
+/* ---- code of 16 and 32 bits ---- */
+
+#define SEL32   (8 * 8 + 3) /* descriptors of the GDT below */
+#define SEL16   (9 * 8 + 3)
+#define SELDATA (10 * 8 + 3)
+
+/* What such code may try: each comes back to the kernel by one of the vectors, from where it was (SYSCALL: in the ABI's own
+ * segment of 32 bits). */
+static const struct short_code {
+    const char *what;
+    uint8_t code[8];
+    int vector, or_else; /* or_else: on processors where the instruction faults */
+    unsigned rip;        /* where it is left, from its start */
+} short_codes[] = {
+    {"int3", {0xcc}, VEC_BP, VEC_BP, 1},
+    {"ud2", {0x0f, 0x0b}, VEC_UD, VEC_UD, 0},
+    {"hlt", {0xf4}, VEC_GP, VEC_GP, 0},
+    {"in", {0xe4, 0x80}, VEC_GP, VEC_GP, 0},
+    {"syscall", {0x0f, 0x05}, VEC_UD, VEC_GP, 0},
+    {"sysenter", {0x0f, 0x34}, VEC_GP, VEC_UD, 0},
+    {"lcall to the hypervisor", {0x9a, 0, 0, 0, 0, 0x08, 0xe0}, VEC_GP, VEC_GP, 0},
+    {"a frame on a stack that is not there", {0xbc, 0, 0, 0, 0x10, 0x50}, VEC_PF, VEC_PF, 5},
+};
+
+/* The first page of user mode's addresses, where such code can reach itself. */
+static void run_short_code(const uint8_t *page, uint16_t selector, const char *bits)
+{
+    for (unsigned i = 0; i < COUNT(short_codes); i++) {
+        const struct short_code *s = &short_codes[i];
+        struct user_regs r = user_entry(u_syscall);
+        struct trap_caught c;
+        int v;
+
+        if (selector == SEL16 && s->code[0] != 0xcc && s->code[0] != 0x0f && s->code[0] != 0xf4)
+            continue;
+        memcpy((void *)page, s->code, sizeof(s->code));
+        r.cs = selector;
+        r.ss = SELDATA;
+        r.rip = 0;
+        r.rsp = 0x800;
+        v = user_run(&r, &c);
+        EXPECT(v == s->vector || v == s->or_else, "%s of %s bits: vector %d", s->what, bits, v);
+        EXPECT(c.frame.rip == s->rip && (c.frame.cs == selector || (s->code[1] == 5 && c.frame.cs == FLAT_USER_CS32)), "%s of %s bits: left at %lx:%lx", s->what,
+               bits, c.frame.cs, c.frame.rip);
+    }
+}
+
+static void short_segments(void)
+{
+    uint8_t *page = page_alloc();
+    uint64_t *gdt = page_alloc();
+    struct table_tree t = tree_build(ENTRY_OF(page, PTE_RO | PTE_U));
+    xen_pfn_t frame = mfn_of(gdt);
+
+    REQUIRE(!user_l4[0], "user mode has something at address 0");
+    gdt[8] = 0x00cffb000000ffff;
+    gdt[9] = 0x008ffb000000ffff;
+    gdt[10] = 0x00cff3000000ffff;
+    EXPECT_RC(page_readonly(gdt), 0);
+    EXPECT_RC(hc_set_gdt(&frame, 512), 0);
+    EXPECT_RC(hc_mmu_update1(maddr_of(&user_l4[0]), ENTRY_OF(t.t[2], PTE_TABLE)), 0);
+    run_short_code(page, SEL32, "32");
+    run_short_code(page, SEL16, "16");
+    expect_user_works();
+    EXPECT_RC(hc_mmu_update1(maddr_of(&user_l4[0]), 0), 0);
+    EXPECT_RC(hc_set_gdt(NULL, 0), 0);
+    expect_frame_clean(gdt, "GDT");
+    tree_free(&t);
+    page_free(gdt);
+    page_free(page);
+}
+MICRO_TEST(short_segments, "attack-code-16-32", PLATFORM_PV);
+
 /* ---- debug registers ---- */
 
 static void mov_dr0(void *arg)
