@@ -245,9 +245,32 @@ static void exit_forbidden(struct vcpu *v, struct regs *r, struct hvm_exit_info 
         hvm_inject_exception(v, VEC_UD, false, 0);
 }
 
+/* MOV to CR8, the task priority (APM vol. 2 §8.6.4): the only control register whose writes exit. */
 static void exit_cr_write(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
 {
-    domain_crash(v->domain, "write to CR%u, which is not expected to exit", x->cr.cr);
+    u8 bytes[INSN_MAX + 1];
+    enum insn_mode mode;
+    struct insn i;
+    unsigned int n = hvm_fetch(v, r, bytes, &mode);
+    u64 value;
+
+    if (!n)
+        return;
+    if (!insn_decode(&i, bytes, n, mode) || i.map != MAP_0F || i.opcode != 0x22) { /* the guest has changed it since */
+        hvm_inject_exception(v, VEC_UD, false, 0);
+        return;
+    }
+    value = *(u64 *)((u8 *)r + hvm_register_at[i.rm & 15]);
+    if (mode != INSN_64)
+        value = (u32)value;
+    if (value > 15) {
+        general_protection(v);
+        return;
+    }
+    hvm_ops->set_tpr(v, value);
+    vlapic_set_cr8(v->arch.hvm->vlapic, value);
+    v->arch.hvm->check_irq = true;
+    go_behind(v, r, r->rip + i.length);
 }
 
 /* ---- ports ---- */

@@ -246,6 +246,8 @@ void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
 
 /* ---- mmio.c ---- */
+/** Where in struct regs the general register of a number in encodings (rax rcx rdx rbx rsp rbp rsi rdi r8 to r15) is. */
+extern const u16 hvm_register_at[16];
 /** An access to a guest-physical address without memory: the device's there, or nobody's; or the end of the domain. */
 void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa);
 /** Go on with the current vCPU's instruction that waited for a device model. False: it waits still, or v may not run on. */

@@ -8,7 +8,7 @@
 #include "core/p2m.h"
 #include "emulate.h"
 
-static const u16 reg_at[16] = {
+const u16 hvm_register_at[16] = {
     offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
     offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
     offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
@@ -99,7 +99,7 @@ static void attempt(struct vcpu *v, struct regs *r, u64 gpa, enum insn_mode mode
 {
     struct hvm_vcpu *h = v->arch.hvm;
     struct emulate e = {
-        .regs = r, .reg_at = reg_at, .rip = r->rip, .rflags = r->rflags, .mode = mode, .gpa = gpa, .gpa_known = true, .wait = &h->wait, .ops = &ops,
+        .regs = r, .reg_at = hvm_register_at, .rip = r->rip, .rflags = r->rflags, .mode = mode, .gpa = gpa, .gpa_known = true, .wait = &h->wait, .ops = &ops,
         .ctx = v,
     };
 

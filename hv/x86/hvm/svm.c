@@ -144,6 +144,8 @@ static int vcpu_create_svm(struct vcpu *v)
                     SVM_IOIO | SVM_MSR | SVM_TASK_SWITCH | SVM_FERR_FREEZE | SVM_SHUTDOWN;
     m->intercept2 = SVM_ALL_VM | SVM_WBINVD | SVM_MONITOR | SVM_XSETBV | SVM_RDPRU;
     m->intercept3 = SVM_BROADCAST;
+    /* CR8: an interrupt that it held back must go in when it is lowered; and QEMU 10 aborts at a MOV to CR8 under V_IRQ. */
+    m->cr_write = 1u << 8;
     m->iopm = virt_to_mfn(v->domain->arch.hvm->io_map).n << PAGE_SHIFT;
     m->msrpm = virt_to_mfn(v->domain->arch.hvm->msr_map).n << PAGE_SHIFT;
     m->virtual_interrupt = SVM_V_INTR_MASKING;
@@ -203,6 +205,7 @@ static __cold_ void new_asid(struct hvm_vcpu *h)
 
 /* Exit codes below 0x90 (APM vol. 2 appendix C): one more than the reason; 0: never asked for. */
 static const u8 reason_of[0x90] = {
+    [0x18] = 1 + HVM_EXIT_CR_WRITE,
     [0x40 + VEC_DB] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_AC] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_MC] = 1 + HVM_EXIT_EXCEPTION,
     [0x60] = 1 + HVM_EXIT_INTERRUPT, [0x61] = 1 + HVM_EXIT_NMI, [0x62] = 1 + HVM_EXIT_INTERRUPT, [0x63] = 1 + HVM_EXIT_INTERRUPT,
     [0x64] = 1 + HVM_EXIT_WINDOW, [0x6f] = 1 + HVM_EXIT_FORBIDDEN, [0x72] = 1 + HVM_EXIT_CPUID, [0x73] = 1 + HVM_EXIT_FORBIDDEN,
@@ -269,6 +272,8 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
             x->exception.vector = code - 0x40;
             x->exception.has_error = code == 0x40 + VEC_AC;
             x->exception.error = 0;
+        } else if (why == HVM_EXIT_CR_WRITE) {
+            x->cr.cr = 8;
         } else if (why == HVM_EXIT_FORBIDDEN) {
             x->general_protection = code == 0x6f;
         }
