@@ -31,6 +31,15 @@ static struct domain *target(domid_t id, long *rc)
     return d;
 }
 
+/** The end of every operation that makes a port: tell the guest which, or close it again. Returns rc, or -XEN_EFAULT. */
+static long tell_port(struct domain *d, evtchn_port_t port, long rc, gva_t arg, const void *op, size_t size)
+{
+    if (rc || !guest_copy_to(arg, op, size))
+        return rc;
+    (void)evtchn_close(d, port, false);
+    return -XEN_EFAULT;
+}
+
 static long alloc_unbound(gva_t arg)
 {
     struct evtchn_alloc_unbound op;
@@ -45,10 +54,7 @@ static long alloc_unbound(gva_t arg)
         return rc;
     allowed = op.remote_dom == DOMID_SELF ? current_vcpu()->domain->id : op.remote_dom;
     rc = evtchn_alloc_unbound(d, allowed, &op.port);
-    if (!rc && !guest_write(arg, &op)) {
-        (void)evtchn_close(d, op.port, false);
-        rc = -XEN_EFAULT;
-    }
+    rc = tell_port(d, op.port, rc, arg, &op, sizeof(op));
     domain_put(d);
     return rc;
 }
@@ -66,11 +72,7 @@ static long bind_interdomain(struct domain *d, gva_t arg)
         return -XEN_ESRCH;
     rc = evtchn_bind_interdomain(d, remote, op.remote_port, &op.local_port);
     domain_put(remote);
-    if (!rc && !guest_write(arg, &op)) {
-        (void)evtchn_close(d, op.local_port, false);
-        rc = -XEN_EFAULT;
-    }
-    return rc;
+    return tell_port(d, op.local_port, rc, arg, &op, sizeof(op));
 }
 
 static long bind_virq(struct domain *d, gva_t arg)
@@ -81,11 +83,7 @@ static long bind_virq(struct domain *d, gva_t arg)
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     rc = evtchn_bind_virq(d, op.virq, op.vcpu, &op.port);
-    if (!rc && !guest_write(arg, &op)) {
-        (void)evtchn_close(d, op.port, false);
-        rc = -XEN_EFAULT;
-    }
-    return rc;
+    return tell_port(d, op.port, rc, arg, &op, sizeof(op));
 }
 
 static long bind_ipi(struct domain *d, gva_t arg)
@@ -96,11 +94,7 @@ static long bind_ipi(struct domain *d, gva_t arg)
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     rc = evtchn_bind_ipi(d, op.vcpu, &op.port);
-    if (!rc && !guest_write(arg, &op)) {
-        (void)evtchn_close(d, op.port, false);
-        rc = -XEN_EFAULT;
-    }
-    return rc;
+    return tell_port(d, op.port, rc, arg, &op, sizeof(op));
 }
 
 static long bind_pirq(struct domain *d, gva_t arg)
@@ -111,10 +105,7 @@ static long bind_pirq(struct domain *d, gva_t arg)
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     rc = evtchn_bind_pirq(d, op.pirq, &op.port);
-    if (!rc && !guest_write(arg, &op)) {
-        (void)evtchn_close(d, op.port, false);
-        rc = -XEN_EFAULT;
-    }
+    rc = tell_port(d, op.port, rc, arg, &op, sizeof(op));
     return rc == -XEN_EPERM ? refused(EVTCHNOP_bind_pirq, rc) : rc;
 }
 
