@@ -32,6 +32,9 @@ void arch_free_pages(void *p, unsigned int order);
 void *arch_alloc(size_t size);
 void arch_free(void *p); /* NULL: does nothing */
 
+/** Frames of the machine that are free. */
+u64 arch_free_memory(void);
+
 /** The hypervisor's address of a frame (permanent mapping of all memory), and back. */
 void *arch_map_mfn(mfn_t mfn);
 mfn_t arch_virt_to_mfn(const void *p);
@@ -123,6 +126,8 @@ int arch_domain_create(struct domain *d);
 int arch_domain_relinquish(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 
+/** The rest of memory_op: what works on a guest's memory as the processor maps it. */
+long arch_memory_op(u64 cmd, u64 arg);
 /** May d make this hypercall (0 to 63) at all? Calls for a PV domain's page tables and traps are no others'. */
 bool arch_hypercall_allowed(const struct domain *d, unsigned int op);
 /** The running hypercall should stop and be continued: true if an interrupt or other work waits. */

@@ -45,6 +45,11 @@ static void poll_timed_out(void *arg)
     vcpu_unblock(arg);
 }
 
+static void watchdog_fired(void *arg)
+{
+    domain_shutdown(arg, SHUTDOWN_watchdog);
+}
+
 static void vcpu_free(struct vcpu *v)
 {
     sched_vcpu_destroy(v);
@@ -138,6 +143,9 @@ int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned i
     list_init(&d->node);
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->console_lock, LOCK_CONSOLE);
+    spin_lock_init(&d->grant_lock, LOCK_GRANT);
+    for (unsigned int i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        timer_setup(&d->watchdog[i], watchdog_fired, d);
     spin_lock_init(&d->p2m.lock, LOCK_P2M);
 
     rc = arch_domain_create(d);
@@ -284,6 +292,49 @@ void domain_crash(struct domain *d, const char *why, ...)
     finish_shutdown(d);
 }
 
+/* ---- memory: how much ---- */
+
+static u64 claimed_pages; /* of all domains; changes under no lock but d->lock, so by atomic operations */
+
+bool domain_may_take(const struct domain *d, u64 n)
+{
+    u64 others = READ_ONCE(claimed_pages) - d->claimed_pages;
+
+    return d->tot_pages + n <= d->max_pages && (!others || n + others <= arch_free_memory());
+}
+
+static void set_claim(struct domain *d, u64 pages)
+{
+    __atomic_fetch_add(&claimed_pages, pages - d->claimed_pages, __ATOMIC_SEQ_CST);
+    d->claimed_pages = pages;
+}
+
+void domain_taken(struct domain *d, u64 n)
+{
+    spin_lock(&d->lock);
+    d->tot_pages += n;
+    if (unlikely(d->claimed_pages))
+        set_claim(d, d->claimed_pages - min_of(d->claimed_pages, n));
+    spin_unlock(&d->lock);
+}
+
+int domain_claim(struct domain *d, u64 pages)
+{
+    int rc = 0;
+
+    spin_lock(&d->lock);
+    if (!pages)
+        set_claim(d, 0);
+    else if (d->dying || d->claimed_pages || pages <= d->tot_pages || pages > d->max_pages)
+        rc = -XEN_EINVAL;
+    else if (pages - d->tot_pages + READ_ONCE(claimed_pages) > arch_free_memory())
+        rc = -XEN_ENOMEM;
+    else
+        set_claim(d, pages - d->tot_pages);
+    spin_unlock(&d->lock);
+    return rc;
+}
+
 static bool any_vcpu_running(const struct domain *d)
 {
     for (unsigned int i = 0; i < d->max_vcpus; i++)
@@ -305,6 +356,8 @@ static int kill_events(struct domain *d)
     if (rc)
         return rc;
     console_detach(d);
+    for (unsigned int i = 0; i < ARRAY_SIZE(d->watchdog); i++)
+        timer_stop(&d->watchdog[i]);
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
 
@@ -330,6 +383,7 @@ int domain_kill(struct domain *d)
     case KILL_STOP:
         spin_lock(&d->lock);
         d->dying = true;
+        set_claim(d, 0);
         spin_unlock(&d->lock);
         for (unsigned int i = 0; i < d->max_vcpus; i++)
             vcpu_pause(d->vcpu[i], VPF_PAUSED);

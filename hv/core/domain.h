@@ -95,6 +95,7 @@ struct domain {
     struct shared_info *shared_info; /* hypervisor's mapping */
     bool narrow;               /* shared_info is laid out for a 32-bit guest (compat.h) */
     u64 tot_pages, max_pages;  /* frames owned, and the most it may own */
+    u64 claimed_pages;         /* frames set aside for it that it has not taken yet (XENMEM_claim_pages) */
     u64 max_ever_pfn;
     struct dirty_log *dirty;   /* which frames are written (dirty.h); NULL: nobody asks */
     struct p2m p2m;            /* guest frames of an auto-translated domain (p2m.c) */
@@ -134,6 +135,8 @@ struct domain {
     u32 console_fill;
     char console_line[2048];
 
+    struct timer watchdog[2];  /* SCHEDOP_watchdog */
+    u8 watchdogs;              /* those in use, a bit for each */
     u64 vm_assist;             /* VMASST_TYPE_* bits that it has enabled */
     u32 kill_step;             /* how far domain_kill() has come */
     /* one bit per hypercall and sub-operation (0..15) that has had its log line */
@@ -180,6 +183,17 @@ bool domain_reap(void);
  * before). NULL: no memory.
  */
 struct vcpu *idle_vcpu_create(unsigned int cpu);
+
+/**
+ * Set memory aside for d until it owns `pages` frames in all; 0 gives up what is left of a claim.
+ * @return 0; -XEN_EINVAL: it has a claim already, or `pages` is not above what it owns or is above
+ *         what it may own; -XEN_ENOMEM: not so much is free and unclaimed
+ */
+int domain_claim(struct domain *d, u64 pages);
+/** May d own n frames more, out of what is free and not set aside for others? */
+bool domain_may_take(const struct domain *d, u64 n);
+/** It has taken them: counts, and what is left of its claim. */
+void domain_taken(struct domain *d, u64 n);
 
 /**
  * Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and

@@ -28,7 +28,6 @@ _Static_assert(sizeof(grant_entry_v1_t) == 8 && offsetof(grant_entry_v1_t, domid
 
 int grant_init(struct domain *d)
 {
-    spin_lock_init(&d->grant_lock, LOCK_GRANT);
     d->max_grant_frames = GRANT_DEFAULT_MAX_FRAMES;
     d->grant_version = 1;
     d->grant_free = NO_HANDLE;

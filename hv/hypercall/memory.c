@@ -1,340 +1,71 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory_op: how a domain asks for memory, gives it back, and learns how it lies (xen/memory.h).
- *
- * For a PV domain a gmfn is an mfn. Extents go one by one; a call that is interrupted goes on from the extent in the upper bits of its
- * command (MEMOP_EXTENT_SHIFT). The number of extents done is the result, not an error, where memory ran out half way.
+ * memory_op: how much memory a domain has, may have, and has set aside for it (xen/memory.h). What works on a guest's
+ * memory as the processor maps it is arch_memory_op().
  */
-#include "core/hypercall.h"
-#include "x86/hvm/hvm.h"
-#include "x86/mm.h"
-#include "x86/pv/pv.h"
-#include "x86/pv/typing.h"
-#include <trace/trace.h>
+#define __XEN_TOOLS__ 1
+#include "hypercall.h"
 
 #define MEMOP_EXTENT_SHIFT 6
 #define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define MAX_ORDER          9
 
-/* The caller's own domain, or -XEN_EPERM/-ESRCH: domains do not reach into each other's memory here yet. */
-static long check_domain(struct domain *d, domid_t id, unsigned int cmd)
+/** Calls that take just a domain id: the caller's own, or any for the privileged. */
+static long domain_number(struct domain *caller, unsigned int cmd, gva_t arg)
 {
-    if (id == DOMID_SELF || id == d->id)
-        return 0;
-    return refuse(d, __HYPERVISOR_memory_op, cmd, d->privileged ? -XEN_ESRCH : -XEN_EPERM);
-}
-
-static bool gpfn_ok(u64 gpfn)
-{
-    return gpfn < 1ull << 40;
-}
-
-/* Give frame mfn back to the machine. False: not d's, or one that the hypervisor shares. */
-static bool release_frame(struct domain *d, mfn_t mfn)
-{
-    struct frame *f;
-    u64 w;
-
-    if (!mfn_is_memory(mfn))
-        return false;
-    f = frame_of(mfn);
-    w = f->word;
-    if (f->owner != d->id || f->position == FRAME_SHARED_BY_HV)
-        return false;
-    do {
-        if (!(w & FRAME_ALLOCATED) || (w & FRAME_PINNED))
-            return false;
-    } while (!__atomic_compare_exchange_n(&f->word, &w, w & ~FRAME_ALLOCATED, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
-    frame_put(f);
-    return true;
-}
-
-static unsigned int max_bits(const struct xen_memory_reservation *r)
-{
-    unsigned int bits = XENMEMF_get_address_bits(r->mem_flags);
-
-    return bits > 52 ? 0 : bits;
-}
-
-/* increase_reservation, decrease_reservation, populate_physmap: all of the same shape. */
-static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg)
-{
-    struct xen_memory_reservation r;
-    gva_t list;
-    u64 i;
-    long err;
-
-    if (!guest_read(&r, arg))
-        return -XEN_EFAULT;
-    err = check_domain(d, r.domid, cmd);
-    if (err)
-        return err;
-    if (start > r.nr_extents)
-        return -XEN_EINVAL;
-    if (r.extent_order > (d->privileged ? MAX_ORDER * 2 : MAX_ORDER))
-        return start;
-    list = (gva_t)r.extent_start.p;
-    if (cmd != XENMEM_increase_reservation && !guest_range_ok(list, r.nr_extents * 8))
-        return -XEN_EFAULT;
-
-    for (i = start; i < r.nr_extents; i++) {
-        u64 gpfn = 0;
-        mfn_t mfn;
-
-        if (i != start && hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)cmd | i << MEMOP_EXTENT_SHIFT, (u64)arg);
-        if (cmd != XENMEM_increase_reservation && !guest_read(&gpfn, list + i * 8))
-            break;
-        if (cmd == XENMEM_decrease_reservation) {
-            u64 k;
-
-            for (k = 0; k < (1ull << r.extent_order) && release_frame(d, MFN(gpfn + k)); k++)
-                ;
-            if (k < (1ull << r.extent_order))
-                break;
-            continue;
-        }
-        if (!gpfn_ok(gpfn + (1ull << r.extent_order)))
-            break;
-        mfn = domain_alloc_frame(d, r.extent_order, max_bits(&r));
-        if (mfn.n == MFN_INVALID.n)
-            break;
-        for (u64 k = 0; k < (1ull << r.extent_order); k++)
-            m2p[mfn.n + k] = cmd == XENMEM_populate_physmap ? gpfn + k : M2P_INVALID;
-        if (list && !guest_write(list + i * 8, &mfn.n)) {
-            for (u64 k = 0; k < (1ull << r.extent_order); k++)
-                (void)release_frame(d, MFN(mfn.n + k));
-            break;
-        }
-    }
-    TRACE_balloon(d->id, cmd, r.nr_extents, i);
-    return i;
-}
-
-/* Give up a frame that nothing but the allocation refers to. */
-static bool steal(struct domain *d, mfn_t mfn)
-{
-    struct frame *f;
-
-    if (!mfn_is_memory(mfn))
-        return false;
-    f = frame_of(mfn);
-    if (f->owner != d->id || f->position == FRAME_SHARED_BY_HV || !(f->word & FRAME_ALLOCATED) ||
-        frame_refs(f->word) != 1 || frame_tc(f->word))
-        return false;
-    return release_frame(d, mfn);
-}
-
-/* exchange: some small extents against one contiguous one (or the reverse), chunk by chunk. */
-static long exchange(struct domain *d, gva_t arg)
-{
-    struct xen_memory_exchange x;
-    unsigned int order, in_per_chunk, out_per_chunk;
-    u64 chunk, nr_chunks;
-    long err;
-
-    if (!guest_read(&x, arg))
-        return -XEN_EFAULT;
-    err = check_domain(d, x.in.domid, XENMEM_exchange);
-    if (err || x.in.domid != x.out.domid)
-        return err ? err : -XEN_EINVAL;
-    if (x.in.extent_order > MAX_ORDER || x.out.extent_order > MAX_ORDER ||
-        (x.in.nr_extents << x.in.extent_order) != (x.out.nr_extents << x.out.extent_order) ||
-        x.in.nr_extents > ~0u >> MAX_ORDER || x.out.nr_extents > ~0u >> MAX_ORDER)
-        return -XEN_EINVAL;
-    if (!d->privileged && x.out.extent_order > 0)
-        return -XEN_EPERM;
-    order = max_of(x.in.extent_order, x.out.extent_order);
-    in_per_chunk = 1u << (order - x.in.extent_order);
-    out_per_chunk = 1u << (order - x.out.extent_order);
-    nr_chunks = (x.in.nr_extents << x.in.extent_order) >> order;
-    if (x.in.nr_extents % in_per_chunk || x.out.nr_extents % out_per_chunk || x.nr_exchanged > x.in.nr_extents)
-        return -XEN_EINVAL;
-
-    for (chunk = x.nr_exchanged / in_per_chunk; chunk < nr_chunks; chunk++) {
-        mfn_t got[1 << MAX_ORDER];
-        u64 gmfn, gpfn;
-
-        if (chunk && hypercall_preempt_check()) {
-            x.nr_exchanged = chunk * in_per_chunk;
-            if (!guest_write(arg, &x))
-                return -XEN_EFAULT;
-            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)XENMEM_exchange, (u64)arg);
-        }
-        err = 0;
-        /* Check all, take the new, then give up the old: a failure leaves the guest as it was. */
-        for (unsigned int k = 0; k < in_per_chunk && !err; k++) {
-            if (!guest_read(&gmfn, (gva_t)x.in.extent_start.p + (chunk * in_per_chunk + k) * 8))
-                err = -XEN_EFAULT;
-            for (u64 j = 0; j < (1ull << x.in.extent_order) && !err; j++) {
-                struct frame *f = frame_of(MFN(gmfn + j));
-
-                if (!mfn_is_memory(MFN(gmfn + j)) || f->owner != d->id || !(f->word & FRAME_ALLOCATED) ||
-                    frame_refs(f->word) != 1 || frame_tc(f->word) || f->position == FRAME_SHARED_BY_HV)
-                    err = -XEN_EINVAL;
-            }
-        }
-        if (err)
-            break;
-        {
-            unsigned int n;
-
-            for (n = 0; n < out_per_chunk; n++) {
-                got[n] = frame_alloc(d->id, x.out.extent_order, max_bits(&x.out), 0);
-                if (got[n].n == MFN_INVALID.n)
-                    break;
-                scrub_frames(got[n], 1ull << x.out.extent_order);
-            }
-            if (n < out_per_chunk) {
-                while (n--)
-                    frame_free(got[n], x.out.extent_order);
-                err = -XEN_ENOMEM;
-                break;
-            }
-        }
-        spin_lock(&d->lock);
-        d->tot_pages += 1ull << order;
-        spin_unlock(&d->lock);
-        for (unsigned int k = 0; k < in_per_chunk; k++) {
-            if (!guest_read(&gmfn, (gva_t)x.in.extent_start.p + (chunk * in_per_chunk + k) * 8))
-                continue;
-            for (u64 j = 0; j < (1ull << x.in.extent_order); j++)
-                (void)steal(d, MFN(gmfn + j));
-        }
-        for (unsigned int k = 0; k < out_per_chunk; k++) {
-            gva_t slot = (gva_t)x.out.extent_start.p + (chunk * out_per_chunk + k) * 8;
-
-            if (!guest_read(&gpfn, slot) || !guest_write(slot, &got[k].n)) {
-                err = -XEN_EFAULT;
-                break;
-            }
-            for (u64 j = 0; j < (1ull << x.out.extent_order); j++)
-                m2p[got[k].n + j] = gpfn + j;
-        }
-        if (err)
-            break;
-    }
-    x.nr_exchanged = chunk * in_per_chunk;
-    if (guest_copy_to(arg + offsetof(struct xen_memory_exchange, nr_exchanged), &x.nr_exchanged, sizeof(x.nr_exchanged)))
-        return -XEN_EFAULT;
-    return err;
-}
-
-struct e820_entry {
-    u64 addr, size;
-    u32 type;
-} __packed_;
-
-/* The machine's map for the first domain; a plain one for others, which see their pseudo-physical memory. */
-static long memory_map(struct domain *d, gva_t arg, bool machine)
-{
-    struct xen_memory_map m;
-    struct e820_entry e;
-    unsigned int n = 0;
-
-    if (machine && !d->privileged)
-        return refuse(d, __HYPERVISOR_memory_op, XENMEM_machine_memory_map, -XEN_EPERM);
-    if (!guest_read(&m, arg))
-        return -XEN_EFAULT;
-    if (machine) {
-        for (n = 0; n < nr_mem_ranges && n < m.nr_entries; n++) {
-            e = (struct e820_entry){mem_map[n].start, mem_map[n].size, mem_map[n].type};
-            if (!guest_write((gva_t)m.buffer.p + n * sizeof(e), &e))
-                return -XEN_EFAULT;
-        }
-        if (n < nr_mem_ranges)
-            return -XEN_EINVAL;
-    } else {
-        if (m.nr_entries < 1)
-            return -XEN_EINVAL;
-        e = (struct e820_entry){0, d->max_pages << PAGE_SHIFT, 1};
-        if (!guest_write((gva_t)m.buffer.p, &e))
-            return -XEN_EFAULT;
-        n = 1;
-    }
-    m.nr_entries = n;
-    return guest_write(arg, &m) ? 0 : -XEN_EFAULT;
-}
-
-static long machphys_mapping(gva_t arg)
-{
-    struct xen_machphys_mapping m = {
-        .v_start = M2P_RO_VIRT,
-        .v_end = M2P_RO_VIRT + (1ull << 39),
-        .max_mfn = max_mfn - 1,
-    };
-
-    return guest_write(arg, &m) ? 0 : -XEN_EFAULT;
-}
-
-static long machphys_mfn_list(struct domain *d, gva_t arg)
-{
-    struct xen_machphys_mfn_list l;
-    u64 per = MB(2) >> PAGE_SHIFT, n, limit = (max_mfn * 8 + MB(2) - 1) / MB(2);
-
-    if (!d->privileged)
-        return refuse(d, __HYPERVISOR_memory_op, XENMEM_machphys_mfn_list, -XEN_EPERM);
-    if (!guest_read(&l, arg))
-        return -XEN_EFAULT;
-    for (n = 0; n < l.max_extents && n < limit; n++) {
-        u64 mfn = (m2p_paddr() >> PAGE_SHIFT) + n * per;
-
-        if (!guest_write((gva_t)l.extent_start.p + n * 8, &mfn))
-            return -XEN_EFAULT;
-    }
-    l.nr_extents = n;
-    return guest_write(arg, &l) ? 0 : -XEN_EFAULT;
-}
-
-/* Calls that take just a domain id. */
-static long domain_number(struct domain *d, unsigned int cmd, gva_t arg)
-{
+    struct domain *d;
     domid_t id;
-    long err;
+    long n;
 
     if (!guest_read(&id, arg))
         return -XEN_EFAULT;
-    err = check_domain(d, id, cmd);
-    if (err)
-        return err;
-    return cmd == XENMEM_current_reservation ? (long)d->tot_pages
-           : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
-                                               : (long)d->max_ever_pfn;
+    if (id != DOMID_SELF && id != caller->id && !caller->privileged)
+        return refuse(caller, __HYPERVISOR_memory_op, cmd, -XEN_EPERM);
+    d = domain_get(id);
+    if (!d)
+        return -XEN_ESRCH;
+    n = cmd == XENMEM_current_reservation   ? (long)d->tot_pages
+        : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
+                                            : (long)d->max_ever_pfn;
+    domain_put(d);
+    return n;
+}
+
+static long claim_pages(struct domain *caller, u64 start, gva_t arg)
+{
+    struct xen_memory_reservation r;
+    struct domain *d;
+    long rc;
+
+    if (start)
+        return -XEN_EINVAL;
+    if (!guest_read(&r, arg))
+        return -XEN_EFAULT;
+    if (r.extent_start.p || r.extent_order || r.mem_flags)
+        return -XEN_EINVAL;
+    d = r.domid == DOMID_SELF ? NULL : domain_get(r.domid);
+    if (!d)
+        return -XEN_EINVAL;
+    rc = caller->privileged ? domain_claim(d, r.nr_extents)
+                            : refuse(caller, __HYPERVISOR_memory_op, XENMEM_claim_pages, -XEN_EPERM);
+    domain_put(d);
+    return rc;
 }
 
 long do_memory_op(u64 full_cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
     unsigned int cmd = full_cmd & MEMOP_CMD_MASK;
-    u64 start = full_cmd >> MEMOP_EXTENT_SHIFT;
 
-    if (unlikely(d->p2m.ops != NULL))
-        return hvm_memory_op(full_cmd, arg);
     switch (cmd) {
-    case XENMEM_increase_reservation:
-    case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap:
-        return reservation(d, cmd, start, arg);
-    case XENMEM_exchange:
-        return exchange(d, arg);
-    case XENMEM_maximum_ram_page:
-        return max_mfn - 1;
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
-    case XENMEM_maximum_gpfn:
-        return domain_number(d, cmd, arg);
-    case XENMEM_machphys_mapping:
-        return machphys_mapping(arg);
-    case XENMEM_machphys_mfn_list:
-        return machphys_mfn_list(d, arg);
-    case XENMEM_memory_map:
-        return memory_map(d, arg, false);
-    case XENMEM_machine_memory_map:
-        return memory_map(d, arg, true);
+    case XENMEM_maximum_gpfn: /* of an auto-translated domain some memory may be there and not populated */
+        return d->p2m.ops ? arch_memory_op(full_cmd, arg) : domain_number(d, cmd, arg);
+    case XENMEM_claim_pages:
+        return claim_pages(d, full_cmd >> MEMOP_EXTENT_SHIFT, arg);
     case XENMEM_get_vnumainfo:
         return -XEN_EOPNOTSUPP;
     default:
-        return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
+        return arch_memory_op(full_cmd, arg);
     }
 }

@@ -3,7 +3,7 @@
  * SCHED_OP: a vCPU gives up its processor, or a domain ends (xen/sched.h). The two-argument form of
  * old guests too.
  *
- * Does not: watchdogs (-XEN_ENOSYS) and pinning by the guest (-XEN_EPERM).
+ * Does not: pinning by the guest (-XEN_EPERM).
  */
 #include "evtchn.h"
 #include "hypercall.h"
@@ -87,6 +87,36 @@ static long remote_shutdown(struct domain *caller, gva_t arg)
     return 0;
 }
 
+/** A timer that ends the domain unless it is set anew: id 0 makes one (result: its id), another with timeout 0 ends that one. */
+static long watchdog(struct domain *d, gva_t arg)
+{
+    struct sched_watchdog op;
+    unsigned int i;
+
+    if (!guest_read(&op, arg))
+        return -XEN_EFAULT;
+    if (op.id > ARRAY_SIZE(d->watchdog))
+        return -XEN_EINVAL;
+    if (op.id == 0) {
+        for (i = 0; i < ARRAY_SIZE(d->watchdog) && (d->watchdogs & (1u << i)); i++)
+            ;
+        if (i == ARRAY_SIZE(d->watchdog))
+            return -XEN_ENOSPC;
+        d->watchdogs |= 1u << i;
+    } else {
+        i = op.id - 1;
+        if (!(d->watchdogs & (1u << i)))
+            return -XEN_EINVAL;
+    }
+    if (op.timeout || op.id == 0) {
+        timer_set(&d->watchdog[i], this_cpu(), now_ns() + SECONDS(op.timeout));
+    } else {
+        timer_stop(&d->watchdog[i]);
+        d->watchdogs &= ~(1u << i);
+    }
+    return op.id ? 0 : (long)i + 1;
+}
+
 static long shutdown_code(struct domain *d, u32 reason)
 {
     if (reason > SHUTDOWN_MAX)
@@ -116,6 +146,8 @@ long do_sched_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
         return 0;
     case SCHEDOP_shutdown_code:
         return guest_read(&op, arg) ? shutdown_code(v->domain, op.reason) : -XEN_EFAULT;
+    case SCHEDOP_watchdog:
+        return watchdog(v->domain, arg);
     case SCHEDOP_remote_shutdown:
         return remote_shutdown(v->domain, arg);
     case SCHEDOP_pin_override:

@@ -347,6 +347,7 @@ Test(domain, grant_versions)
 Test(domain, grant_entries_are_swapped)
 {
     grant_entry_v1_t *e = d->grant_frame[0];
+    mfn_t mfn;
 
     e[8] = (grant_entry_v1_t){.flags = GTF_permit_access, .domid = 5, .frame = 50};
     cr_expect_eq(grant_swap(d, 8, 511), 0);
@@ -354,8 +355,13 @@ Test(domain, grant_entries_are_swapped)
     cr_expect_eq(e[8].frame, 0);
     cr_expect_eq(grant_swap(d, 8, 512), -XEN_EINVAL);
     cr_expect_eq(grant_swap(d, ~0u, 8), -XEN_EINVAL);
-    e[511].flags |= GTF_reading;
+    e[511].flags |= GTF_reading; /* what the guest writes there is its own affair */
+    cr_expect_eq(grant_swap(d, 8, 511), 0);
+    e[8] = (grant_entry_v1_t){.flags = GTF_permit_access, .domid = 5, .frame = (u32)host_frame(d).n};
+    cr_expect_eq(grant_acquire(d, 8, 5, false, &mfn), GNTST_okay);
     cr_expect_eq(grant_swap(d, 8, 511), -XEN_EBUSY);
+    grant_release(d, 8, false, mfn);
+    cr_expect_eq(grant_swap(d, 8, 511), 0);
 }
 
 /* ---- VCPU_OP ---- */
@@ -555,5 +561,62 @@ Test(domain, shutdown_reasons)
     cr_expect_eq(do_sched_op(SCHEDOP_shutdown, gva, 0, 0, 0, 0), 0);
     cr_expect_eq(d->shutdown_code, SHUTDOWN_reboot, "the latched one is reported");
     cr_expect_eq(do_sched_op(SCHEDOP_pin_override, 0, 0, 0, 0, 0), -XEN_EPERM);
-    cr_expect_eq(do_sched_op(SCHEDOP_watchdog, 0, 0, 0, 0, 0), -XEN_ENOSYS);
+    cr_expect_eq(do_sched_op(SCHEDOP_watchdog, 0, 0, 0, 0, 0), -XEN_EFAULT);
+}
+
+static long watchdog(u32 id, u32 timeout)
+{
+    struct sched_watchdog op = {.id = id, .timeout = timeout};
+    gva_t gva;
+
+    host_guest_reset();
+    guest(&op, sizeof(op), &gva);
+    return do_sched_op(SCHEDOP_watchdog, gva, 0, 0, 0, 0);
+}
+
+Test(domain, a_watchdog_ends_it_unless_it_is_fed)
+{
+    cr_expect_eq(watchdog(1, 5), -XEN_EINVAL, "none is set");
+    cr_expect_eq(watchdog(3, 5), -XEN_EINVAL);
+    cr_expect_eq(watchdog(0, 5), 1);
+    cr_expect_eq(watchdog(0, 60), 2);
+    cr_expect_eq(watchdog(0, 5), -XEN_ENOSPC);
+    host_advance(SECONDS(4));
+    host_set_current(d->vcpu[0]);
+    cr_expect_eq(watchdog(1, 5), 0);
+    host_advance(SECONDS(4));
+    cr_expect_not(d->shut_down);
+    host_set_current(d->vcpu[0]);
+    cr_expect_eq(watchdog(1, 0), 0);
+    cr_expect_eq(watchdog(1, 0), -XEN_EINVAL);
+    host_advance(SECONDS(20));
+    cr_expect_not(d->shut_down, "it was ended");
+    host_advance(SECONDS(40));
+    cr_expect(d->shut_down);
+    cr_expect_eq(d->shutdown_code, SHUTDOWN_watchdog);
+}
+
+Test(domain, claimed_memory_is_kept_from_others)
+{
+    struct domain *other = host_domain(2, 1, 0);
+    u64 free = arch_free_memory();
+
+    d->max_pages = other->max_pages = 100000;
+    cr_expect_eq(domain_claim(d, d->tot_pages), -XEN_EINVAL, "it has so much");
+    cr_expect_eq(domain_claim(d, 100001), -XEN_EINVAL);
+    cr_expect_eq(domain_claim(d, d->tot_pages + free + 1), -XEN_ENOMEM);
+    cr_expect_eq(domain_claim(d, d->tot_pages + free - 1), 0);
+    cr_expect_eq(domain_claim(d, d->tot_pages + 5), -XEN_EINVAL, "a second claim");
+    cr_expect_neq(host_frame(other).n, MFN_INVALID.n);
+    cr_expect_eq(host_frame(other).n, MFN_INVALID.n, "the rest is set aside");
+    cr_expect_neq(host_frame(d).n, MFN_INVALID.n);
+    cr_expect_eq(d->claimed_pages, free - 2);
+    cr_expect_eq(domain_claim(d, 0), 0);
+    cr_expect_neq(host_frame(other).n, MFN_INVALID.n);
+    cr_expect_eq(domain_claim(d, d->tot_pages + 10), 0);
+    host_domain_end(d);
+    host_set_current(other->vcpu[0]);
+    while (host_frame(other).n != MFN_INVALID.n)
+        ;
+    cr_expect_eq(arch_free_memory(), 0, "a claim ends with its domain");
 }

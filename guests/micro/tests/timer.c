@@ -161,6 +161,27 @@ static void sched_poll(void)
 }
 MICRO_TEST(sched_poll, "sched-poll", PLATFORM_XEN);
 
+/* Set, fed and ended in time; what a watchdog does in the end, tests/unit shows. */
+static void sched_watchdog(void)
+{
+    struct sched_watchdog w = {.id = 0, .timeout = 30};
+
+    EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), 1);
+    EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), 2);
+    EXPECT((int)hc_sched_op(SCHEDOP_watchdog, &w) == -XEN_ENOSPC, "a third"); /* Xen returns 32 bits of it */
+    for (w.id = 1; w.id <= 2; w.id++) {
+        w.timeout = 40;
+        EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), 0);
+        w.timeout = 0;
+        EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), 0);
+        EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), -XEN_EINVAL);
+    }
+    w.id = 3;
+    EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, &w), -XEN_EINVAL);
+    EXPECT_RC(hc_sched_op(SCHEDOP_watchdog, (void *)HV_START), -XEN_EFAULT);
+}
+MICRO_TEST(sched_watchdog, "sched-watchdog", PLATFORM_XEN);
+
 static void sched_errors(void)
 {
     EXPECT_RC(hc_sched_op(99, NULL), -XEN_ENOSYS);

@@ -21,15 +21,13 @@ mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_
 {
     mfn_t mfn;
 
-    if (d->tot_pages + (1ull << order) > d->max_pages)
+    if (!domain_may_take(d, 1ull << order))
         return MFN_INVALID;
     mfn = frame_alloc(d->id, order, max_bits, 0);
     if (mfn.n == MFN_INVALID.n)
         return mfn;
     scrub_frames(mfn, 1ull << order);
-    spin_lock(&d->lock);
-    d->tot_pages += 1ull << order;
-    spin_unlock(&d->lock);
+    domain_taken(d, 1ull << order);
     TRACE_page_alloc(mfn.n, d->id, order);
     return mfn;
 }
@@ -209,4 +207,9 @@ void arch_domain_destroy(struct domain *d)
     if (is_hvm_domain(d))
         hvm_domain_destroy(d);
     arch_free(d->arch.io);
+}
+
+u64 arch_free_memory(void)
+{
+    return nr_free_frames;
 }
