@@ -39,7 +39,6 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 #define ESR_SEND_VECTOR    (1u << 5)
 #define ESR_RECEIVE_VECTOR (1u << 6)
 #define ESR_REGISTER       (1u << 7)
-#define MODE_FIXED         0
 #define MODE_LOWEST        1
 #define MODE_NMI           4
 #define MODE_EXTINT        7
@@ -48,7 +47,11 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 
 struct vlapic {
     u64 irr[4], isr[4], tmr[4];
+    u8 irr_words;      /* bit w: irr[w] is not 0 */
     u8 isr_top;        /* highest vector in service, 0: none */
+    u8 depth;          /* vectors in service; each has a class above those under it, so there are 15 at most */
+    u8 under[16];      /* isr_top before each of them */
+    bool levels;       /* a bit of tmr was set ever */
     u8 tpr;
     bool enabled;      /* by APIC_BASE and SVR: takes interrupts */
     bool x2apic;       /* mode; implies enabled by APIC_BASE */
@@ -65,15 +68,6 @@ struct vlapic {
 
 static const u32 lvt_writable[NR_LVT] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
 
-/* Highest bit of 256, -1: none. */
-static inline int highest(const u64 *set)
-{
-    for (int w = 3; w >= 0; w--)
-        if (set[w])
-            return w * 64 + 63 - __builtin_clzll(set[w]);
-    return -1;
-}
-
 static inline void put_bit(u64 *set, u8 n, bool on)
 {
     u64 bit = 1ull << (n & 63);
@@ -83,19 +77,25 @@ static inline void put_bit(u64 *set, u8 n, bool on)
 
 int vlapic_pending(const struct vlapic *l)
 {
+    unsigned int w;
     int vector;
 
-    if (!(l->irr[0] | l->irr[1] | l->irr[2] | l->irr[3]) || unlikely(!l->enabled))
+    if (likely(!l->irr_words) || unlikely(!l->enabled))
         return -1;
-    vector = highest(l->irr);
+    w = 31 - __builtin_clz(l->irr_words);
+    vector = w * 64 + 63 - __builtin_clzll(l->irr[w]);
     return vector >> 4 > max_of(l->tpr, l->isr_top) >> 4 ? vector : -1;
 }
 
 void vlapic_accept(struct vlapic *l, u8 vector)
 {
     put_bit(l->irr, vector, false);
+    if (!l->irr[vector >> 6])
+        l->irr_words &= ~(1u << (vector >> 6));
     put_bit(l->isr, vector, true);
-    l->isr_top = max_of(l->isr_top, vector);
+    ASSERT(l->depth < ARRAY_SIZE(l->under) && l->isr_top >> 4 < vector >> 4);
+    l->under[l->depth++ & 15] = l->isr_top;
+    l->isr_top = vector;
 }
 
 /* Priorities have changed: something may be deliverable now. */
@@ -108,16 +108,15 @@ static inline void look_again(struct vlapic *l)
 static inline void end_of_interrupt(struct vlapic *l)
 {
     u8 vector = l->isr_top;
-    int next;
 
     if (unlikely(!vector))
         return;
     put_bit(l->isr, vector, false);
-    next = highest(l->isr);
-    l->isr_top = next < 0 ? 0 : next;
-    if (unlikely(l->tmr[vector >> 6] >> (vector & 63) & 1))
+    l->isr_top = l->under[--l->depth & 15];
+    if (unlikely(l->levels) && l->tmr[vector >> 6] >> (vector & 63) & 1)
         hvm_apic_eoi(l->v->domain, vector);
-    look_again(l);
+    if (unlikely(l->irr_words))
+        look_again(l);
 }
 
 static void raise_lvt(struct vlapic *l, unsigned int n);
@@ -140,7 +139,11 @@ void vlapic_raise(struct vlapic *l, u8 vector, bool level)
         return;
     }
     put_bit(l->irr, vector, true);
-    put_bit(l->tmr, vector, level);
+    l->irr_words |= 1u << (vector >> 6);
+    if (unlikely(level || l->levels)) {
+        put_bit(l->tmr, vector, level);
+        l->levels = true;
+    }
     hvm_vcpu_kick(l->v);
 }
 
@@ -263,8 +266,8 @@ static void set_lvt(struct vlapic *l, unsigned int n, u32 value)
 
 /* ---- inter-processor interrupts ---- */
 
-/* Send what ICR says. A fixed interrupt to itself is the short way. */
-static void send_ipi(struct vlapic *l, u32 icr, u32 dest)
+/* Send what ICR says, but for the short way below. */
+static void send_message(struct vlapic *l, u32 icr, u32 dest)
 {
     unsigned int shorthand = icr >> 18 & 3;
     struct vlapic_message m = {.dest = dest, .vector = icr, .mode = LVT_MODE(icr), .logical = icr >> 11 & 1, .level = false};
@@ -273,11 +276,8 @@ static void send_ipi(struct vlapic *l, u32 icr, u32 dest)
         note_error(l, ESR_SEND_VECTOR);
         return;
     }
-    if (likely(shorthand == 1)) {
-        if (m.mode == MODE_FIXED)
-            vlapic_raise(l, m.vector, false);
+    if (shorthand == 1) /* to itself there are fixed interrupts only */
         return;
-    }
     if (m.mode == 3 || m.mode == MODE_EXTINT) /* reserved; not for ICR */
         return;
     if (m.mode == 5 && !(icr & (1u << 14))) /* INIT level de-assert: nothing happens on processors since the Pentium 4 */
@@ -288,6 +288,15 @@ static void send_ipi(struct vlapic *l, u32 icr, u32 dest)
         m.except = shorthand == 3 ? l : NULL;
     }
     hvm_apic_deliver(l->v->domain, &m);
+}
+
+/* A fixed interrupt to itself is what kernels send most. */
+static inline void send_ipi(struct vlapic *l, u32 icr, u32 dest)
+{
+    if (likely((icr & 0xc0700) == 0x40000 && (u8)icr >= 16))
+        vlapic_raise(l, icr, false);
+    else
+        send_message(l, icr, dest);
 }
 
 bool vlapic_matches(const struct vlapic *l, u32 dest, bool logical)
@@ -485,10 +494,10 @@ static bool write_x2apic(struct vlapic *l, unsigned int reg, u64 value)
 {
     if (unlikely(!l->x2apic))
         return false;
-    if (likely(reg == R_EOI)) {
-        if (unlikely(value))
+    if (reg == R_SELF_IPI) {
+        if (value & ~0xffull)
             return false;
-        end_of_interrupt(l);
+        send_ipi(l, value | 1u << 18, 0);
         return true;
     }
     if (reg == R_ICR) {
@@ -504,11 +513,6 @@ static bool write_x2apic(struct vlapic *l, unsigned int reg, u64 value)
     switch (reg) {
     case R_TIMER_COUNT:
         set_timer_count(l, value);
-        return true;
-    case R_SELF_IPI:
-        if (value & ~0xffull)
-            return false;
-        send_ipi(l, value | 1u << 18, 0);
         return true;
     case R_TPR:
         if (value & ~0xffull)
@@ -540,7 +544,8 @@ static void reset(struct vlapic *l)
     memset(l->irr, 0, sizeof(l->irr));
     memset(l->isr, 0, sizeof(l->isr));
     memset(l->tmr, 0, sizeof(l->tmr));
-    l->isr_top = l->tpr = 0;
+    l->irr_words = l->isr_top = l->depth = l->tpr = 0;
+    l->levels = false;
     l->ldr = l->esr = l->esr_seen = l->icr = l->icr_high = l->timer_count = 0;
     l->dfr = ~0u;
     l->svr = 0xff;
@@ -588,6 +593,10 @@ bool vlapic_msr_read(struct vlapic *l, u32 msr, u64 *value)
 
 bool vlapic_msr_write(struct vlapic *l, u32 msr, u64 value)
 {
+    if (likely(msr == MSR_X2APIC + R_EOI && l->x2apic && !value)) {
+        end_of_interrupt(l);
+        return true;
+    }
     if (likely(msr - MSR_X2APIC < 0x100))
         return write_x2apic(l, msr - MSR_X2APIC, value);
     switch (msr) {
