@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Costs of a hardware-assisted guest: one exit of each kind, and what must not exit. See cost.c for how a run is counted.
+ *
+ * The local APIC's are measured on the bare machine too; there they are the access alone.
+ */
+#include "../kernel/hypercall.h"
+#include "../kernel/micro.h"
+#include "evtchn.h"
+
+#define OPS       1000
+#define APIC_PAGE 0xfee00000ul
+#define MSR_BASE  0x1bu
+#define BASE_EXTD 0x400ul
+#define X2_EOI    0x80bu
+#define X2_ICR    0x830u
+#define VECTOR    0x41
+
+/* A register that holds still and is not switched with the guest: reading it exits. */
+static void run_msr_exit(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        rdmsr(MSR_BASE);
+}
+MICRO_COST(msr_exit, "rdmsr-apic-base", PLATFORM_OWN, OPS, NULL, run_msr_exit, NULL);
+
+static void run_wrmsr(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        wrmsr(0xc0000102, i);
+}
+MICRO_COST(wrmsr_free, "wrmsr-gs-base", PLATFORM_OWN, OPS, NULL, run_wrmsr, NULL);
+
+static void run_port_in(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        inb(0x80);
+}
+MICRO_COST(port_in, "port-in", PLATFORM_OWN, OPS, NULL, run_port_in, NULL);
+
+static void run_cr(unsigned ops)
+{
+    uint64_t cr0 = read_cr0();
+
+    for (unsigned i = 0; i < ops; i++) {
+        __asm__ volatile("clts");
+        __asm__ volatile("mov %0, %%cr0" ::"r"(cr0) : "memory");
+    }
+}
+MICRO_COST(cr0_pair, "clts-cr0-write", PLATFORM_OWN, OPS, NULL, run_cr, NULL);
+
+static void run_cr8(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        __asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
+}
+MICRO_COST(cr8_write, "cr8-write", PLATFORM_PVH, OPS, NULL, run_cr8, NULL);
+
+/* ---- memory ---- */
+
+static bool hole_setup(void)
+{
+    return pte_write(window_va(0), 0x3f00000000ul | PTE_RW) == 0;
+}
+
+static void run_mmio(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        (void)*(volatile uint32_t *)window_va(0);
+}
+
+static void hole_teardown(void)
+{
+    pte_write(window_va(0), 0);
+}
+MICRO_COST(mmio, "mmio-read", PLATFORM_PVH, OPS, hole_setup, run_mmio, hole_teardown);
+
+/* Memory that nobody has touched: from 16 MiB on, one word every 2 MiB, then where those ended one every 4 KiB. */
+static uint64_t fresh = 16ul << 20;
+
+static bool fresh_setup(void)
+{
+    if (start_pages < 64 << 8) { /* 64 MiB */
+        test_note("too little memory");
+        return false;
+    }
+    return true;
+}
+
+static void run_fresh(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++, fresh += 2ul << 20)
+        *(volatile uint64_t *)fresh = 1;
+}
+MICRO_COST(nested_fault, "nested-fault-2m", PLATFORM_PVH, 8, fresh_setup, run_fresh, NULL);
+
+/* ---- local APIC ---- */
+
+static bool x2apic_setup(void)
+{
+    if (!(cpuid_bare(1, 0).c >> 21 & 1))
+        return false;
+    phys_ptr(APIC_PAGE);
+    if (!(rdmsr(MSR_BASE) & BASE_EXTD))
+        wrmsr(MSR_BASE, rdmsr(MSR_BASE) | BASE_EXTD);
+    wrmsr(0x80f, 0x1ff);
+    return true;
+}
+
+static void run_x2apic_eoi(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        wrmsr(X2_EOI, 0);
+}
+MICRO_COST(x2apic_eoi, "x2apic-eoi", PLATFORM_PVH, OPS, x2apic_setup, run_x2apic_eoi, NULL);
+
+static void ended(unsigned vector)
+{
+    wrmsr(X2_EOI, 0);
+}
+
+static bool ipi_setup(void)
+{
+    irq_hook = ended;
+    return x2apic_setup();
+}
+
+/* Sent, delivered, ended. */
+static void run_ipi(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++) {
+        wrmsr(X2_ICR, 0x40000 | VECTOR);
+        __asm__ volatile("sti; nop; cli" ::: "memory");
+    }
+}
+
+static void ipi_teardown(void)
+{
+    irq_hook = NULL;
+}
+MICRO_COST(self_ipi, "x2apic-self-ipi", PLATFORM_PVH, OPS, ipi_setup, run_ipi, ipi_teardown);
+
+static bool xapic_setup(void)
+{
+    uint64_t base = rdmsr(MSR_BASE);
+
+    if (base & BASE_EXTD) {
+        wrmsr(MSR_BASE, base & ~0xc00ul);
+        wrmsr(MSR_BASE, base & ~BASE_EXTD);
+    }
+    *(volatile uint32_t *)((uint8_t *)phys_ptr(APIC_PAGE) + 0xf0) = 0x1ff;
+    return true;
+}
+
+static void run_xapic_eoi(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++)
+        *(volatile uint32_t *)(APIC_PAGE + 0xb0) = 0;
+}
+MICRO_COST(xapic_eoi, "xapic-eoi", PLATFORM_OWN, OPS, xapic_setup, run_xapic_eoi, NULL);
+
+/* A timer some way off, and sleep until it comes. */
+static uint32_t timer_port;
+
+static bool halt_setup(void)
+{
+    struct evtchn_bind_virq b = {.virq = VIRQ_TIMER, .vcpu = 0};
+
+    if (hc_evtchn(EVTCHNOP_bind_virq, &b))
+        return false;
+    timer_port = b.port;
+    port_mask(b.port, false);
+    return true;
+}
+
+static void run_halt(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++) {
+        struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = now_ns() + 200000};
+
+        hc_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t);
+        events_wait();
+        events_mask();
+    }
+}
+
+static void halt_teardown(void)
+{
+    port_close(timer_port);
+}
+MICRO_COST(halt, "timer-and-sleep", PLATFORM_XEN, 100, halt_setup, run_halt, halt_teardown);
