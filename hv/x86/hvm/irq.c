@@ -36,6 +36,8 @@ bool hvm_irq_waits(struct vcpu *v)
 {
     int vector;
 
+    if (v->arch.hvm->nmi_pending)
+        return true;
     vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
     return find(v, &vector) != FROM_NONE;
 }
@@ -46,6 +48,13 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
     int vector;
     enum source from;
 
+    if (unlikely(h->nmi_pending)) { /* goes before all else, and does not ask for IF */
+        if (hvm_ops->injecting(v))
+            return;
+        h->nmi_pending = false;
+        hvm_ops->inject(v, HVM_EVENT_NMI, VEC_NMI, false, 0);
+        return;
+    }
     vlapic_set_cr8(h->vlapic, hvm_ops->get_tpr(v));
     from = find(v, &vector);
     if (from == FROM_NONE) {
