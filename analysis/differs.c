@@ -198,7 +198,7 @@ void print_differences(FILE *out, const struct run *run)
     for (size_t i = 0; i < run->nr_facts; i++) {
         bool differs = false;
 
-        if (i && !strcmp(keys[i], keys[i - 1]))
+        if ((i && !strcmp(keys[i], keys[i - 1])) || !strcmp(keys[i], REPEAT_FACT))
             continue;
         for (size_t j = 0; j < count; j++) {
             values[j] = value_of(run, &platforms[j], keys[i]);

@@ -186,6 +186,16 @@ struct run *synthetic_run(unsigned seeds, int growth)
     for (size_t w = 0; w < sizeof(workloads) / sizeof(workloads[0]); w++)
         run_add_workload(run, workloads[w].name, workloads[w].kind, workloads[w].kind == RUN_MACRO,
                          "{\"requests\":1}");
+    for (uint32_t size = 7; size < 9; size++)
+        run_add_histogram(run, &(struct run_histogram){.workload = "getppid",
+                                                       .platform = "pv",
+                                                       .cause = "syscall",
+                                                       .class = RUN_TUNED,
+                                                       .set = RUN_MAIN,
+                                                       .seed = 1,
+                                                       .iter = 1,
+                                                       .size = size,
+                                                       .entries = 20001 - size});
     for (size_t m = 0; m < sizeof(machines) / sizeof(machines[0]); m++) {
         const char *platform = machines[m].platform;
         enum run_class class = machines[m].class;
