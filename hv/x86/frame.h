@@ -13,9 +13,9 @@
  *   bit  62     busy: a pcpu is changing the type or the entries
  *   bit  63     allocated: its owner has not given it up; without it nobody can take a new reference
  *
- * No count exceeds FRAME_COUNT_MAX: what would set its top bit is refused (-XEN_EBUSY), so one test of the new word covers both.
- * 16 bytes and no list links: a dying domain's frames are found by one scan of the records between the lowest and highest
- * mfn it ever had (about four instructions a frame), which costs nothing while it lives.
+ * No count exceeds FRAME_COUNT_MAX: what would set its top bit is refused (-XEN_EBUSY), so one test of the new word covers
+ * both. 16 bytes and no list links: a dying domain's frames are found by one scan of the records between the lowest and
+ * highest mfn it ever had (about four instructions a frame), which costs nothing while it lives.
  * The invariant of PV isolation is stated in pv/typing.h.
  */
 #ifndef PARANGON_FRAME_H
@@ -65,8 +65,9 @@ static inline enum frame_type frame_type(u64 word)
 }
 
 /**
- * What one vCPU may elide (DESIGN §3, decision 7). One pcpu runs guests, with interrupts off inside the hypervisor, and no handler
- * of an interrupt changes a frame's word or a guest's page table: both change by plain stores. 0: by compare-and-swap.
+ * What one vCPU may elide (DESIGN §3, decision 7). One pcpu runs guests, with interrupts off inside the hypervisor, and no
+ * handler of an interrupt changes a frame's word or a guest's page table: both change by plain stores. 0: by
+ * compare-and-swap.
  */
 #ifndef ONE_PCPU
 #define ONE_PCPU 1
@@ -119,7 +120,8 @@ static inline mfn_t virt_to_mfn(const void *p)
     return MFN(((u64)p - directmap) >> PAGE_SHIFT);
 }
 
-/** `position` of a page that the hypervisor shares with a domain: not counted as the domain's memory, not to be ballooned out. */
+/** `position` of a page that the hypervisor shares with a domain: not counted as the domain's memory, not to be
+ * ballooned out. */
 #define FRAME_SHARED_BY_HV 0xffff
 /** Bit of `stamp` for entry i of a validated table of level 2 to 4: clear only while no entry of its sixteen is present. */
 #define FRAME_USED(i) (1u << ((i) >> 4))

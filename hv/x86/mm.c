@@ -366,8 +366,8 @@ void mm_init(void)
     m2p_at = boot_alloc_2m(m2p_size);
 
     /*
-     * Tables for the two arrays come from their own reserve, since the allocator does not run yet: one L3 (slot 261's exists) and
-     * L2 pages. 2 MiB at most are needed for 512 GiB of memory.
+     * Tables for the two arrays come from their own reserve, since the allocator does not run yet: one L3 (slot 261's
+     * exists) and L2 pages. 2 MiB at most are needed for 512 GiB of memory.
      */
     {
         u64 at = boot_alloc_2m(MB(2)), next = at + DIRECTMAP;

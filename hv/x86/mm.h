@@ -27,14 +27,15 @@ void mm_init(void);
  */
 void mm_release(u64 start, u64 end);
 /**
- * One line in the log: where the memory is. Before the first and after the last domain the sum of the frames is the same, and so is
- * the number of objects. modules: frames that hold boot modules.
+ * One line in the log: where the memory is. Before the first and after the last domain the sum of the frames is the same,
+ * and so is the number of objects. modules: frames that hold boot modules.
  */
 void mm_report(u64 modules);
 
 /* buddy.c */
 #define BUDDY_MAX_ORDER 18
-/** Before anything else; then each block of memory that is free at boot, aligned to its size. Its records are zeroed or left over. */
+/** Before anything else; then each block of memory that is free at boot, aligned to its size. Its records are zeroed
+ * or left over. */
 void buddy_init(void);
 void buddy_add(mfn_t mfn, unsigned int order);
 /** The same of a block whose records say already that it is free (owner DOMID_INVALID, else 0). */
@@ -48,8 +49,8 @@ mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsi
 /** The last reference has gone: back to the free lists. The record must have no counts. */
 void frame_free(mfn_t mfn, unsigned int order);
 /**
- * Clear n frames before a domain gets them, since they may hold another's data or what was in memory before boot. All scrubbing of
- * the hypervisor's is here, out of line, so that tools count it apart by this symbol.
+ * Clear n frames before a domain gets them, since they may hold another's data or what was in memory before boot. All
+ * scrubbing of the hypervisor's is here, out of line, so that tools count it apart by this symbol.
  */
 void scrub_frames(mfn_t mfn, u64 n);
 /** Free memory of the machine, in frames. */

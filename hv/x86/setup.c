@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the boot loader's information to the first guest instruction, in order: console, options, processor, memory, time, scheduler,
- * domains. Reads multiboot 1, multiboot 2 and PVH start information into one form first; nothing later knows which it was.
+ * From the boot loader's information to the first guest instruction, in order: console, options, processor, memory, time,
+ * scheduler, domains. Reads multiboot 1, multiboot 2 and PVH start information into one form first; nothing later knows
+ * which it was.
  *
  * Sources: Multiboot Specification 0.6.96 §3.3, Multiboot2 §3.6, xen/arch-x86/hvm/start_info.h.
  */
@@ -36,7 +37,8 @@ static char command_line[1024];
 static struct boot_module modules[MAX_MODULES];
 static char module_string[MAX_MODULES][LAUNCH_CMDLINE_MAX];
 static unsigned int nr_modules;
-static u64 rsdp;
+static u64 rsdp;         /* physical address of ACPI's root pointer; 0: to be searched for */
+static u8 rsdp_copy[36]; /* of the one that multiboot 2 passes by value */
 static struct hv_options options;
 
 static void *phys(u64 paddr)
@@ -117,8 +119,8 @@ static void read_multiboot2(u32 info)
             for (u32 at = 16; at + w[2] <= t->size; at += w[2])
                 add_range(*(const u64 *)(p + at), *(const u64 *)(p + at + 8), *(const u32 *)(p + at + 16));
         } else if (t->type == 14 || t->type == 15) {
-            memcpy(module_string[MAX_MODULES - 1], p + 8, 36 < t->size - 8 ? 36 : t->size - 8);
-            rsdp = 0; /* the copy has no address of its own: acpi_init() searches */
+            memcpy(rsdp_copy, p + 8, min_of((u64)t->size - 8, sizeof(rsdp_copy)));
+            rsdp = (u64)rsdp_copy - IMAGE_VIRT + IMAGE_PADDR;
         }
         p += round_up(t->size, 8);
     }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Privileged instructions of guest kernels. They run in ring 3, so each raises #GP (or #UD for the forced CPUID) and comes here:
- * port I/O, control and debug registers, MSRs, CPUID, CLI and STI, CLTS, HLT, INVLPG, WBINVD, XSETBV; and INT n through a gate.
+ * Privileged instructions of guest kernels. They run in ring 3, so each raises #GP (or #UD for the forced CPUID) and comes
+ * here: port I/O, control and debug registers, MSRs, CPUID, CLI and STI, CLTS, HLT, INVLPG, WBINVD, XSETBV; and INT n
+ * through a gate.
  *
- * CLI and STI do nothing (the event mask in vcpu_info is the guest's IF). MOV from CR3 gives the guest's own table.
- * Ports: io_rights.h decides; ports of the legacy timer read 0 and absent PCI reads all-ones but for 0xcf8 (see pci_address).
- * What a guest may not do is the exception that the processor would raise: #GP.
- * Sources: SDM vol. 2 (opcodes), xen/arch-x86/cpuid.h (leaves 0x40000000), xen/arch-x86/xen-x86_64.h (forced emulation prefix).
+ * CLI and STI do nothing (the event mask in vcpu_info is the guest's IF). MOV from CR3 gives the guest's own table. Ports:
+ * io_rights.h decides; ports of the legacy timer read 0 and absent PCI reads all-ones but for 0xcf8 (see pci_address). What
+ * a guest may not do is the exception that the processor would raise: #GP.
+ * Sources: SDM vol. 2 (opcodes), xen/arch-x86/cpuid.h (leaves 0x40000000), xen/arch-x86/xen-x86_64.h (forced emulation
+ * prefix).
  */
 #include "pv.h"
 #include "io_rights.h"
@@ -103,7 +105,8 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
         break;
     case 7:
         if (sub == 0) {
-            /* keep FSGSBASE BMI1 AVX2 BMI2 ERMS RDSEED ADX CLFLUSHOPT CLWB SHA; no SMEP, SMAP, INVPCID, MPX, PKU, LA57, UMIP */
+            /* keep FSGSBASE BMI1 AVX2 BMI2 ERMS RDSEED ADX CLFLUSHOPT CLWB SHA; no SMEP, SMAP, INVPCID, MPX, PKU,
+             * LA57, UMIP */
             *b &= BIT(0) | BIT(3) | BIT(5) | BIT(8) | BIT(9) | BIT(18) | BIT(19) | BIT(23) | BIT(24) | BIT(29);
             *c &= BIT(9) | BIT(10) | BIT(22);
             *d = 0;
@@ -541,7 +544,8 @@ static u32 bounce_gp(struct vcpu *v, struct regs *r)
     return OUTCOME(TRACE_TRAP_GP_BOUNCE, TRACE_RES_BOUNCED);
 }
 
-/* INT n through a gate that the guest set: the IDT lets no ring-3 code use its own gates but 3 and 4 (error code: n << 3 | 2). */
+/* INT n through a gate that the guest set: the IDT lets no ring-3 code use its own gates but 3 and 4 (error code: n
+ * << 3 | 2). */
 static u32 software_interrupt(struct vcpu *v, struct regs *r)
 {
     unsigned int n = (r->error_code >> 3) & 0xff;
@@ -582,7 +586,8 @@ u32 pv_general_protection(struct vcpu *v, struct regs *r)
         if (unlikely(!iopl_ok(v)))
             return bounce_gp(v, r);
         r->rip += at + 1;
-        /* CLI and STI have no effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would stay off. */
+        /* CLI and STI have no effect, as on Xen: POPF, which ends such a section, cannot be trapped, and events would
+         * stay off. */
         if ((op & 0xfe) == 0xfa)
             return OUTCOME(TRACE_TRAP_EMUL_IF, TRACE_RES_DONE);
         r->rip += !(op & 8);

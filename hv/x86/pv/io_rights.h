@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a domain may reach of the machine besides its memory: I/O ports and device memory, as range sets (DESIGN §3, decision 9).
- * Passthrough and device models will use only these.
+ * What a domain may reach of the machine besides its memory: I/O ports and device memory, as range sets (DESIGN §3,
+ * decision 9). Passthrough and device models will use only these.
  */
 #ifndef PARANGON_PV_IO_RIGHTS_H
 #define PARANGON_PV_IO_RIGHTS_H

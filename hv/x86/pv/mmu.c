@@ -56,7 +56,8 @@ void l4_init_slots(u64 *l4)
     mm_copy_hv_slots(l4);
 }
 
-/* The domain whose frames or tables a call names: the caller's own, or DOMID_SELF; others need privilege (later: toolstack). */
+/* The domain whose frames or tables a call names: the caller's own, or DOMID_SELF; others need privilege (later:
+ * toolstack). */
 static __attribute__((noinline)) int foreign_domain(struct vcpu *v, u64 foreigndom, struct domain **pt, struct domain **pg)
 {
     domid_t pg_id = foreigndom & 0xffff, pt_id = foreigndom >> 16;
@@ -73,8 +74,9 @@ static __attribute__((noinline)) int foreign_domain(struct vcpu *v, u64 foreignd
 #define NOT_PLAIN ~0ull
 
 /*
- * One request of mmu_update: the common case first. *plain: its frame's address and command where the frame is no table and the domain
- * may write to it, so that all it took was a store; it takes no more for requests of the same frame that follow it.
+ * One request of mmu_update: the common case first. *plain: its frame's address and command where the frame is no table and
+ * the domain may write to it, so that all it took was a store; it takes no more for requests of the same frame that follow
+ * it.
  */
 static __always_inline_ int update_one(struct domain *d, u64 ptr, u64 val, u64 *plain)
 {
@@ -102,7 +104,8 @@ static __always_inline_ int update_one(struct domain *d, u64 ptr, u64 val, u64 *
             if (t <= FT_L4 && t != FT_NONE)
                 return pte_change(entry, val, t, d, cmd == MMU_PT_UPDATE_PRESERVE_AD);
         }
-        /* Not a table now: an ordinary write, where the domain may write. With one vCPU nothing can make a table of it meanwhile. */
+        /* Not a table now: an ordinary write, where the domain may write. With one vCPU nothing can make a table of
+         * it meanwhile. */
         if (likely(d->max_vcpus == 1) &&
             (frame_type(w) == FT_WRITABLE || (!frame_tc(w) && !(w & FRAME_PARTIAL)))) {
             WRITE_ONCE(*entry, val);
@@ -149,7 +152,8 @@ long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a
     return err;
 }
 
-/* From `reqs` on, the requests that are plain stores to the frame that `plain` names; returns the first that is not, or cannot be read. */
+/* From `reqs` on, the requests that are plain stores to the frame that `plain` names; returns the first that is not,
+ * or cannot be read. */
 static __always_inline_ u64 plain_stores(u64 reqs, u64 end, u64 plain)
 {
     u8 *frame = (u8 *)(directmap + (plain & PAGE_MASK));

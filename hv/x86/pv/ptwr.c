@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes to page tables by fault. A guest kernel maps its L1 tables read-only; where it writes one with an ordinary instruction
- * instead of a hypercall, the fault comes here: the instruction is decoded, its result computed, and the entry changed by
- * typing.c's rules with a compare-and-swap on the real entry, so that locked forms are as atomic as the guest believes.
+ * Writes to page tables by fault. A guest kernel maps its L1 tables read-only; where it writes one with an ordinary
+ * instruction instead of a hypercall, the fault comes here: the instruction is decoded, its result computed, and the entry
+ * changed by typing.c's rules with a compare-and-swap on the real entry, so that locked forms are as atomic as the guest
+ * believes.
  *
- * Forms: MOV, XCHG, CMPXCHG, XADD, ADD OR ADC SBB AND SUB XOR, NOT NEG INC DEC, BTS BTR BTC, STOS, of 1, 2, 4 and 8 bytes, with or
- * without LOCK, as long as the access stays within one entry. Sources: SDM vol. 2, opcode maps; §3.4.3.1 of vol. 1 for flags.
- * Does not: compute the effective address; the fault gives it (CR2), the rest of the instruction only its length.
+ * Forms: MOV, XCHG, CMPXCHG, XADD, ADD OR ADC SBB AND SUB XOR, NOT NEG INC DEC, BTS BTR BTC, STOS, of 1, 2, 4 and 8 bytes,
+ * with or without LOCK, as long as the access stays within one entry. Sources: SDM vol. 2, opcode maps; §3.4.3.1 of vol. 1
+ * for flags. Does not: compute the effective address; the fault gives it (CR2), the rest of the instruction only its
+ * length.
  */
 #include "pv.h"
 #include "typing.h"
@@ -188,7 +190,8 @@ static bool decode(const u8 *b, unsigned int n, struct insn *in)
     return true;
 }
 
-/* The operand's new value from its old one; false where the form is not known. *reg_out takes what goes back to a register. */
+/* The operand's new value from its old one; false where the form is not known. *reg_out takes what goes back to a
+ * register. */
 static bool execute(struct regs *r, const struct insn *in, u64 old, u64 *new, u64 *flags, u64 *reg_out, int *reg_n)
 {
     unsigned int reg = ((in->modrm >> 3) & 7) | (in->rex & 4 ? 8 : 0), sub = (in->modrm >> 3) & 7;
@@ -280,9 +283,9 @@ static bool store(u64 *entry, u64 old, u64 val, struct domain *d, int *err)
 }
 
 /*
- * The forms in which kernels write entries: MOV and XCHG of 8 bytes from a register (set_pte, clear and flush), LOCK AND of one byte by a
- * constant or AL to BL (write protection at fork). A kernel that writes many writes them by one instruction: each vCPU remembers how its
- * last one was decoded, by address and bytes.
+ * The forms in which kernels write entries: MOV and XCHG of 8 bytes from a register (set_pte, clear and flush), LOCK AND of
+ * one byte by a constant or AL to BL (write protection at fork). A kernel that writes many writes them by one instruction:
+ * each vCPU remembers how its last one was decoded, by address and bytes.
  */
 enum { FORM_NONE, FORM_MOV, FORM_XCHG, FORM_AND_REG, FORM_AND_CONST };
 
@@ -321,8 +324,10 @@ static inline u64 flags_of_byte(u8 v)
     return (ax >> 8) & (X86_FLAGS_PF | X86_FLAGS_ZF | X86_FLAGS_SF);
 }
 
-/* Execute one of these on an entry, or on its byte `off`. False: the guest may not have what it would write, or not one of these. */
-static __always_inline_ bool execute_usual(struct vcpu *v, struct regs *r, const struct ptwr_insn *in, u64 *entry, unsigned int off)
+/* Execute one of these on an entry, or on its byte `off`. False: the guest may not have what it would write, or not
+ * one of these. */
+static __always_inline_ bool execute_usual(struct vcpu *v, struct regs *r, const struct ptwr_insn *in, u64 *entry,
+                                           unsigned int off)
 {
     u64 old, new, *reg;
     int err;
@@ -412,7 +417,8 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
         stac();
         ok = guest_get8(r->rip, &bytes);
         clac();
-        if (likely(ok && bytes == v->arch.ptwr.bytes && v->arch.ptwr.form) && execute_usual(v, r, &v->arch.ptwr, entry, cr2 & 7))
+        if (likely(ok && bytes == v->arch.ptwr.bytes && v->arch.ptwr.form) &&
+            execute_usual(v, r, &v->arch.ptwr, entry, cr2 & 7))
             return true;
     }
     return decode_and_execute(v, r, entry, cr2 & 7);

@@ -4,8 +4,8 @@
 #include "x86/x86.h"
 #include <trace/trace.h>
 
-/* Bits that a guest may set in a present entry. Everything else (PSE above L1, GLOBAL, bits 52 to 62, bits above the machine's
- * physical addresses) is refused, as Xen refuses it. */
+/* Bits that a guest may set in a present entry. Everything else (PSE above L1, GLOBAL, bits 52 to 62, bits above the
+ * machine's physical addresses) is refused, as Xen refuses it. */
 #define L1_BITS (PTE_P | PTE_RW | PTE_US | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_PAT | PTE_AVL | PTE_NX)
 #define LN_BITS (PTE_P | PTE_RW | PTE_US | PTE_PWT | PTE_PCD | PTE_A | PTE_D | PTE_AVL | PTE_NX)
 
@@ -18,11 +18,6 @@ static inline mfn_t pte_mfn(u64 pte)
 u64 pte_in_force(u64 guest, unsigned int level)
 {
     return guest & PTE_P ? guest | PTE_US : guest;
-}
-
-u64 pte_as_seen(u64 hardware, unsigned int level)
-{
-    return hardware;
 }
 
 /* A reference has gone of a frame that its owner has given up: with the last one, the frame goes. */
@@ -172,8 +167,8 @@ static int lne_get(u64 pte, unsigned int level, const struct domain *d)
 
 /* ---- whole tables ---- */
 
-/* The entries of a group, or'ed: bit 0 says whether any is present. Most groups of most tables are empty, so tables are scanned by
- * groups: eight of an L1, where pages lie together, 32 and then eight of the others. */
+/* The entries of a group, or'ed: bit 0 says whether any is present. Most groups of most tables are empty, so tables are
+ * scanned by groups: eight of an L1, where pages lie together, 32 and then eight of the others. */
 #define OR4(g) ((g)[0] | (g)[1] | (g)[2] | (g)[3])
 #define OR8(g) (OR4(g) | OR4((g) + 4))
 
@@ -218,8 +213,9 @@ static int validate_l1(u64 *t, const struct domain *d)
     return 0;
 }
 
-/* Levels 2 to 4 keep their position in the frame record, so that both directions can stop and go on. Between groups of eight entries
- * they look whether something waits: a table below does so itself, so a stop is never more than eight L1 tables away.
+/* Levels 2 to 4 keep their position in the frame record, so that both directions can stop and go on. Between groups of
+ * eight entries they look whether something waits: a table below does so itself, so a stop is never more than eight L1
+ * tables away.
  * used: FRAME_USED() bits of groups to look at; above `position` it does not matter. */
 static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preemptible, u32 used)
 {
@@ -493,7 +489,8 @@ static __always_inline_ bool l1_replace(u64 *entry, u64 expected, u64 new)
     return (!ONE_PCPU || READ_ONCE(*entry) == expected) && word_change(entry, &expected, new);
 }
 
-/* Put `new` in place of what an L1 entry holds, which was `old`; hardware may have set A and D meanwhile. Returns what was replaced. */
+/* Put `new` in place of what an L1 entry holds, which was `old`; hardware may have set A and D meanwhile. Returns
+ * what was replaced. */
 static __always_inline_ u64 l1_exchange(u64 *entry, u64 old, u64 new, bool preserve_ad)
 {
     while (!word_change(entry, &old, preserve_ad ? new | (old & (PTE_A | PTE_D)) : new))

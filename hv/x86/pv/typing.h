@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frame typing: the isolation of paravirtual domains. Everything that decides whether a guest may use a frame in some way is in
- * typing.c; nothing else writes a page table entry of a guest or changes a frame's type.
+ * Frame typing: the isolation of paravirtual domains. Everything that decides whether a guest may use a frame in some way
+ * is in typing.c; nothing else writes a page table entry of a guest or changes a frame's type.
  *
  * The invariant, true whenever a guest runs:
  *   1. A present L1 entry of a validated L1 table maps a frame that its domain owns or was given by a grant (or a device frame that it has rights to),
@@ -14,8 +14,8 @@
  *   5. CR3 of a vCPU is a validated L4 of its domain, with a reference and a type reference.
  * Debug builds assert 3 at every change; tests/fuzz walks all tables after every call and recounts.
  *
- * Locks: none on one pcpu with interrupts off; FRAME_BUSY of a table will serve as its lock where several vCPUs run. What relies on
- * there being one says ONE_PCPU (frame.h) or `max_vcpus == 1` (mmu.c). Order: upper level before lower.
+ * Locks: none on one pcpu with interrupts off; FRAME_BUSY of a table will serve as its lock where several vCPUs run. What
+ * relies on there being one says ONE_PCPU (frame.h) or `max_vcpus == 1` (mmu.c). Order: upper level before lower.
  * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
  */
 #ifndef PARANGON_PV_TYPING_H
@@ -24,9 +24,11 @@
 #include "../frame.h"
 #include "core/domain.h"
 
-/** What differs between guest's and hardware's view of an entry is decided here and nowhere else (DESIGN §3, decision 4). */
+/**
+ * The entry in force for what a guest wrote: the only place that adds bits (DESIGN §3, decision 4). There is no way back,
+ * and none is needed: guests read their tables where they lie, and so see what is in force.
+ */
 u64 pte_in_force(u64 guest, unsigned int level);
-u64 pte_as_seen(u64 hardware, unsigned int level);
 
 /** Take or drop a plain reference. get: false if the frame is not memory of d, is free, or its count is at the limit. */
 bool frame_get(struct frame *f, const struct domain *d);
@@ -75,7 +77,8 @@ static inline int frame_put_table(mfn_t mfn)
     struct frame *f = frame_of(mfn);
     u64 w = f->word;
 
-    if (likely(frame_tc(w) > 1 && !(w & (FRAME_BUSY | FRAME_PARTIAL)) && word_change(&f->word, &w, w - FRAME_REF - FRAME_TC)))
+    if (likely(frame_tc(w) > 1 && !(w & (FRAME_BUSY | FRAME_PARTIAL)) &&
+               word_change(&f->word, &w, w - FRAME_REF - FRAME_TC)))
         return 0;
     return frame_put_type(mfn, false);
 }
@@ -94,7 +97,8 @@ int frame_unpin(mfn_t mfn, struct domain *d);
 void frame_release(struct frame *f);
 /** Fill the hypervisor's slots of a new L4. */
 void l4_init_slots(u64 *l4);
-/** A frame that lost its last writable type reference at `stamp` becomes something else: flush if this TLB may still hold it. */
+/** A frame that lost its last writable type reference at `stamp` becomes something else: flush if this TLB may still
+ * hold it. */
 void tlb_filter(u32 stamp);
 u32 tlb_clock_now(void);
 /** May d map this frame that is not memory (device registers)? */
