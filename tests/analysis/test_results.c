@@ -92,6 +92,7 @@ static struct run *full_run(void)
     run_add_error(run, "pv", RUN_TUNED, "redis", "no answer after 10 s");
     run_add_console(run, "empty", "", 0);
     run_add_fact(run, "pv", RUN_DEFAULT, "empty", "");
+    run_add_provenance(run, "accent", "déjà vu");
     return run;
 }
 
