@@ -45,6 +45,7 @@ static u32 interrupt(unsigned int vector)
             serial_irq();
             pic_eoi(irq);
             evtchn_send_global_virq(VIRQ_CONSOLE);
+            hvm_platform_input(hardware_domain);
             return TRACE_IRQ_SERIAL;
         }
         if (irq != 7 && irq != 15) /* those without a bit in service are spurious: no EOI */

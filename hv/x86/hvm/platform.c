@@ -6,12 +6,10 @@
  * vCPUs' local APICs. A PVH domain has nothing else, and its lines lead nowhere.
  * Lines: 0 to 15 are the ISA interrupts, at the 8259A of their number and the I/O APIC's input of their number, but line 0 is at input 2
  * (the MADT says so, acpi.c).
- * The serial line: a privileged domain's, and with console=raw that of one that is alone, is the physical console; another's goes to the
- * log, line by line.
+ * The serial line: a privileged domain's is the physical console, another's goes to the log line by line, and nothing comes in.
  */
 #include "hvm.h"
 #include "vdevice.h"
-#include "core/console.h"
 #include "core/log.h"
 #include "x86/cpu.h"
 
@@ -114,11 +112,6 @@ void hvm_power(struct domain *d, unsigned int how)
     domain_shutdown(d, how);
 }
 
-static bool has_physical_console(const struct domain *d)
-{
-    return d->privileged || (console_raw && domain_list.next == &d->node && domain_list.prev == &d->node);
-}
-
 static void end_line(struct domain *d, struct hvm_platform *p)
 {
     u32 n = p->fill;
@@ -133,7 +126,7 @@ void hvm_uart_put(struct domain *d, u8 c)
 {
     struct hvm_platform *p = d->arch.hvm->platform;
 
-    if (has_physical_console(d)) {
+    if (d->privileged) {
         log_write((const char *)&c, 1);
         return;
     }
@@ -147,7 +140,7 @@ int hvm_uart_get(struct domain *d)
 {
     char c;
 
-    return has_physical_console(d) && arch_console_read(&c, 1) ? (u8)c : -1;
+    return d->privileged && arch_console_read(&c, 1) ? (u8)c : -1;
 }
 
 void hvm_platform_input(struct domain *d)
