@@ -250,6 +250,9 @@ static void launch(void)
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
 
+        /* Memory that it was promised and has not touched stays there for it. */
+        if (is_hvm_domain(d) && d->arch.hvm->nr_lazy && domain_claim(d, d->tot_pages + d->arch.hvm->nr_lazy))
+            give_up("domain %s: its memory is more than there is: none is started", d->name);
         TRACE_domain_start(d->id, d->vcpu[0]->arch.regs.rip);
         vcpu_unpause(d->vcpu[0], VPF_DOWN);
     }
