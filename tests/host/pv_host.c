@@ -58,6 +58,15 @@ void scrub_frames(mfn_t mfn, u64 n)
     memset(map_mfn(mfn), 0, n << PAGE_SHIFT);
 }
 
+void frame_adopt(mfn_t mfn, domid_t owner)
+{
+    *frame_of(mfn) = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
+}
+
+void time_publish(struct vcpu *v)
+{
+}
+
 /* ---- vcpu.c ---- */
 
 void pv_load_vcpu(struct vcpu *v)

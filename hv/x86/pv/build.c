@@ -2,12 +2,12 @@
 /*
  * Building a PV domain from boot modules: ELF image with its Xen notes, ramdisk, p2m, initial page tables, start_info.
  *
- * Virtual layout, from the kernel's virtual base (xen/xen.h "start-of-day memory layout"): image, ramdisk (where the kernel does not
- * say MOD_START_PFN), p2m (where it does not say INIT_P2M), start_info, store and console pages, page tables, a stack page; the end
- * is a multiple of 4 MiB with 512 KiB to spare. The page tables are written here, then taken by pinning the L4: one place (typing.c)
- * checks what a guest gets, first domain or not. Whole pages of a boot module (segments of the image, the ramdisk) become the domain's
- * memory in place where they lie as the domain wants them. Of several domains with one module the first gets its frames, the others
- * copy from there: none has run yet.
+ * Virtual layout, from the kernel's virtual base (xen/xen.h "start-of-day memory layout"): image, ramdisk (where the kernel
+ * does not say MOD_START_PFN), p2m (where it does not say INIT_P2M), start_info, store and console pages, page tables, a
+ * stack page; the end is a multiple of 4 MiB with 512 KiB to spare. The page tables are written here, then taken by pinning
+ * the L4: one place (typing.c) checks what a guest gets, first domain or not. Whole pages of a boot module (segments of the
+ * image, the ramdisk) become the domain's memory in place where they lie as the domain wants them. Of several domains with
+ * one module the first gets its frames, the others copy from there: none has run yet.
  * Does not: unpack anything. A bzImage is refused with one line.
  */
 #include "build.h"
@@ -20,14 +20,17 @@
 #include <xen/elfnote.h>
 #include <elf.h>
 
+#define MAX_SEGMENTS 64
+
 struct image {
     u64 virt_base, paddr_offset, entry, hypercall_page, p2m_base;
     bool has_hypercall_page, has_p2m_base, mod_start_pfn;
     u64 vstart, vend; /* of the loaded segments */
     bool xen;         /* carries Xen notes at all */
+    /* A copy, checked: once pages of the module are the domain's memory, loading writes to them. */
+    Elf64_Phdr ph[MAX_SEGMENTS];
+    unsigned int nr_ph;
 };
-
-#define MAX_SEGMENTS 64
 
 /* Frames of a boot module that become the domain's. */
 struct run {
@@ -81,15 +84,27 @@ static void read_notes(struct image *img, const u8 *p, u64 size)
     u64 at = 0;
 
     while (at + sizeof(Elf64_Nhdr) <= size) {
-        const Elf64_Nhdr *n = (const Elf64_Nhdr *)(p + at);
-        u64 name = at + sizeof(*n), desc = name + round_up((u64)n->n_namesz, 4), next = desc + round_up((u64)n->n_descsz, 4);
+        Elf64_Nhdr n;
+        u64 name = at + sizeof(n), desc, next;
 
+        memcpy(&n, p + at, sizeof(n));
+        desc = name + round_up((u64)n.n_namesz, 4);
+        next = desc + round_up((u64)n.n_descsz, 4);
         if (next > size || next < at)
             return;
-        if (n->n_namesz == 4 && !memcmp(p + name, "Xen", 4))
-            read_note(img, n->n_type, p + desc, n->n_descsz);
+        if (n.n_namesz == 4 && !memcmp(p + name, "Xen", 4))
+            read_note(img, n.n_type, p + desc, n.n_descsz);
         at = next;
     }
+}
+
+/* May a domain have something at these addresses? Canonical, in one half, not the hypervisor's, without a wrap. */
+static bool range_ok(u64 start, u64 size)
+{
+    u64 last = start + size - 1;
+
+    return size && last >= start && is_canonical(start) && is_canonical(last) && !((start ^ last) >> 63) &&
+           (last < HV_START || start >= HV_END);
 }
 
 static int read_image(const struct launch_domain *plan, struct image *img)
@@ -97,7 +112,7 @@ static int read_image(const struct launch_domain *plan, struct image *img)
     const u8 *base = plan->kernel->data;
     u64 size = plan->kernel->size;
     const Elf64_Ehdr *h = (const Elf64_Ehdr *)base;
-    const Elf64_Phdr *ph;
+    const Elf64_Phdr *ph = img->ph;
 
     memset(img, 0, sizeof(*img));
     if (size < sizeof(*h) || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -110,9 +125,10 @@ static int read_image(const struct launch_domain *plan, struct image *img)
         printk("domain %s: the program headers of its kernel lie outside the file\n", plan->name);
         return -XEN_EINVAL;
     }
-    ph = (const Elf64_Phdr *)(base + h->e_phoff);
+    memcpy(img->ph, base + h->e_phoff, h->e_phnum * sizeof(*ph));
+    img->nr_ph = h->e_phnum;
     img->entry = h->e_entry;
-    for (unsigned int i = 0; i < h->e_phnum; i++) {
+    for (unsigned int i = 0; i < img->nr_ph; i++) {
         if (ph[i].p_offset > size || ph[i].p_filesz > size - ph[i].p_offset) {
             printk("domain %s: part %u of its kernel lies outside the file: is it complete?\n", plan->name, i);
             return -XEN_EINVAL;
@@ -121,31 +137,34 @@ static int read_image(const struct launch_domain *plan, struct image *img)
             read_notes(img, base + ph[i].p_offset, ph[i].p_filesz);
     }
     if (!img->xen) { /* some kernels carry notes in sections only */
-        const Elf64_Shdr *sh = (const Elf64_Shdr *)(base + h->e_shoff);
+        Elf64_Shdr sh;
 
-        if (h->e_shentsize == sizeof(*sh) && h->e_shoff < size && h->e_shoff + h->e_shnum * sizeof(*sh) <= size)
-            for (unsigned int i = 0; i < h->e_shnum; i++)
-                if (sh[i].sh_type == SHT_NOTE && sh[i].sh_offset < size && sh[i].sh_size <= size - sh[i].sh_offset)
-                    read_notes(img, base + sh[i].sh_offset, sh[i].sh_size);
+        if (h->e_shentsize == sizeof(sh) && h->e_shoff < size && h->e_shoff + h->e_shnum * sizeof(sh) <= size)
+            for (unsigned int i = 0; i < h->e_shnum; i++) {
+                memcpy(&sh, base + h->e_shoff + i * sizeof(sh), sizeof(sh));
+                if (sh.sh_type == SHT_NOTE && sh.sh_offset < size && sh.sh_size <= size - sh.sh_offset)
+                    read_notes(img, base + sh.sh_offset, sh.sh_size);
+            }
     }
     if (!img->xen) {
         printk("domain %s: its kernel has no Xen notes: it is not built to run paravirtualized\n", plan->name);
         return -XEN_EINVAL;
     }
     img->vstart = ~0ull;
-    for (unsigned int i = 0; i < h->e_phnum; i++) {
+    for (unsigned int i = 0; i < img->nr_ph; i++) {
         u64 v = ph[i].p_paddr - img->paddr_offset + img->virt_base;
 
         if (ph[i].p_type != PT_LOAD || !ph[i].p_memsz)
             continue;
-        if (ph[i].p_filesz > ph[i].p_memsz || v < img->virt_base || v - img->virt_base + ph[i].p_memsz > GB(2)) {
+        if (ph[i].p_filesz > ph[i].p_memsz || ph[i].p_memsz > GB(2) || v - img->virt_base > GB(2) - ph[i].p_memsz ||
+            img->virt_base + (v - img->virt_base) + ph[i].p_memsz - 1 < img->virt_base) {
             printk("domain %s: segment %u of its kernel lies outside the address space\n", plan->name, i);
             return -XEN_EINVAL;
         }
         img->vstart = min_of(img->vstart, v);
         img->vend = max_of(img->vend, v + ph[i].p_memsz);
     }
-    if (img->vstart == ~0ull || (img->virt_base < HV_END && img->virt_base + GB(2) > HV_START)) {
+    if (img->vstart == ~0ull || (img->virt_base & ~PAGE_MASK) || !range_ok(img->virt_base, img->vend - img->virt_base)) {
         printk("domain %s: its kernel has nothing to load, or lies in the hypervisor's addresses\n", plan->name);
         return -XEN_EINVAL;
     }
@@ -157,13 +176,17 @@ static void *pfn_ptr(struct builder *b, u64 pfn)
     return map_mfn(MFN(b->mfn_of[pfn]));
 }
 
-/* Copy to (or, with src NULL, leave cleared) the domain's pseudo-physical memory. */
+/* Copy to the domain's pseudo-physical memory, which may be pages of the module that is copied from. */
 static void copy_in(struct builder *b, u64 paddr, const u8 *src, u64 n)
 {
     while (n) {
         u64 off = paddr & ~PAGE_MASK, part = min_of(PAGE_SIZE - off, n);
+        u8 *dst = (u8 *)pfn_ptr(b, paddr >> PAGE_SHIFT) + off;
 
-        memcpy((u8 *)pfn_ptr(b, paddr >> PAGE_SHIFT) + off, src, part);
+        if (unlikely(dst < src + part && src < dst + part))
+            memmove(dst, src, part);
+        else
+            memcpy(dst, src, part);
         paddr += part;
         src += part;
         n -= part;
@@ -171,8 +194,8 @@ static void copy_in(struct builder *b, u64 paddr, const u8 *src, u64 n)
 }
 
 /*
- * Which frames of a module will be the domain's: whole pages of the n bytes at physical address `from`, wanted at pseudo-physical
- * address `to`. None, where a page would begin within a page, is another domain's or another run's already.
+ * Which frames of a module will be the domain's: whole pages of the n bytes at physical address `from`, wanted at
+ * pseudo-physical address `to`. None, where a page would begin within a page, is another domain's or another run's already.
  */
 static struct run whole_pages(const struct builder *b, u64 to, u64 from, u64 n)
 {
@@ -205,10 +228,9 @@ static void put_in_place(struct builder *b, struct run r)
 static void segments_in_place(struct builder *b)
 {
     const struct boot_module *m = b->plan->kernel;
-    const Elf64_Ehdr *h = (const Elf64_Ehdr *)m->data;
-    const Elf64_Phdr *ph = (const Elf64_Phdr *)((const u8 *)m->data + h->e_phoff);
+    const Elf64_Phdr *ph = b->img.ph;
 
-    for (unsigned int i = 0; i < h->e_phnum; i++)
+    for (unsigned int i = 0; i < b->img.nr_ph; i++)
         if (ph[i].p_type == PT_LOAD && ph[i].p_memsz)
             put_in_place(b, whole_pages(b, ph[i].p_paddr - b->img.paddr_offset, m->paddr + ph[i].p_offset, ph[i].p_filesz));
 }
@@ -218,10 +240,9 @@ static void load_segments_in(struct builder *b)
 {
     const struct boot_module *m = b->plan->kernel;
     const u8 *base = m->data;
-    const Elf64_Ehdr *h = (const Elf64_Ehdr *)base;
-    const Elf64_Phdr *ph = (const Elf64_Phdr *)(base + h->e_phoff);
+    const Elf64_Phdr *ph = b->img.ph;
 
-    for (unsigned int i = 0; i < h->e_phnum; i++) {
+    for (unsigned int i = 0; i < b->img.nr_ph; i++) {
         u64 to = ph[i].p_paddr - b->img.paddr_offset, n = ph[i].p_filesz, from = m->paddr + ph[i].p_offset, head, done = 0;
         const u8 *src = base + ph[i].p_offset;
 
@@ -366,6 +387,13 @@ static int lay_out(struct builder *b)
     struct start_info *si;
     int err;
 
+    /* All that follows grows with these: what the address space or the memory cannot hold ends here. */
+    needed = ((img->vend - base) >> PAGE_SHIFT) + (img->mod_start_pfn ? 0 : mod_pages) + (img->has_p2m_base ? 0 : p2m_pages) + 1024;
+    if (!range_ok(base, (needed << PAGE_SHIFT) + MB(8)) ||
+        (img->has_p2m_base && ((img->p2m_base & ~PAGE_MASK) || !range_ok(img->p2m_base, p2m_pages << PAGE_SHIFT)))) {
+        printk("domain %s: its kernel, ramdisk and list of frames do not lie in its address space\n", plan->name);
+        return -XEN_EINVAL;
+    }
     at = round_up(img->vend, PAGE_SIZE);
     if (mod_len && !img->mod_start_pfn) {
         mod_va = at;
