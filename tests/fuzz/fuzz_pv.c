@@ -4,7 +4,7 @@
  * memory_op, pages shared with the hypervisor, emulated writes and privileged instructions, iret and bounces, singly, in
  * multicalls and stopped half way; domains die and come again in between.
  *
- * Each domain starts with a small address space: page j of it maps frame j of its own, writable unless its role (role()) is that
+ * One domain has two vCPUs, the other one. Each starts with a small address space: page j of it maps frame j of its own, writable unless its role (role()) is that
  * of a table. After each operation the walker recounts all references (walker.c), and here is checked what a guest may never have:
  *
  *   selectors of a ring below 3, flags with IOPL, NT or VM, an RIP or stack pointer that iret would fault on in the hypervisor
@@ -24,7 +24,7 @@
 
 #define FRAMES     256
 #define PER_DOMAIN 40
-#define VCPUS      2
+#define VCPUS(k)   (2 - (k)) /* of domain k: calls are shorter where there is but one */
 #define ENTRIES    6       /* of a multicall */
 #define CODE       (HOST_GUEST_BASE + HOST_GUEST_SIZE - 8192)
 #define STACK      (HOST_GUEST_BASE + HOST_GUEST_SIZE - 4096)
@@ -110,7 +110,7 @@ static u64 pick_va(struct fuzz_input *in)
 
     if (how < 200)
         return fuzz_below(in, PER_DOMAIN) << PAGE_SHIFT;
-    if (how < 206)
+    if (how < 212)
         return odd[fuzz_u8(in) % ARRAY_SIZE(odd)];
     for (unsigned int level = 4; level >= 1; level--)
         va = va << 9 | pick_slot(in);
@@ -332,7 +332,7 @@ static void choose_shared(struct fuzz_input *in, struct multicall_entry *e)
     if (how < 70) {
         e->args[0] = EVTCHNOP_init_control;
         a->control = (struct evtchn_init_control){.control_gfn = pick_frame(in, 0), .offset = fuzz_below(in, 500) * 8,
-                                                  .vcpu = fuzz_below(in, VCPUS + 1)};
+                                                  .vcpu = fuzz_below(in, 3)};
     } else if (how < 130) {
         e->args[0] = EVTCHNOP_expand_array;
         a->array.array_gfn = pick_frame(in, 0);
@@ -342,7 +342,7 @@ static void choose_shared(struct fuzz_input *in, struct multicall_entry *e)
     } else if (how < 200) {
         e->op = __HYPERVISOR_vcpu_op;
         e->args[0] = VCPUOP_register_vcpu_info;
-        e->args[1] = fuzz_below(in, VCPUS + 1);
+        e->args[1] = fuzz_below(in, 3);
         e->args[2] = gva;
         a->info = (struct vcpu_register_vcpu_info){.mfn = pick_frame(in, 0), .offset = fuzz_below(in, 64) * 64};
     } else {
@@ -368,7 +368,7 @@ static void choose_rest(struct fuzz_input *in, struct multicall_entry *e)
         words[i] = fuzz_chance(in, 50) ? fuzz_below(in, 8) : fuzz_chance(in, 80) ? pick_va(in) : fuzz_bits(in, 8);
     *e = (struct multicall_entry){.op = ops[fuzz_u8(in) % ARRAY_SIZE(ops)], .args = {gva, gva, gva, DOMID_SELF}};
     if (e->op == __HYPERVISOR_stack_switch) {
-        e->args[1] = fuzz_chance(in, 80) ? STACK + fuzz_below(in, 4096) : fuzz_bits(in, 8);
+        e->args[1] = fuzz_chance(in, 60) ? STACK + fuzz_below(in, 4096) : pick_va(in) + fuzz_below(in, 128);
     } else if (e->op == __HYPERVISOR_set_callbacks) {
         for (unsigned int i = 0; i < 3; i++)
             e->args[i] = fuzz_chance(in, 80) ? CODE : canonical(fuzz_bits(in, 8));
@@ -408,6 +408,8 @@ static void choose(struct fuzz_input *in, struct multicall_entry *e)
     } else {
         choose_rest(in, e);
     }
+    if (fuzz_chance(in, 3)) /* what should be a pointer, mostly */
+        e->args[fuzz_below(in, 3)] = pick_va(in);
 }
 
 /* Go on with a call that stopped, as the processor does when it issues it again; or never. */
@@ -578,6 +580,8 @@ static void change_mode(struct fuzz_input *in)
     u64 *word = (u64 *)&f;
 
     if (!guest_kernel_mode(me) || fuzz_chance(in, 20)) {
+        if (fuzz_chance(in, 10))
+            r->rsp = pick_va(in) + fuzz_below(in, 128);
         pv_inject_exception(me, r, fuzz_u8(in) % 32, fuzz_bits(in, 2), pick_va(in));
         return;
     }
@@ -585,7 +589,7 @@ static void change_mode(struct fuzz_input *in)
         word[i] = fuzz_bits(in, 8);
     if (fuzz_chance(in, 80))
         f.cs = fuzz_chance(in, 50) ? FLAT_KERNEL_CS64 : FLAT_USER_CS64;
-    r->rsp = fuzz_chance(in, 95) ? STACK - 512 + fuzz_below(in, 256) : pick_va(in);
+    r->rsp = fuzz_chance(in, 95) ? STACK - 512 + fuzz_below(in, 256) : pick_va(in) + fuzz_below(in, 128);
     if (fuzz_chance(in, 30))
         f.rip = canonical(f.rip);
     (void)guest_copy_to(r->rsp, &f, sizeof(f));
@@ -638,12 +642,26 @@ static void check_m2p(void)
                    "M2P of frame %llx (of d%d) was changed by d%d", (unsigned long long)i, owner_before[i], me->domain->id);
 }
 
+/* The other domain's frames are its own; those that the hypervisor writes for it (event words, vcpu_info) are left out. */
+static bool is_others(u64 mfn)
+{
+    return frame_table[mfn].owner < 2 && frame_table[mfn].owner != me->domain->id && !host_is_shared(MFN(mfn)) &&
+           !host_held(MFN(mfn)).refs;
+}
+
+static void check_others(void)
+{
+    for (u64 mfn = 0; mfn < FRAMES; mfn++)
+        FUZZ_CHECK(!is_others(mfn) || owner_before[mfn] == me->domain->id || !memcmp(snapshot[mfn], table(mfn), PAGE_SIZE),
+                   "frame %llx of another domain has changed", (unsigned long long)mfn);
+}
+
 /* ---- domains ---- */
 
 /* Page j of the new address space maps frame j: a table by slots 0 of four levels. */
 static void begin_domain(unsigned int k)
 {
-    struct domain *d = host_domain(k, VCPUS, PER_DOMAIN);
+    struct domain *d = host_domain(k, VCPUS(k), PER_DOMAIN);
     unsigned int n = 0;
 
     domains[k] = d;
@@ -658,7 +676,7 @@ static void begin_domain(unsigned int k)
         table(mine[k][4])[j] = mine[k][j] << PAGE_SHIFT | PTE_P | PTE_US | (role(j) ? 0 : PTE_RW);
     for (unsigned int level = 2; level <= 4; level++)
         table(mine[k][level + 3])[0] = mine[k][level + 2] << PAGE_SHIFT | PTE_P | PTE_US | PTE_RW;
-    for (unsigned int i = 0; i < VCPUS; i++) {
+    for (unsigned int i = 0; i < VCPUS(k); i++) {
         struct vcpu *v = d->vcpu[i];
 
         FUZZ_CHECK(frame_get_type(MFN(mine[k][7]), FT_L4, d) == 0, "the first tables are refused");
@@ -685,6 +703,13 @@ static void switch_to(struct vcpu *v)
     host_set_current(v);
 }
 
+static void check_none_left(unsigned int k)
+{
+    for (u64 mfn = 0; mfn < FRAMES; mfn++)
+        FUZZ_CHECK(frame_table[mfn].owner != k, "frame %llx of d%u is still there: word %llx", (unsigned long long)mfn, k,
+                   (unsigned long long)frame_table[mfn].word);
+}
+
 /* A domain that has ended is destroyed, in steps, while the other goes on; then it comes again. */
 static bool end_domain(struct fuzz_input *in, unsigned int k)
 {
@@ -707,18 +732,27 @@ static bool end_domain(struct fuzz_input *in, unsigned int k)
         FUZZ_CHECK(err == -XEN_ERESTART, "domain_kill(): %d", err);
         return false;
     }
-    for (u64 mfn = 0; mfn < FRAMES; mfn++)
-        FUZZ_CHECK(frame_table[mfn].owner != k, "frame %llx of d%u is still there: word %llx", (unsigned long long)mfn, k,
-                   (unsigned long long)frame_table[mfn].word);
+    check_none_left(k);
     return true;
+}
+
+static void other_vcpu(struct fuzz_input *in)
+{
+    unsigned int k = dying[1 - self()] ? self() : fuzz_below(in, 2);
+
+    switch_to(domains[k]->vcpu[fuzz_below(in, VCPUS(k))]);
 }
 
 static void one_operation(struct fuzz_input *in)
 {
     unsigned int op = fuzz_u8(in);
+    bool watch_others = fuzz_chance(in, 25);
+    struct domain *d = me->domain;
 
     host_guest_reset();
     remember_m2p();
+    if (watch_others)
+        remember_memory();
     if (op < 30)
         guest_fills(in);
     else if (op < 55)
@@ -734,11 +768,13 @@ static void one_operation(struct fuzz_input *in)
     else if (op < 246)
         ldt_fault(in);
     else
-        switch_to(domains[dying[1 - self()] ? self() : fuzz_below(in, 2)]->vcpu[fuzz_below(in, VCPUS)]);
+        other_vcpu(in);
     if (me->pause_flags & VPF_BLOCKED) /* HLT: an event comes at once, before the scheduler takes it off */
         vcpu_unblock(me);
     check_m2p();
     check_registers();
+    if (watch_others && me->domain == d && (op < 55 || op >= 110)) /* a faulting write has had its own snapshot */
+        check_others();
 }
 
 void fuzz_one(struct fuzz_input *in)
@@ -771,6 +807,7 @@ void fuzz_one(struct fuzz_input *in)
         if (!domains[k]->shut_down)
             domain_shutdown(domains[k], SHUTDOWN_poweroff);
         host_domain_end(domains[k]);
+        check_none_left(k);
     }
     host_machine_stop();
 }

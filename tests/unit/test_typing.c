@@ -249,6 +249,53 @@ Test(typing, devices_need_the_right)
     nothing_changed();
 }
 
+/* mmuext_op on one frame, as the hypercall. */
+static long mmuext(unsigned int cmd, u64 mfn, u64 src)
+{
+    gva_t gva;
+    struct mmuext_op *op;
+
+    host_guest_reset();
+    op = host_guest_alloc(sizeof(*op), &gva);
+    op->cmd = cmd;
+    op->arg1.mfn = mfn;
+    op->arg2.src_mfn = src;
+    return do_mmuext_op(gva, 1, 0, DOMID_SELF, 0, 0);
+}
+
+Test(typing, pages_are_cleared_and_copied_within_the_domain)
+{
+    u64 foreign = frame_in(other), empty = frame_in(d);
+
+    table(foreign)[1] = 42;
+    table(page)[1] = 43;
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    remember();
+    cr_assert_eq(mmuext(MMUEXT_COPY_PAGE, empty, foreign), -XEN_EINVAL);
+    cr_assert_eq(table(empty)[1], 0, "another domain's page was read");
+    cr_assert_eq(mmuext(MMUEXT_COPY_PAGE, foreign, page), -XEN_EINVAL);
+    cr_assert_eq(mmuext(MMUEXT_CLEAR_PAGE, foreign, 0), -XEN_EINVAL);
+    cr_assert_eq(table(foreign)[1], 42, "another domain's page was written");
+    cr_assert_eq(mmuext(MMUEXT_CLEAR_PAGE, l1, 0), -XEN_EBUSY);
+    cr_assert(table(l1)[0] & PTE_P);
+    nothing_changed();
+    cr_assert_eq(mmuext(MMUEXT_COPY_PAGE, empty, page), 0);
+    cr_assert_eq(table(empty)[1], 43);
+    cr_assert_eq(mmuext(MMUEXT_CLEAR_PAGE, empty, 0), 0);
+    cr_assert_eq(table(empty)[1], 0);
+}
+
+Test(typing, pins_belong_to_their_domain)
+{
+    u64 foreign = frame_in(other);
+
+    cr_assert_eq(frame_pin(MFN(foreign), FT_L4, other), 0);
+    remember();
+    cr_assert_eq(mmuext(MMUEXT_UNPIN_TABLE, foreign, 0), -XEN_EINVAL);
+    nothing_changed();
+    cr_assert_eq(frame_unpin(MFN(foreign), other), 0);
+}
+
 Test(typing, pins_of_the_wrong_level_and_twice)
 {
     u64 empty = frame_in(d);
