@@ -171,6 +171,7 @@ static void guest_touches(struct fuzz_input *in)
         if (mfn >= FRAMES || frame_table[mfn].owner == DOMID_IO)
             return;
     }
+    host_tlb_touch_page(MFN(mfn));
     if (writable) {
         host_tlb_touch_writable(MFN(mfn));
         if (!host_is_shared(MFN(mfn)))

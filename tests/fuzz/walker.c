@@ -104,6 +104,7 @@ static void check_frame(mfn_t mfn)
     FUZZ_CHECK(frame_refs(w) <= FRAME_COUNT_MAX && frame_tc(w) <= FRAME_COUNT_MAX, "frame %llx is counted beyond the limit", n(mfn));
     FUZZ_CHECK(frame_refs(w), "frame %llx is held by nothing and was not released", n(mfn));
     FUZZ_CHECK(!(w & FRAME_PARTIAL) || !(w & FRAME_VALIDATED), "frame %llx is validated and partial", n(mfn));
+    FUZZ_CHECK(!host_tlb_strangers(mfn), "frame %llx is d%d's, and a TLB may hold a mapping of its last owner's", n(mfn), f->owner);
     if (is_table(w) && entries_in_force(f))
         FUZZ_CHECK(!host_tlb_writable(mfn), "frame %llx is a table, and a TLB may hold a writable mapping of it", n(mfn));
     if (frame_type(w) == FT_SEG && frame_tc(w))

@@ -42,7 +42,8 @@ static struct {
     u64 cr0, cr3, gs_base, kernel_gs_base, fs_base;
     bool guest_access;                 /* between stac() and clac() */
     u64 flushes;                       /* full flushes of its TLB, from 1 */
-    u64 *writable_since, *table_since; /* per frame: `flushes` at the last touch; 0: never */
+    u64 *writable_since, *table_since, *page_since; /* per frame: `flushes` at the last touch; 0: never */
+    domid_t *page_owner;               /* whose it was at the last touch of any kind */
 } cpus[NR_PCPUS];
 static unsigned int nr_cpus;
 static u64 nr_frames;
@@ -99,6 +100,8 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
         cpus[cpu].flushes = 1;
         cpus[cpu].writable_since = calloc(frames, sizeof(u64));
         cpus[cpu].table_since = calloc(frames, sizeof(u64));
+        cpus[cpu].page_since = calloc(frames, sizeof(u64));
+        cpus[cpu].page_owner = calloc(frames, sizeof(domid_t));
         cpus[cpu].cr3 = hv_cr3;
         memset(&host_cpu_info[cpu], 0, sizeof(host_cpu_info[cpu]));
         host_cpu_info[cpu].cpu = cpu;
@@ -119,6 +122,8 @@ void host_machine_stop(void)
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
         free(cpus[cpu].writable_since);
         free(cpus[cpu].table_since);
+        free(cpus[cpu].page_since);
+        free(cpus[cpu].page_owner);
         arch_vcpu_destroy(cpus[cpu].idle);
         arch_free(cpus[cpu].idle);
     }
@@ -784,6 +789,22 @@ void host_tlb_touch_writable(mfn_t mfn)
 void host_tlb_touch_table(mfn_t mfn)
 {
     cpus[host_cpu].table_since[mfn.n] = cpus[host_cpu].flushes;
+}
+
+void host_tlb_touch_page(mfn_t mfn)
+{
+    cpus[host_cpu].page_since[mfn.n] = cpus[host_cpu].flushes;
+    cpus[host_cpu].page_owner[mfn.n] = frame_of(mfn)->owner;
+}
+
+bool host_tlb_strangers(mfn_t mfn)
+{
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        if (cpus[cpu].page_since[mfn.n] == cpus[cpu].flushes && cpus[cpu].page_owner[mfn.n] != frame_of(mfn)->owner &&
+            frame_of(mfn)->owner != DOMID_INVALID)
+            return true;
+    }
+    return false;
 }
 
 bool host_tlb_writable(mfn_t mfn)

@@ -139,9 +139,13 @@ void host_console_type(const char *s);
  */
 void host_tlb_touch_writable(mfn_t mfn);
 void host_tlb_touch_table(mfn_t mfn);
+/** The same for a mapping of any kind, readable at least. */
+void host_tlb_touch_page(mfn_t mfn);
 /** Any pcpu's TLB may hold it still. */
 bool host_tlb_writable(mfn_t mfn);
 bool host_tlb_table(mfn_t mfn);
+/** A TLB may hold a mapping of what has become somebody else's frame (free ones are nobody's). */
+bool host_tlb_strangers(mfn_t mfn);
 /** Full flush of this pcpu. */
 void host_tlb_flush(void);
 
