@@ -57,7 +57,9 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
     plan->repeat = quick ? QUICK_REPEAT : FULL_REPEAT;
     plan->classes = quick ? 1u << RUN_DEFAULT : 1u << RUN_DEFAULT | 1u << RUN_TUNED;
     for (size_t i = 0; platform_table[i]; i++)
-        if (platform_table[i] != &platform_native_matched)
+        if (platform_table[i]->cpu) /* on another processor model: when --platform asks for it */
+            continue;
+        else if (platform_table[i] != &platform_native_matched)
             words_add(&plan->platforms, "%s", platform_table[i]->name);
         else if (!quick)
             words_add(&plan->platforms, "%s:default", platform_table[i]->name);

@@ -73,8 +73,8 @@ struct platform {
 
 extern const struct platform *const platform_table[]; /* in the order of tables; ends with NULL */
 
-extern const struct platform platform_native, platform_native_matched, platform_pv, platform_xen_pv,
-    platform_xen_pv_tuned;
+extern const struct platform platform_native, platform_native_matched, platform_pv, platform_pvh,
+    platform_xen_pv, platform_xen_pv_tuned;
 
 /** @return the platform of that name, or NULL */
 const struct platform *platform_find(const char *name);

@@ -12,7 +12,7 @@
 #include "bench/platform.h"
 
 const struct platform *const platform_table[] = {
-    &platform_native, &platform_native_matched, &platform_pv,
+    &platform_native, &platform_native_matched, &platform_pv, &platform_pvh,
     &platform_xen_pv, &platform_xen_pv_tuned,   NULL,
 };
 
