@@ -87,10 +87,15 @@ static double unit_of(const struct trace_item *item)
 
     if (cause)
         label = trace_label(cause->enumeration, trace_field_value(cause, item->record));
-    if (strcmp(item->event->name, "hypercall") == 0 &&
-        trace_field_value(trace_event_field(item->event, "flags"), item->record) >=
-            TRACE_HC_MULTICALL)
-        label = "in-multicall";
+    if (strcmp(item->event->name, "hypercall") == 0) {
+        const uint64_t flags =
+            trace_field_value(trace_event_field(item->event, "flags"), item->record);
+
+        if (flags >= TRACE_HC_MULTICALL)
+            label = "in-multicall";
+        else if (flags != TRACE_HC_DONE)
+            label = "left";
+    }
     for (size_t i = 0; i < nr_units; i++)
         if (strcmp(units[i].event, item->event->name) == 0 &&
             (strcmp(units[i].cause, "*") == 0 || (label && strcmp(units[i].cause, label) == 0)))
