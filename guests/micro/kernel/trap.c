@@ -97,8 +97,10 @@ void trap_dispatch(struct trap_frame *f)
         }
         in_user.active = false;
         caught(in_user.out, f);
-        /* As if interrupts were off: the context that is resumed had events masked. */
+        /* As if interrupts were off: the context that is resumed had events masked, and a stack segment. */
         events_mask();
+        if (platform != PLATFORM_PV)
+            __asm__ volatile("mov %0, %%ss" ::"r"((uint32_t)kernel_ss));
         ctx_jump(&in_user.ctx, 1);
     }
     if (trying.active) {
