@@ -10,6 +10,7 @@
 #include "machine.h"
 #include "pv_host.h"
 #include "x86/pv/io_rights.h"
+#include "x86/pv/pv.h"
 #include "x86/pv/typing.h"
 #include "x86/x86.h"
 
@@ -486,4 +487,69 @@ Test(typing, accessed_and_dirty_are_kept_on_demand)
     cr_assert_eq(table(l1)[0], page << PAGE_SHIFT | FLAGS | PTE_A | PTE_D);
     cr_assert_eq(update(l1, 0, page << PAGE_SHIFT | FLAGS), 0);
     cr_assert_eq(table(l1)[0], page << PAGE_SHIFT | FLAGS);
+}
+
+/* What deliberate holes have shown to be seen by luck only (tests/fuzz/mutants). */
+
+Test(typing, requests_in_the_hypervisor_are_not_read)
+{
+    cr_assert_eq(do_mmu_update(HV_START, 1, 0, DOMID_SELF, 0, 0), -XEN_EFAULT);
+    cr_assert_eq(do_mmu_update(HV_END - 8, 1, 0, DOMID_SELF, 0, 0), -XEN_EFAULT);
+    cr_assert_eq(do_mmuext_op(HV_START, 1, 0, DOMID_SELF, 0, 0), -XEN_EFAULT);
+}
+
+/* Every frame that is free is taken: none may be in the TLB still. */
+static void reuse_all(void)
+{
+    void *p;
+
+    host_drop_allocation(MFN(page));
+    cr_assert_eq(frame_table[page].owner, DOMID_INVALID);
+    while ((p = arch_alloc_pages(0)))
+        cr_assert_not(host_tlb_strangers(virt_to_mfn(p)), "the TLB holds frame %x", (unsigned int)virt_to_mfn(p).n);
+}
+
+Test(typing, freed_frames_are_in_no_tlb_when_they_are_used_again)
+{
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    host_tlb_touch_page(MFN(page));
+    cr_assert_eq(update(l1, 0, 0), 0);
+    reuse_all();
+}
+
+Test(typing, nor_are_those_that_were_mapped_read_only)
+{
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    cr_assert_eq(update(l1, 0, page << PAGE_SHIFT | (FLAGS & ~PTE_RW)), 0);
+    host_tlb_flush();
+    host_tlb_touch_page(MFN(page));
+    cr_assert_eq(update(l1, 0, 0), 0);
+    reuse_all();
+}
+
+Test(typing, a_pinned_frame_is_not_given_back)
+{
+    struct xen_memory_reservation *r;
+    xen_pfn_t *list;
+    gva_t gva, at;
+
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    host_guest_reset();
+    r = host_guest_alloc(sizeof(*r), &gva);
+    list = host_guest_alloc(8, &at);
+    *list = l4;
+    *r = (struct xen_memory_reservation){.nr_extents = 1, .domid = DOMID_SELF};
+    r->extent_start.p = (void *)at;
+    cr_assert_eq(do_memory_op(XENMEM_decrease_reservation, gva, 0, 0, 0, 0), 0);
+    cr_assert(host_allocation_held(MFN(l4)));
+}
+
+Test(typing, a_stack_in_the_hypervisor_is_not_written)
+{
+    struct vcpu *v = d->vcpu[0];
+    struct regs r = {.rsp = HV_START + 0x1000, .cs = SEL_CS64, .ss = SEL_DS};
+
+    v->arch.trap[VEC_GP].rip = HOST_GUEST_BASE;
+    pv_inject_exception(v, &r, VEC_GP, 0, 0);
+    cr_assert(d->crashed);
 }
