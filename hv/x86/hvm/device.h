@@ -44,6 +44,12 @@ struct hvm_io {
     u64 port_blocks[4]; /* a bit for each 256 ports among which some are registered */
 };
 
+/** True where no port of the 256 around this one is registered. */
+static inline bool hvm_io_no_port(const struct hvm_io *io, u16 port)
+{
+    return !(io->port_blocks[port >> 14] >> (port >> 8 & 63) & 1);
+}
+
 /** Register a range. -XEN_EEXIST: it meets another's, -XEN_ENOSPC: too many, -XEN_EINVAL: empty. */
 int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm_io_handler *h);
 /** Move a registered range of `dev` (a local APIC's page). Errors as above, and -XEN_ENOENT. */

@@ -146,12 +146,12 @@ static void exit_cpuid(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
 
     if (unlikely(!find_length(v, r, HVM_EXIT_CPUID, x)))
         return;
+    x->raw[0] = (u32)r->rax;
     hvm_cpuid(v, (u32)r->rax, (u32)r->rcx, out);
     r->rax = out[0];
     r->rbx = out[1];
     r->rcx = out[2];
     r->rdx = out[3];
-    x->raw[0] = (u32)r->rax;
     go_behind(v, r, r->rip + x->length);
 }
 
@@ -280,6 +280,11 @@ static void io_one(struct vcpu *v, struct regs *r, const struct hvm_exit_info *x
     struct hvm_io *io = &v->domain->arch.hvm->io;
     u64 value;
 
+    if (hvm_io_no_port(io, x->io.port)) {
+        if (x->io.in)
+            r->rax = x->io.size == 4 ? ~0u : r->rax | (x->io.size == 2 ? 0xffff : 0xff);
+        return;
+    }
     if (!x->io.in) {
         (void)hvm_io_write(io, HVM_IO_PORT, x->io.port, x->io.size,
                            x->io.size == 4 ? (u32)r->rax : x->io.size == 2 ? (u16)r->rax : (u8)r->rax);

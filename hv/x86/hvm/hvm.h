@@ -59,6 +59,7 @@ enum hvm_exit {
 struct hvm_exit_info {
     u32 code;             /* the processor's own number, for the log */
     u8 length;            /* of the instruction; 0: not told (svm without nrip-save), hvm_skip() finds it */
+    u8 caller;            /* HYPERCALL: as by hvm_ops.caller() */
     union {
         struct { u16 port; u8 size, address_size; bool in, string, rep; u64 next_rip; } io; /* next_rip, address_size 0: by reading it */
         struct { u64 gpa; bool write, fetch, present; } fault; /* present: there is an entry, and it forbids the access */
@@ -160,8 +161,7 @@ struct hvm_vcpu {
     /* svm.c */
     struct vmcb *vmcb;
     u64 vmcb_paddr;
-    u64 asid_generation;
-    bool flush;
+    u64 asid_generation;       /* 0: the next entry needs another number */
 };
 
 /* Where things are in guest-physical memory: RAM up to HVM_LOW_END at most, the rest of it from 4 GiB on. */

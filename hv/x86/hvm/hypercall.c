@@ -27,7 +27,7 @@ void hvm_hypercall(struct vcpu *v, struct regs *r)
     struct domain *d = v->domain;
     struct cpu_info *c = get_cpu_info();
     u64 start, op, a1, a2, a3, rip;
-    u32 caller = hvm_ops->caller(v);
+    u32 caller = v->arch.hvm->exit.caller;
     bool wide = caller & HVM_WIDE;
     long ret;
 
@@ -64,7 +64,7 @@ void hvm_hypercall_continue(struct vcpu *v, struct regs *r, unsigned int nr_args
 {
     u64 *wide[6] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
     u64 *narrow[6] = {&r->rbx, &r->rcx, &r->rdx, &r->rsi, &r->rdi, &r->rbp};
-    u64 **to = hvm_ops->caller(v) & HVM_WIDE ? wide : narrow;
+    u64 **to = v->arch.hvm->exit.caller & HVM_WIDE ? wide : narrow;
 
     for (unsigned int i = 0; i < nr_args; i++)
         *to[i] = args[i];

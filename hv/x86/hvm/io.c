@@ -51,7 +51,7 @@ static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_sp
     unsigned int lo = 0, hi = io->nr[space];
 
     /* Most ports that a kernel tries are nobody's: those of PCI, 0xcf8 to 0xcff, above all. */
-    if (space == HVM_IO_PORT && !(io->port_blocks[at >> 14 & 3] >> (at >> 8 & 63) & 1))
+    if (space == HVM_IO_PORT && hvm_io_no_port(io, at))
         return NULL;
 
     while (lo < hi) {

@@ -138,7 +138,6 @@ static int vcpu_create_svm(struct vcpu *v)
         return -XEN_ENOMEM;
     h->vmcb = m;
     h->vmcb_paddr = virt_to_mfn(m).n << PAGE_SHIFT;
-    h->flush = true;
     m->exceptions = 1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC;
     m->intercept1 = SVM_INTR | SVM_NMI | SVM_SMI | SVM_INIT | SVM_RDPMC | SVM_CPUID | SVM_RSM | SVM_INVD | SVM_HLT | SVM_INVLPGA |
                     SVM_IOIO | SVM_MSR | SVM_TASK_SWITCH | SVM_FERR_FREEZE | SVM_SHUTDOWN;
@@ -200,7 +199,6 @@ static __cold_ void new_asid(struct hvm_vcpu *h)
     }
     h->vmcb->asid = p->next_asid++;
     h->asid_generation = p->generation;
-    h->flush = false;
 }
 
 /* Exit codes below 0x90 (APM vol. 2 appendix C): one more than the reason; 0: never asked for. */
@@ -231,6 +229,13 @@ static void describe_io(struct hvm_exit_info *x, const struct vmcb *m)
     x->io.next_rip = m->exit_info2;
 }
 
+static u32 caller(const struct vcpu *v)
+{
+    const struct vmcb *m = v->arch.hvm->vmcb;
+
+    return m->cpl | ((m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA) ? HVM_WIDE : 0);
+}
+
 static enum hvm_exit run(struct vcpu *v, struct regs *r)
 {
     struct hvm_vcpu *h = v->arch.hvm;
@@ -240,7 +245,7 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
     enum hvm_exit why;
     u64 code;
 
-    if (unlikely(h->flush || h->asid_generation != pcpu_svm[cpu].generation))
+    if (unlikely(h->asid_generation != pcpu_svm[cpu].generation))
         new_asid(h);
     m->rax = r->rax;
     m->rip = r->rip;
@@ -262,7 +267,16 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
 
     if (likely(code < ARRAY_SIZE(reason_of) && reason_of[code])) {
         why = reason_of[code] - 1;
-        if (why >= HVM_EXIT_CPUID && why <= HVM_EXIT_MSR_READ)
+        if (why == HVM_EXIT_CPUID) {
+            m->shadow = 0;
+            return why;
+        }
+        if (why == HVM_EXIT_HYPERCALL) {
+            m->shadow = 0;
+            x->caller = caller(v);
+            return why;
+        }
+        if (why == HVM_EXIT_IO || why == HVM_EXIT_MSR_READ)
             m->shadow = 0;
         if (why == HVM_EXIT_IO) {
             describe_io(x, m);
@@ -377,13 +391,6 @@ static void set(struct vcpu *v, enum hvm_register n, u64 value)
         *(u64 *)((char *)m + register_at[n]) = value | (n == HVM_EFER ? EFER_SVME : 0);
 }
 
-static u32 caller(const struct vcpu *v)
-{
-    const struct vmcb *m = v->arch.hvm->vmcb;
-
-    return m->cpl | ((m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA) ? HVM_WIDE : 0);
-}
-
 static void set_tpr(struct vcpu *v, u8 cr8)
 {
     struct vmcb *m = v->arch.hvm->vmcb;
@@ -398,7 +405,7 @@ static u8 get_tpr(const struct vcpu *v)
 
 static void flush(struct vcpu *v)
 {
-    v->arch.hvm->flush = true;
+    v->arch.hvm->asid_generation = 0; /* of no pcpu: theirs begin with 1 */
 }
 
 static void dump(const struct vcpu *v)
