@@ -42,6 +42,8 @@ struct entry_counts {
 struct cpu_info {
     struct regs regs;          /* RSP0 of the TSS points behind it */
     struct vcpu *current;
+    struct vcpu *resident;     /* while the idle vCPU runs: the PV vCPU whose state the processor still has, or NULL */
+    u64 pad;
     u32 work;                  /* enum cpu_work */
     u32 cpu;
     u64 note_addr;             /* what a trap was about, for its trace record: address or value, */

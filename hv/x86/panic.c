@@ -99,7 +99,7 @@ void panic(const char *fmt, ...)
 void arch_dump_guest(const struct vcpu *v)
 {
     struct cpu_info *c = get_cpu_info();
-    struct regs r = c->current == v ? c->regs : v->arch.regs;
+    struct regs r = c->current == v || c->resident == v ? c->regs : v->arch.regs;
 
     if (r.vector == VEC_HYPERCALL) {
         r.rcx = r.rip;

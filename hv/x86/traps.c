@@ -246,6 +246,8 @@ void entries_report(void)
 /* Nothing is runnable: end domains that are through, else sleep until an interrupt. */
 static void idle(struct cpu_info *c)
 {
+    if (c->resident && unlikely(!pv_only_waits(c->resident)))
+        pv_leave_resident();
     if (domain_reap() || c->work)
         return;
     __asm__ volatile("sti; hlt; cli" ::: "memory");

@@ -93,6 +93,13 @@ int pv_new_base(struct vcpu *v, mfn_t mfn);
 
 /* vcpu.c */
 void pv_load_vcpu(struct vcpu *v);
+/** Nothing but an event, or a time limit, keeps v from running. */
+static inline bool pv_only_waits(const struct vcpu *v)
+{
+    return !(v->pause_flags & ~(u32)(VPF_BLOCKED | VPF_POLLING));
+}
+/** The idle vCPU runs, and cpu_info.resident is set: save that one's state and leave its page tables. */
+void pv_leave_resident(void);
 /** Note in v, which runs, the data selectors that the processor has. */
 void pv_save_selectors(struct vcpu *v);
 /** Restore what load_* could not load: failsafe callback for the guest. */

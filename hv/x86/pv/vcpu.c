@@ -172,23 +172,59 @@ static bool load_segments(struct vcpu *v)
     return ok;
 }
 
+static void leave(struct cpu_info *c, struct vcpu *v)
+{
+    v->arch.regs = c->regs;
+    if (is_hvm_vcpu(v))
+        hvm_switch_from(v);
+    else
+        save_segments(v);
+    fpu_save(v);
+}
+
+static void enter_idle(struct cpu_info *c)
+{
+    c->flush_clock++;
+    write_cr3(hv_cr3);
+    write_dr7(0x400);
+}
+
+void pv_leave_resident(void)
+{
+    struct cpu_info *c = get_cpu_info();
+
+    leave(c, c->resident);
+    c->resident = NULL;
+    enter_idle(c);
+}
+
+/*
+ * A PV vCPU that only waits stays in the processor while nothing else runs: its tables, registers and FPU are where they were when it
+ * goes on. It leaves when another vCPU comes, and before its domain is taken apart (idle(), traps.c). One that has breakpoints set
+ * always leaves, for they would be the hypervisor's.
+ */
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
     struct cpu_info *c = get_cpu_info();
 
-    if (!prev->is_idle) {
-        prev->arch.regs = c->regs;
-        if (is_hvm_vcpu(prev))
-            hvm_switch_from(prev);
-        else
-            save_segments(prev);
-        fpu_save(prev);
+    if (next->is_idle && !is_hvm_vcpu(prev) && pv_only_waits(prev) && !(prev->arch.dr[7] & 0xff)) {
+        c->resident = prev;
+        c->current = next;
+        return;
     }
+    if (prev->is_idle && c->resident) {
+        prev = c->resident;
+        c->resident = NULL;
+        if (prev == next) {
+            c->current = next;
+            return;
+        }
+    }
+    if (!prev->is_idle)
+        leave(c, prev);
     c->current = next;
     if (next->is_idle) {
-        c->flush_clock++;
-        write_cr3(hv_cr3);
-        write_dr7(0x400);
+        enter_idle(c);
         return;
     }
     c->regs = next->arch.regs;
