@@ -252,7 +252,8 @@ static void load_segments_in(struct builder *b)
         for (unsigned int k = 0; k < b->nr_in_place; k++) {
             const struct run *r = &b->in_place[k];
 
-            if (r->pfn == (to + head) >> PAGE_SHIFT && r->mfn == (from + head) >> PAGE_SHIFT)
+            /* Not a longer run that another segment made of the same pages. */
+            if (r->pfn == (to + head) >> PAGE_SHIFT && r->mfn == (from + head) >> PAGE_SHIFT && head + (r->nr << PAGE_SHIFT) <= n)
                 done = r->nr << PAGE_SHIFT;
         }
         if (!done)
