@@ -208,7 +208,7 @@ void micro_main(const char *cmdline)
           tests, costs);
     MARK_INIT();
     for (const struct micro_test *t = micro_tests_start; t < micro_tests_end; t++) {
-        if (started && selected(tests, t->name, t->crash))
+        if (started && selected(tests, t->name, t->crash || t->in_full))
             run_test(t);
         if (str_equal(t->name, after))
             started = true;

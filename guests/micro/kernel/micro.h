@@ -90,7 +90,8 @@ struct micro_test {
     const char *name; /* group-what, the first word is the file's group */
     int platforms;    /* enum micro_platform bits where it can run */
     void (*run)(void);
-    bool crash; /* ends the domain by contract: only run when named in full */
+    bool crash;   /* ends the domain by contract: only run when named in full */
+    bool in_full; /* so is this one: it needs more than its own domain */
 };
 
 #define MICRO_TEST_(id, ...)                                                                       \
@@ -98,6 +99,8 @@ struct micro_test {
         __attribute__((section("micro_tests"), used, aligned(8))) = {__VA_ARGS__}
 /** Register a test that every run may include. */
 #define MICRO_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, false)
+/** Register a test that needs a partner, so that it runs by its full name only. */
+#define MICRO_PAIR_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, false, true)
 /** Register a test that must end with the domain crashed; it runs alone, by its full name. */
 #define MICRO_CRASH_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, true)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A grant between two domains, 1 and 2 of a launch plan (tests/boot/many): 1 grants a page and ends while 2 has it mapped; 2 goes on using
- * the page, then lets go of it. Alone, it is skipped.
+ * the page, then lets go of it. It runs by its full name only.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -101,4 +101,4 @@ static void grant_pair(void)
     else
         test_skip("alone");
 }
-MICRO_TEST(grant_pair, "grant-pair", PLATFORM_PV);
+MICRO_PAIR_TEST(grant_pair, "grant-pair", PLATFORM_PV);
