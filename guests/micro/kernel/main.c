@@ -149,10 +149,12 @@ static void run_test(const struct micro_test *t)
 /*
  * Once unmeasured to settle what settles, then one interval between marks; both lines name it, in
  * the order of the intervals, the second for the harness (its console protocol: one sample for each
- * pair of marks).
+ * pair of marks). Ticks are of the TSC: of a machine whose TSC counts instructions, all that was executed.
  */
 static void run_cost(const struct micro_cost *c)
 {
+    uint64_t ticks;
+
     memset(&result, 0, sizeof(result));
     if (!(c->platforms & (int)platform))
         return;
@@ -161,10 +163,12 @@ static void run_cost(const struct micro_cost *c)
         return;
     }
     c->run(c->ops);
+    ticks = rdtsc();
     MARK_BEGIN();
     c->run(c->ops);
     MARK_END();
-    print("MICRO cost %s ops %u\n", c->name, c->ops);
+    ticks = rdtsc() - ticks;
+    print("MICRO cost %s ops %u ticks %lu\n", c->name, c->ops, ticks);
     print("@PGN "
           "{\"ev\":\"sample\",\"workload\":\"micro-%s\",\"kind\":\"micro\",\"seed\":0,\"iter\":0,"
           "\"ops\":%u}\n",

@@ -472,6 +472,21 @@ hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR] = {
     [HVM_EXIT_UNKNOWN] = exit_unknown,
 };
 
+bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    u64 start = TRACE_START(EXIT), rip = r->rip;
+
+    h->count[why]++;
+    hvm_exit_handlers[why](v, r, &h->exit);
+    TRACE_vmexit(start, v->domain->id, v->id, why, h->exit.code, h->exit.raw[0], rip);
+    if (unlikely(get_cpu_info()->work || v->pause_flags))
+        return false;
+    if (unlikely(h->check_irq || v->info->evtchn_upcall_pending))
+        hvm_irq_assist(v, r);
+    return true;
+}
+
 const char *const hvm_exit_names[HVM_EXIT_NR] = {
     [HVM_EXIT_INTERRUPT] = "interrupt", [HVM_EXIT_NMI] = "NMI", [HVM_EXIT_WINDOW] = "interrupt window", [HVM_EXIT_CPUID] = "CPUID",
     [HVM_EXIT_HYPERCALL] = "hypercall", [HVM_EXIT_IO] = "port", [HVM_EXIT_MSR_READ] = "RDMSR", [HVM_EXIT_MSR_WRITE] = "WRMSR",

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hardware-assisted domains and vCPUs: how they begin and end, how a vCPU comes to the processor, and the exit loop. hvm.h has the whole
+ * Hardware-assisted domains and vCPUs: how they begin and end, how a vCPU comes to the processor and is entered. hvm.h has the whole
  * picture; the processor's part is behind struct hvm_ops.
  */
 #include "hvm.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
 #include "x86/pv/io_rights.h"
-#include <trace/trace.h>
 
 const struct hvm_ops *hvm_ops;
 
@@ -156,24 +155,13 @@ void hvm_switch_from(struct vcpu *v)
 
 void hvm_run(struct vcpu *v, struct regs *r)
 {
-    struct cpu_info *c = get_cpu_info();
     struct hvm_vcpu *h = v->arch.hvm;
 
     if (unlikely(h->wait.active) && !hvm_mmio_resume(v, r))
         return;
-    do {
-        enum hvm_exit why;
-        u64 start, rip;
-
-        if (unlikely(h->check_irq || v->info->evtchn_upcall_pending))
-            hvm_irq_assist(v, r);
-        why = hvm_ops->run(v, r);
-        start = TRACE_START(EXIT);
-        rip = r->rip;
-        h->count[why]++;
-        hvm_exit_handlers[why](v, r, &h->exit);
-        TRACE_vmexit(start, v->domain->id, v->id, why, h->exit.code, h->exit.raw[0], rip);
-    } while (likely(!c->work && !v->pause_flags));
+    if (h->check_irq || v->info->evtchn_upcall_pending)
+        hvm_irq_assist(v, r);
+    hvm_ops->run(v, r);
 }
 
 void hvm_vcpu_kick(struct vcpu *v)

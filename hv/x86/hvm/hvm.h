@@ -4,8 +4,10 @@
  *
  *   hvm.c       creation and end of domains and vCPUs, the exit loop    svm.c       AMD: VMCB, exits, intercepts (APM vol. 2 ch. 15)
  *   exit.c      a named handler for each exit reason                    svm_entry.S the world switch
- *   irq.c       which interrupt goes in before an entry                 npt.c       nested page tables (struct p2m_ops)
+ *   irq.c       which interrupt goes in before an entry                 npt.c       AMD's format of nested tables
  *   cpuid.c     CPUID and MSR policy                                    access.c    guest memory by guest's page tables
+ *   vmx*.c      Intel: VMCS, exits, controls (SDM vol. 3 ch. 24-30)     vmx_entry.S its world switch
+ *   nested.c    nested tables of either format                          ept.c       Intel's format
  *   hypercall.c the hypercalls that such a domain may make, HVMOP_*     build.c     from a boot module to a PVH or HVM domain
  *   io.c        registered port and memory ranges                       acpi.c      its ACPI tables
  *   platform.c  devices together; device.h is their interface           decode.c    instruction decoder (decode.h)
@@ -14,10 +16,11 @@
  * chosen once, by hvm_init(). What a handler needs of the exit is in struct hvm_exit_info, filled by the vendor, the same for both.
  *
  * Registers: while a vCPU is on the processor its general registers, RIP, RSP and RFLAGS are in cpu_info.regs, as a PV guest's are;
- * run() takes them from there and puts them there. Segments, control registers and system MSRs stay in the VMCB or VMCS and are read
+ * run() takes them from there and puts them there at each exit. Segments, control registers and system MSRs stay in the VMCB or VMCS and are read
  * by get_segment() and get(). While it is off the processor they are in v->arch.regs.
- * The loop: exit_to_guest_work() (traps.c) calls hvm_run() with nothing pending for the pcpu; hvm_run() enters the guest, handles
- * exits, and returns when there is work again (c->work), when the vCPU may not run on, or never runs: a crash is a pause.
+ * The loop: exit_to_guest_work() (traps.c) calls hvm_run() with nothing pending for the pcpu; the vendor's run() enters the guest
+ * and calls hvm_exited() after each exit, which handles it and says no when there is work again (c->work) or the vCPU may not run
+ * on: a crash is a pause.
  * Memory: the hypervisor's own page tables (hv_cr3) are loaded while such a vCPU is current; the guest's memory is reached through its
  * p2m and the mapping of all memory. No guest-controlled pointer is ever loaded by the hypervisor.
  * Locks: none of its own; p2m.lock inside. One vCPU a domain.
@@ -102,8 +105,11 @@ struct hvm_ops {
     void (*switch_to)(struct vcpu *v);
     void (*switch_from)(struct vcpu *v);
 
-    /** One world switch with the registers in *r. Fills v->arch.hvm->exit. Interrupts are off before and after. */
-    enum hvm_exit (*run)(struct vcpu *v, struct regs *r);
+    /**
+     * Enter the guest with the registers in *r; after each exit put them back there, fill v->arch.hvm->exit and call hvm_exited();
+     * enter again as long as that says so. Interrupts are off before and after.
+     */
+    void (*run)(struct vcpu *v, struct regs *r);
 
     /** Let the next entry deliver an event. Replaces one that waits: callers ask injecting() first. */
     void (*inject)(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error);
@@ -198,6 +204,7 @@ struct hvm_domain {
     u64 ram_end_low, ram_end_high; /* bytes: RAM is [0, low) and [4 GiB, high) */
     u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
     u64 nr_tables;
+    bool stale;                /* an entry was changed that a processor may have kept (nested.c) */
     u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
     /* Memory accesses that wait for a device model (ioreq.c): a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
     const struct hvm_model *model; /* NULL: none */
@@ -235,6 +242,11 @@ void hvm_dump(const struct vcpu *v);
 typedef void hvm_exit_handler(struct vcpu *v, struct regs *r, struct hvm_exit_info *x);
 extern hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR];
 extern const char *const hvm_exit_names[HVM_EXIT_NR];
+/**
+ * What the vendor's run() calls after each exit, with the registers in *r and v->arch.hvm->exit filled: counts, handles and records it,
+ * and sees to interrupts for the next entry. True: enter again.
+ */
+bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why);
 /** Go behind the instruction that exited; exit.length is known. */
 void hvm_skip(struct vcpu *v, struct regs *r);
 /** The mode and the base of the code that runs. */

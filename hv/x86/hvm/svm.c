@@ -236,51 +236,37 @@ static u32 caller(const struct vcpu *v)
     return m->cpl | ((m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA) ? HVM_WIDE : 0);
 }
 
-static enum hvm_exit run(struct vcpu *v, struct regs *r)
+/* The next entry: its registers, and an address-space number where the old one has lost its translations. */
+static __always_inline_ void prepare(struct hvm_vcpu *h, struct vmcb *m, const struct regs *r)
 {
-    struct hvm_vcpu *h = v->arch.hvm;
-    struct vmcb *m = h->vmcb;
-    struct hvm_exit_info *x = &h->exit;
-    unsigned int cpu = this_cpu();
-    enum hvm_exit why;
-    u64 code;
-
-    if (unlikely(h->asid_generation != pcpu_svm[cpu].generation))
+    if (unlikely(h->asid_generation != pcpu_svm[this_cpu()].generation))
         new_asid(h);
     m->rax = r->rax;
     m->rip = r->rip;
     m->rsp = r->rsp;
     m->rflags = r->rflags;
-    svm_enter(r, h->vmcb_paddr, pcpu_svm[cpu].host_vmcb);
-    r->rax = m->rax;
-    r->rip = m->rip;
-    r->rsp = m->rsp;
-    r->rflags = m->rflags;
-    m->tlb_control = 0;
-    code = m->exit_code;
+}
+
+/* Which exit it was, with what handlers want to know of it. */
+static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, struct hvm_exit_info *x)
+{
+    u64 code = m->exit_code;
+    enum hvm_exit why;
+
     x->code = (u32)code;
     x->length = has_nrip ? (u8)(m->next_rip - m->rip) : 0;
-    /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
-    m->event_injection = 0;
-    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
-        m->event_injection = m->exit_int_info;
-
     if (likely(code < ARRAY_SIZE(reason_of) && reason_of[code])) {
         why = reason_of[code] - 1;
         if (why == HVM_EXIT_CPUID) {
             m->shadow = 0;
-            return why;
-        }
-        if (why == HVM_EXIT_HYPERCALL) {
+        } else if (why == HVM_EXIT_HYPERCALL) {
             m->shadow = 0;
             x->caller = caller(v);
-            return why;
-        }
-        if (why == HVM_EXIT_IO || why == HVM_EXIT_MSR_READ)
+        } else if (why == HVM_EXIT_IO) {
             m->shadow = 0;
-        if (why == HVM_EXIT_IO) {
             describe_io(x, m);
         } else if (why == HVM_EXIT_MSR_READ) {
+            m->shadow = 0;
             why += m->exit_info1 & 1;
         } else if (why == HVM_EXIT_EXCEPTION) {
             x->exception.vector = code - 0x40;
@@ -301,6 +287,34 @@ static enum hvm_exit run(struct vcpu *v, struct regs *r)
         return HVM_EXIT_NESTED_FAULT;
     }
     return (s64)code == -1 || (u32)code == ~0u ? HVM_EXIT_INVALID : HVM_EXIT_UNKNOWN;
+}
+
+bool svm_exited(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct vmcb *m = h->vmcb;
+
+    r->rax = m->rax;
+    r->rip = m->rip;
+    r->rsp = m->rsp;
+    r->rflags = m->rflags;
+    m->tlb_control = 0;
+    /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
+    m->event_injection = 0;
+    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
+        m->event_injection = m->exit_int_info;
+    if (!hvm_exited(v, r, describe(v, m, &h->exit)))
+        return false;
+    prepare(h, m, r);
+    return true;
+}
+
+static void run(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    prepare(h, h->vmcb, r);
+    svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v);
 }
 
 static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)

@@ -4,23 +4,30 @@
  * are exchanged by VMSAVE and VMLOAD. Between CLGI and STGI nothing interrupts: not even an NMI, which would find the guest's TR.
  * VMRUN is entered with IF set, so that a physical interrupt makes the guest exit (V_INTR_MASKING, §15.21.1); IF is off again
  * before STGI, and the interrupt is taken where the exit handler opens for it.
+ *
+ * The loop is here, so that the registers that C keeps across calls are saved once and not at each exit: svm_exited() says
+ * whether the guest is entered again.
  */
 #include "asm_offsets.h"
 
     .section .text.entry, "ax"
     .code64
-    .globl svm_enter
+    .globl svm_loop
     .align 64
-svm_enter:                              /* RDI: struct regs, RSI: guest's VMCB, RDX: host's */
+svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, RDX: host's, RCX: vCPU */
     push %rbx
     push %rbp
     push %r12
     push %r13
     push %r14
     push %r15
+    push %rcx
     push %rdx
+    push %rsi
     push %rdi
-    mov %rsi, %rax
+    sub $8, %rsp
+    .align 16
+1:  mov 16(%rsp), %rax
     clgi
     sti
     mov R_rbx(%rdi), %rbx
@@ -40,33 +47,40 @@ svm_enter:                              /* RDI: struct regs, RSI: guest's VMCB, 
     vmload %rax
     vmrun %rax
     vmsave %rax
-    xchg %rdi, (%rsp)
-    mov %rbx, R_rbx(%rdi)
-    mov %rcx, R_rcx(%rdi)
-    mov %rdx, R_rdx(%rdi)
-    mov %rsi, R_rsi(%rdi)
-    mov %rbp, R_rbp(%rdi)
-    mov %r8, R_r8(%rdi)
-    mov %r9, R_r9(%rdi)
-    mov %r10, R_r10(%rdi)
-    mov %r11, R_r11(%rdi)
-    mov %r12, R_r12(%rdi)
-    mov %r13, R_r13(%rdi)
-    mov %r14, R_r14(%rdi)
-    mov %r15, R_r15(%rdi)
-    pop R_rdi(%rdi)
-    pop %rax
+    mov 8(%rsp), %rax
+    mov %rbx, R_rbx(%rax)
+    mov %rcx, R_rcx(%rax)
+    mov %rdx, R_rdx(%rax)
+    mov %rsi, R_rsi(%rax)
+    mov %rdi, R_rdi(%rax)
+    mov %rbp, R_rbp(%rax)
+    mov %r8, R_r8(%rax)
+    mov %r9, R_r9(%rax)
+    mov %r10, R_r10(%rax)
+    mov %r11, R_r11(%rax)
+    mov %r12, R_r12(%rax)
+    mov %r13, R_r13(%rax)
+    mov %r14, R_r14(%rax)
+    mov %r15, R_r15(%rax)
+    mov %rax, %rsi
+    mov 24(%rsp), %rax
     vmload %rax
     cli
     stgi
     cmpl $0, svm_rsb_overwrite(%rip)
-    jne 2f
-1:  pop %r15
+    jne 3f
+2:  mov 32(%rsp), %rdi
+    call svm_exited                     /* RSI: struct regs */
+    mov 8(%rsp), %rdi
+    test %al, %al
+    jne 1b
+    add $40, %rsp
+    pop %r15
     pop %r14
     pop %r13
     pop %r12
     pop %rbp
     pop %rbx
     ret
-2:  call rsb_overwrite
-    jmp 1b
+3:  call rsb_overwrite
+    jmp 2b
