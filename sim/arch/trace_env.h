@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What trace/trace.h needs of the simulator: the ring of the pcpu whose turn it is, and a clock that counts simulated
+ * nanoseconds. The rings are masked unless a trace was asked for.
+ */
+#ifndef PARANGON_TRACE_ENV_H
+#define PARANGON_TRACE_ENV_H
+
+#include <stdint.h>
+
+#include "arch_types.h"
+#include "trace/ring.h"
+
+extern struct trace_ring *sim_rings; /* by pcpu */
+
+static inline struct trace_ring *trace_this_ring(void)
+{
+    return &sim_rings[sim_cpu];
+}
+
+static inline uint64_t trace_clock(void)
+{
+    return sim_now;
+}
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `parangon sim`: one run of the simulated machine, its table or JSON.
+ *
+ * How fast the simulator ran goes to stderr: it is not of the result, which is the same on every machine.
+ */
+#include "sim/command.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "analysis/results.h"
+#include "sim/show.h"
+
+struct options {
+    struct sim_setup setup;
+    bool json;
+    const char *trace;
+    unsigned trace_mib;
+};
+
+/* Options that are parameters of the machine: the key is the option's name. */
+#define PARAMETERS(X)                                                                                                              \
+    X("cpus", "N", "Processors (threads), 1 to 1024 (default 1)")                                                                  \
+    X("threads", "N", "Threads of a core (default 1)")                                                                             \
+    X("cores", "N", "Cores of a socket (default: all)")                                                                            \
+    X("vcpus", "N", "vCPUs of a mix of all kinds, where no --load is given (default: as many as processors)")                      \
+    X("sched", "POLICY", "Scheduling policy (default credit)")                                                                     \
+    X("seconds", "N", "Simulated and measured (default 1)")                                                                        \
+    X("warmup", "TIME", "Simulated before that (default 100ms)")                                                                   \
+    X("seed", "N", "Seed of the loads (default 1)")                                                                                \
+    X("slice", "TIME", "Slice of the policy (default: its own)")                                                                   \
+    X("rate-limit", "TIME", "Least time before a preemption (default 1ms)")                                                        \
+    X("switch-cost", "TIME", "Work lost by a switch (default 1500ns)")                                                             \
+    X("migrate-cost", "T[,T,T]", "Work lost by a move: to a sibling thread, in the socket, beyond (default 0,10us,30us)")          \
+    X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
+    X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
+
+enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY };
+
+#define AS_KEY(name, arg, doc) name,
+static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
+#define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
+
+static struct argp_option option_table[NR_PARAMETERS + 5];
+
+static void make_options(void)
+{
+#define AS_OPTION(n, a, d) {.name = n, .arg = a, .doc = d},
+    static const struct argp_option parameters[] = {PARAMETERS(AS_OPTION)};
+    static const struct argp_option others[] = {
+        {"load", OPT_LOAD, "KIND[*DOMAINS][:KEY=VALUE]...", 0,
+         "A group of domains: hog, interactive, periodic, bursty, service, barrier, yielder; keys name, vcpus, weight, cap, class, "
+         "run, period, dist (fixed, exp, pareto), util, spin, cpus"},
+        {"json", OPT_JSON, NULL, 0, "All figures as one JSON object"},
+        {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
+        {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
+    };
+
+    for (size_t i = 0; i < NR_PARAMETERS; i++) {
+        option_table[i] = parameters[i];
+        option_table[i].key = OPT_FIRST + (int)i;
+    }
+    memcpy(&option_table[NR_PARAMETERS], others, sizeof others);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    char *end;
+    long number;
+
+    if (key >= OPT_FIRST && key < OPT_FIRST + (int)NR_PARAMETERS) {
+        if (sim_setup_set(&o->setup, parameter_keys[key - OPT_FIRST], arg) < 0)
+            exit(STATUS_USAGE);
+        return 0;
+    }
+    switch (key) {
+    case OPT_LOAD:
+        if (sim_setup_load(&o->setup, arg) < 0)
+            exit(STATUS_USAGE);
+        return 0;
+    case OPT_JSON:
+        o->json = true;
+        return 0;
+    case OPT_TRACE:
+        o->trace = arg;
+        return 0;
+    case OPT_TRACE_MEMORY:
+        number = strtol(arg, &end, 10);
+        if (*end || number < 1 || number > 4096)
+            argp_error(state, "--trace-memory takes 1 to 4096 MiB, not \"%s\"", arg);
+        o->trace_mib = number;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Run the hypervisor's own scheduler on a simulated machine, and say what each load got."
+           "\vThe same options and seed give the same result everywhere. Times are of the model that the table states, never of a "
+           "real machine.",
+};
+
+/* The file that holds the trace, as memory; NULL after a message. */
+static void *map_trace(const char *path, uint64_t size)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0666);
+    void *memory = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        fprintf(stderr, "parangon: %s: %s\n", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int simulate(struct options *o)
+{
+    struct sim_config *config = (struct sim_config *)sim_setup_config(&o->setup);
+    struct sim_result result;
+
+    if (o->trace) {
+        config->trace_size = (uint64_t)o->trace_mib << 20;
+        if (!(config->trace = map_trace(o->trace, config->trace_size)))
+            return STATUS_INCOMPLETE;
+    }
+    if (sim_run(config, NULL, &result) < 0)
+        return STATUS_USAGE;
+    if (o->json) {
+        json_t *json = sim_show_json(&o->setup, &result);
+
+        json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+        json_decref(json);
+    } else {
+        sim_show(stdout, &o->setup, &result);
+    }
+    fprintf(stderr, "parangon: simulated %.3g s in %.3g s of processor time: %.3g million decisions a second\n", result.seconds,
+            result.host_seconds, (double)result.decisions / result.host_seconds * 1e-6);
+    sim_result_free(&result);
+    return STATUS_DONE;
+}
+
+int cmd_sim(int argc, char **argv)
+{
+    struct options o = {.trace_mib = 256};
+
+    sim_setup_init(&o.setup);
+    make_options();
+    argp_err_exit_status = STATUS_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    return simulate(&o);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What vCPUs want: the loads of machine.h as answers to "your burst is done" and "your timer has come".
+ *
+ * Every random number comes from the stream of its vCPU (bursts, sleeps) or of its domain (arrivals and their work), in an order
+ * that no schedule changes.
+ */
+#include "sim/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define QUEUE_FIRST 64u
+#define QUEUE_MOST  (1u << 20) /* arrivals of a domain that wait; more are dropped and counted */
+#define JITTER      0.1        /* of a fixed sleep, so that like vCPUs do not march in step */
+
+static u64 draw(struct sim_random *r, enum sim_dist dist, u64 mean)
+{
+    double ns = mean;
+
+    if (dist == SIM_EXP)
+        ns = sim_random_exp(r, mean);
+    else if (dist == SIM_PARETO)
+        ns = sim_random_pareto(r, mean);
+    return ns < 1 ? 1 : (u64)ns;
+}
+
+static void respond(struct sim_vcpu *v, ns_t since)
+{
+    v->load_result->done++;
+    sim_hist_add(&v->load_result->response, sim_now - since);
+}
+
+/* ---- service: a queue of the domain, served by whichever of its vCPUs is free ---- */
+
+static void serve(struct sim_vcpu *v, struct sim_request request)
+{
+    v->began = request.arrived;
+    sim_set_burst(v, request.work);
+}
+
+static bool next_request(struct sim_domain *d, struct sim_request *request)
+{
+    if (d->queue_head == d->queue_tail)
+        return false;
+    *request = d->queue[d->queue_head++ & (d->queue_size - 1)];
+    return true;
+}
+
+static void queue_request(struct sim_domain *d, struct sim_request request)
+{
+    u32 nr = d->queue_tail - d->queue_head;
+
+    if (nr == d->queue_size) {
+        u32 size = d->queue_size ? 2 * d->queue_size : QUEUE_FIRST;
+        struct sim_request *queue = size <= QUEUE_MOST ? malloc(size * sizeof(*queue)) : NULL;
+
+        if (!queue) {
+            sim.dropped++;
+            return;
+        }
+        for (u32 i = 0; i < nr; i++)
+            queue[i] = d->queue[(d->queue_head + i) & (d->queue_size - 1)];
+        free(d->queue);
+        d->queue = queue;
+        d->queue_size = size;
+        d->queue_head = 0;
+        d->queue_tail = nr;
+    }
+    d->queue[d->queue_tail++ & (d->queue_size - 1)] = request;
+}
+
+static void next_arrival(struct sim_domain *d)
+{
+    double between = (double)d->load->run / d->load->util;
+
+    sim_set_arrival(d, sim_now + (u64)sim_random_exp(&d->random, between) + 1);
+}
+
+void sim_load_arrival(struct sim_domain *d)
+{
+    u64 work = draw(&d->random, d->load->dist, d->load->run);
+    struct sim_request request = {sim_now, SIM_WORK(work)};
+
+    sim_fluid_arrive(d, work);
+    next_arrival(d);
+    for (unsigned i = 0; i < d->nr_vcpus; i++) {
+        if (d->vcpus[i].hv.pause_flags) {
+            serve(&d->vcpus[i], request);
+            sim_wake(&d->vcpus[i]);
+            return;
+        }
+    }
+    queue_request(d, request);
+}
+
+/* ---- barrier: rounds of the whole domain ---- */
+
+static void begin_round(struct sim_vcpu *v)
+{
+    u64 work = draw(&v->random, v->load->dist, v->load->run);
+
+    sim_fluid_arrive(v->dom, work);
+    sim_set_burst(v, SIM_WORK(work));
+    v->spins = false;
+    sim_wake(v);
+}
+
+static void at_barrier(struct sim_vcpu *v)
+{
+    struct sim_domain *d = v->dom;
+
+    if (++d->arrived < d->nr_vcpus) {
+        if (v->load->spin) {
+            v->spins = true;
+            sim_set_burst(v, SIM_FOREVER);
+        } else {
+            sim_block(v);
+        }
+        return;
+    }
+    respond(v, d->round);
+    d->arrived = 0;
+    d->round = sim_now;
+    for (unsigned i = 0; i < d->nr_vcpus; i++)
+        begin_round(&d->vcpus[i]);
+}
+
+/* ---- sleepers ---- */
+
+static void sleep_then_work(struct sim_vcpu *v)
+{
+    const struct sim_load *l = v->load;
+    u64 sleep = l->dist == SIM_FIXED && l->kind == SIM_INTERACTIVE
+                    ? (u64)(l->period * (1 + JITTER * (sim_random_unit(&v->random) - 0.5)))
+                    : draw(&v->random, SIM_EXP, l->period);
+
+    sim_set_timer(v, sim_now + sleep);
+}
+
+static void work_for(struct sim_vcpu *v)
+{
+    u64 work = draw(&v->random, v->load->kind == SIM_BURSTY ? SIM_PARETO : v->load->dist, v->load->run);
+
+    v->began = sim_now;
+    sim_fluid_arrive(v->dom, work);
+    sim_set_burst(v, SIM_WORK(work));
+    sim_wake(v);
+}
+
+/* A release whose predecessor is done too late begins at once, and is counted from when it was due. */
+static void release(struct sim_vcpu *v)
+{
+    v->began = v->release;
+    v->release += v->load->period;
+    sim_fluid_arrive(v->dom, v->load->run);
+    sim_set_burst(v, SIM_WORK(v->load->run));
+    sim_wake(v);
+}
+
+/* ---- what the machine calls ---- */
+
+void sim_load_start(struct sim_domain *d)
+{
+    const struct sim_load *l = d->load;
+
+    d->round = sim_now;
+    if (l->kind == SIM_SERVICE)
+        next_arrival(d);
+    for (unsigned i = 0; i < d->nr_vcpus; i++) {
+        struct sim_vcpu *v = &d->vcpus[i];
+
+        switch (l->kind) {
+        case SIM_HOG:
+            v->left = SIM_FOREVER;
+            sim_fluid_arrive(d, INFINITY);
+            sim_wake(v);
+            break;
+        case SIM_YIELDER:
+            v->left = SIM_WORK(l->run);
+            sim_fluid_arrive(d, INFINITY);
+            sim_wake(v);
+            break;
+        case SIM_BARRIER:
+            begin_round(v);
+            break;
+        case SIM_PERIODIC:
+            v->release = sim_now + (u64)(l->period * sim_random_unit(&v->random));
+            sim_set_timer(v, v->release);
+            break;
+        case SIM_INTERACTIVE:
+        case SIM_BURSTY:
+            sleep_then_work(v);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+void sim_load_done(struct sim_vcpu *v)
+{
+    struct sim_request request;
+
+    switch (v->load->kind) {
+    case SIM_YIELDER:
+        v->left = SIM_WORK(v->load->run);
+        v->load_result->done++;
+        sim_yield(v);
+        break;
+    case SIM_PERIODIC:
+        respond(v, v->began);
+        if (v->release <= sim_now) {
+            release(v);
+            break;
+        }
+        sim_set_timer(v, v->release);
+        sim_block(v);
+        break;
+    case SIM_INTERACTIVE:
+    case SIM_BURSTY:
+        respond(v, v->began);
+        sleep_then_work(v);
+        sim_block(v);
+        break;
+    case SIM_SERVICE:
+        respond(v, v->began);
+        if (next_request(v->dom, &request))
+            serve(v, request);
+        else
+            sim_block(v);
+        break;
+    case SIM_BARRIER:
+        at_barrier(v);
+        break;
+    default:
+        break;
+    }
+}
+
+void sim_load_timer(struct sim_vcpu *v)
+{
+    switch (v->load->kind) {
+    case SIM_PERIODIC:
+        release(v);
+        break;
+    case SIM_INTERACTIVE:
+    case SIM_BURSTY:
+        work_for(v);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the simulated machine, shared by its files: machine.c (processors and time), start.c (making it, results),
+ * load.c (what vCPUs want), fluid.c (the fluid schedule beside it).
+ */
+#ifndef PARANGON_SIM_MODEL_H
+#define PARANGON_SIM_MODEL_H
+
+#include "core/domain.h"
+#include "sim/heap.h"
+#include "sim/machine.h"
+#include "sim/random.h"
+
+#define SIM_FOREVER UINT64_MAX /* a burst without end */
+#define SIM_NO_CPU  UINT32_MAX
+#define SIM_WORK(ns) ((u64)(ns) << 16) /* work is counted in 2^-16 ns */
+
+struct sim_domain;
+
+struct sim_vcpu {
+    struct vcpu hv;                /* what the scheduler knows of it */
+    struct sim_domain *dom;
+    const struct sim_load *load;
+    struct sim_load_result *load_result;
+    u64 left;                      /* work left of the burst; SIM_FOREVER */
+    u64 overhead;                  /* work to be done before it */
+    u32 last_cpu;                  /* where it runs or last ran */
+    bool running;
+    bool spins;                    /* the burst is waiting, not work */
+    ns_t woke;                     /* when, until it runs; else SIM_NEVER */
+    ns_t began;                    /* of the present burst or request, for its response time */
+    ns_t release;                  /* periodic: the next */
+    struct sim_random random;
+};
+
+struct sim_request {
+    ns_t arrived;
+    u64 work;
+};
+
+struct sim_domain {
+    struct domain hv;
+    const struct sim_load *load;
+    struct sim_load_result *load_result;
+    struct sim_vcpu *vcpus;
+    unsigned nr_vcpus, index;
+    u64 used;                      /* ns on pcpus */
+    u64 work, work_before;         /* 2^-16 ns, since the statistics began and before */
+    struct sim_random random;
+    /* service: requests that wait, oldest first; a ring */
+    struct sim_request *queue;
+    u32 queue_size, queue_head, queue_tail;
+    /* barrier */
+    unsigned arrived;
+    ns_t round;
+    /* fluid schedule */
+    u32 runnable;                  /* vCPUs that want to run */
+    bool flowing;                  /* it has work left there: it is in the list */
+    double fluid, fluid_rate;      /* work done there, ns, and the rate now */
+    double backlog;                /* work left there, ns */
+    double behind, ahead;
+};
+
+struct sim_cpu {
+    struct sim_vcpu *runs;         /* NULL: idle */
+    ns_t since;                    /* up to when progress is settled */
+    ns_t deadline;                 /* of its timer interrupt */
+    u32 rate;                      /* 2^-16 */
+    bool raised, kicked;
+};
+
+struct sim_machine {
+    const struct sim_config *config;
+    const struct sim_observer *observer;
+    unsigned nr_cpus, threads, cores;
+    u32 nr_vcpus, nr_domains;
+    struct sim_cpu *cpus;
+    struct sim_vcpu *vcpus;
+    struct sim_domain *domains;
+    struct sim_heap heap;
+    u32 *raised;                   /* pcpus asked to decide, in order */
+    u32 raised_head, raised_tail;
+    bool deciding;                 /* the event of the pcpu whose turn it is is set at the end */
+    /* what is now */
+    int nr_waiting;                /* runnable, not running */
+    int nr_idle, nr_idle_beside, cores_same, cores_other;
+    /* since the statistics began */
+    ns_t accounted;
+    u64 idle_while_waiting, forced_idle, corun_same, corun_other, overhead;
+    u64 decisions, switches, migrations, far_migrations, wakes, events, dropped;
+    /* fluid schedule */
+    struct sim_domain **active;
+    u32 nr_active;
+    ns_t fluid_at;
+    bool fluid_stale;
+};
+
+extern struct sim_machine sim;
+
+/* machine.c */
+/** v's burst is this long from now on. */
+void sim_set_burst(struct sim_vcpu *v, u64 work);
+/** v, which runs, waits for an event; sim_wake() ends that. */
+void sim_block(struct sim_vcpu *v);
+void sim_wake(struct sim_vcpu *v);
+void sim_yield(struct sim_vcpu *v);
+/** The next sim_load_timer(v), sim_load_arrival(d); SIM_NEVER: none. */
+void sim_set_timer(struct sim_vcpu *v, ns_t when);
+void sim_set_arrival(struct sim_domain *d, ns_t when);
+void sim_run_until(ns_t end);
+void sim_settle_all(void);
+
+/* load.c */
+/** The machine starts: first burst or first sleep of each vCPU, all blocked so far. */
+void sim_load_start(struct sim_domain *d);
+/** v, which runs, has done its burst. */
+void sim_load_done(struct sim_vcpu *v);
+/** v's timer has come. */
+void sim_load_timer(struct sim_vcpu *v);
+/** A request for d arrives. */
+void sim_load_arrival(struct sim_domain *d);
+
+/* fluid.c */
+/** So much work for d has come, ns of work; INFINITY for a hog. */
+void sim_fluid_arrive(struct sim_domain *d, double ns);
+/** One vCPU of d more (1) or less (-1) wants to run. */
+void sim_fluid_change(struct sim_domain *d, int by);
+/** d begins or ends to run: where its lag is at its ends. */
+void sim_fluid_note(struct sim_domain *d);
+/** Statistics begin: `work` has become `work_before`; lags count from now on. */
+void sim_fluid_reset(void);
+/** Set the feasible share of each domain. */
+void sim_fluid_feasible(struct sim_result *result);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run of the simulated machine from its making to its result.
+ *
+ * All memory is taken here. Domains are made in the order of the loads, their vCPUs in order, so that the numbers of a run do not
+ * depend on anything but its configuration.
+ */
+#include "sim/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/timer.h"
+#include "sched/sched.h"
+#include "trace/trace.h"
+
+static struct domain idle_domain;
+static struct vcpu *idle_vcpus;
+
+const char *sim_policy(unsigned n, const char **doc)
+{
+    const struct sched_ops *ops = sched_policy_at(n);
+
+    if (ops && doc)
+        *doc = ops->doc;
+    return ops ? ops->name : NULL;
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+/* ---- checking ---- */
+
+static int refuse_config(const char *why)
+{
+    fprintf(stderr, "parangon: simulator: %s\n", why);
+    return -1;
+}
+
+static int check_load(const struct sim_config *config, const struct sim_load *l)
+{
+    if (!l->domains || !l->vcpus || l->vcpus > SIM_VCPUS_MAX)
+        return refuse_config("a load has 1 domain or more, of 1 to 32 vCPUs");
+    if (l->class >= (config->classes ? config->classes : 1))
+        return refuse_config("a load's class is not in the pair matrix");
+    if (l->kind != SIM_HOG && !l->run)
+        return refuse_config("a load that is no hog needs run=TIME");
+    if ((l->kind == SIM_PERIODIC || l->kind == SIM_INTERACTIVE || l->kind == SIM_BURSTY) && !l->period)
+        return refuse_config("a load that sleeps needs period=TIME");
+    if (l->kind == SIM_SERVICE && !(l->util > 0))
+        return refuse_config("a service needs util=PROCESSORS, more than 0");
+    if (l->cap > 100 * l->vcpus)
+        return refuse_config("a cap is at most 100 for each vCPU");
+    if (l->first_cpu >= 0 && (l->first_cpu > l->last_cpu || (unsigned)l->last_cpu >= config->cpus))
+        return refuse_config("an affinity is outside the machine");
+    return 0;
+}
+
+static int check(const struct sim_config *config)
+{
+    u64 domains = 0;
+
+    if (!config->cpus || config->cpus > SIM_CPUS_MAX || config->cpus > NR_PCPUS)
+        return refuse_config("this build has 1 to 1024 pcpus at most");
+    if (!config->threads || config->cpus % config->threads)
+        return refuse_config("the pcpus are not whole cores");
+    if (config->classes > SIM_CLASSES_MAX)
+        return refuse_config("more classes than a pair matrix has here");
+    for (unsigned i = 0; i < config->classes; i++)
+        for (unsigned j = 0; j < config->classes; j++)
+            if (!(config->matrix[i][j] >= 0.01 && config->matrix[i][j] <= 2))
+                return refuse_config("an entry of the pair matrix is not within 0.01 to 2");
+    if (!config->length)
+        return refuse_config("nothing to measure: no time");
+    for (unsigned i = 0; i < config->nr_loads; i++) {
+        if (check_load(config, &config->loads[i]) < 0)
+            return -1;
+        domains += config->loads[i].domains;
+    }
+    if (!domains || domains > DOMID_FIRST_RESERVED - 1)
+        return refuse_config("1 to 32,750 domains");
+    if (!sched_find_policy(config->policy)) {
+        fprintf(stderr, "parangon: simulator: no policy \"%s\"; there are", config->policy);
+        for (unsigned n = 0; sim_policy(n, NULL); n++)
+            fprintf(stderr, " %s", sim_policy(n, NULL));
+        fprintf(stderr, "\n");
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- making and unmaking ---- */
+
+static int allocate(const struct sim_config *config)
+{
+    u32 entries;
+
+    memset(&sim, 0, sizeof(sim));
+    sim.nr_cpus = config->cpus;
+    sim.threads = config->threads;
+    sim.cores = config->cores ? config->cores : config->cpus / config->threads;
+    for (unsigned i = 0; i < config->nr_loads; i++) {
+        sim.nr_domains += config->loads[i].domains;
+        sim.nr_vcpus += config->loads[i].domains * config->loads[i].vcpus;
+    }
+    entries = sim.nr_cpus + sim.nr_vcpus + sim.nr_domains;
+    sim.cpus = calloc(sim.nr_cpus, sizeof(*sim.cpus));
+    sim.raised = calloc(sim.nr_cpus, sizeof(*sim.raised));
+    sim.vcpus = calloc(sim.nr_vcpus, sizeof(*sim.vcpus));
+    sim.domains = calloc(sim.nr_domains, sizeof(*sim.domains));
+    sim.active = calloc(sim.nr_domains, sizeof(struct sim_domain *));
+    sim.heap.node = calloc(entries, sizeof(*sim.heap.node));
+    sim.heap.place = malloc(entries * sizeof(*sim.heap.place));
+    sim_current = calloc(sim.nr_cpus, sizeof(struct vcpu *));
+    sim_rings = calloc(sim.nr_cpus, sizeof(*sim_rings));
+    idle_vcpus = calloc(sim.nr_cpus, sizeof(*idle_vcpus));
+    if (!sim.cpus || !sim.raised || !sim.vcpus || !sim.domains || !sim.active || !sim.heap.node || !sim.heap.place ||
+        !sim_current || !sim_rings || !idle_vcpus)
+        return refuse_config("not enough memory");
+    memset(sim.heap.place, 0xff, entries * sizeof(*sim.heap.place));
+    return 0;
+}
+
+static void start_cpus(void)
+{
+    for (unsigned cpu = 0; cpu < sim.nr_cpus; cpu++) {
+        struct vcpu *idle = &idle_vcpus[cpu];
+
+        sim.cpus[cpu] = (struct sim_cpu){.deadline = SIM_NEVER, .rate = 65536, .since = sim_now};
+        sim_cpu = cpu;
+        timer_init_cpu(cpu);
+        idle->is_idle = true;
+        idle->domain = &idle_domain;
+        idle->processor = cpu;
+        sim_current[cpu] = idle;
+        if (sched_vcpu_create(idle))
+            abort();
+    }
+    sim.nr_idle = sim.nr_cpus;
+}
+
+static int start_trace(const struct sim_config *config)
+{
+    struct trace_config t = {.nr_cpus = config->cpus,
+                             .mask = TRACE_CLASS_SCHED,
+                             .classes = TRACE_CLASSES,
+                             .tsc_hz = 1000000000,
+                             .tsc_source = TRACE_TSC_GIVEN,
+                             .clock_mode = TRACE_CLOCK_UNTIMED};
+
+    if (!config->trace)
+        return 0;
+    if (trace_region_init(config->trace, config->trace_size, &t))
+        return refuse_config("the memory for the trace is too small for so many pcpus");
+    for (unsigned cpu = 0; cpu < config->cpus; cpu++)
+        trace_ring_attach(&sim_rings[cpu], config->trace, cpu, TRACE_RING_NORMAL, t.mask);
+    return 0;
+}
+
+static u64 affinity_of(const struct sim_load *l)
+{
+    u64 upto = l->last_cpu >= 63 ? ~0ull : (1ull << (l->last_cpu + 1)) - 1;
+
+    return upto & ~((1ull << l->first_cpu) - 1);
+}
+
+static int start_domain(struct sim_domain *d, unsigned index, struct sim_vcpu *vcpus)
+{
+    const struct sim_load *l = d->load;
+
+    d->index = index;
+    d->vcpus = vcpus;
+    d->nr_vcpus = l->vcpus;
+    d->random = sim_random_stream(sim.config->seed, (u64)index << 8 | 0xff);
+    d->hv.id = index + 1;
+    d->hv.max_vcpus = l->vcpus;
+    d->hv.weight = l->weight ? l->weight : SCHED_WEIGHT_NORMAL;
+    d->hv.cap = l->cap;
+    for (unsigned i = 0; i < l->vcpus; i++) {
+        struct sim_vcpu *v = &vcpus[i];
+
+        v->dom = d;
+        v->load = l;
+        v->load_result = d->load_result;
+        v->last_cpu = SIM_NO_CPU;
+        v->woke = SIM_NEVER;
+        v->random = sim_random_stream(sim.config->seed, (u64)index << 8 | i);
+        v->hv.domain = &d->hv;
+        v->hv.id = i;
+        v->hv.arch.index = (u32)(v - sim.vcpus);
+        v->hv.pause_flags = VPF_BLOCKED;
+        d->hv.vcpu[i] = &v->hv;
+        if (sched_vcpu_create(&v->hv) || (l->first_cpu >= 0 && sched_set_affinity(&v->hv, affinity_of(l))))
+            return refuse_config("the scheduler does not take a vCPU");
+    }
+    return 0;
+}
+
+static int start_domains(struct sim_result *result)
+{
+    struct sim_vcpu *vcpu = sim.vcpus;
+    unsigned index = 0;
+
+    for (unsigned i = 0; i < sim.config->nr_loads; i++) {
+        for (unsigned k = 0; k < sim.config->loads[i].domains; k++, index++) {
+            struct sim_domain *d = &sim.domains[index];
+
+            d->load = &sim.config->loads[i];
+            d->load_result = &result->loads[i];
+            result->domains[index].load = i;
+            result->domains[index].index = k;
+            if (start_domain(d, index, vcpu) < 0)
+                return -1;
+            vcpu += d->nr_vcpus;
+        }
+    }
+    return 0;
+}
+
+static void stop(void)
+{
+    for (unsigned i = 0; i < sim.nr_vcpus && sim.vcpus; i++) {
+        struct vcpu *v = &sim.vcpus[i].hv;
+
+        if (!v->unit)
+            continue;
+        __atomic_fetch_or(&v->pause_flags, VPF_DOWN, __ATOMIC_SEQ_CST);
+        sim_cpu = v->processor;
+        sched_sleep(v);
+    }
+    while (sim.raised_head != sim.raised_tail) {
+        sim_cpu = sim.raised[sim.raised_head++ % sim.nr_cpus];
+        sim.cpus[sim_cpu].raised = false;
+        sched_run();
+    }
+    for (unsigned i = 0; i < sim.nr_vcpus && sim.vcpus; i++)
+        sched_vcpu_destroy(&sim.vcpus[i].hv);
+    for (unsigned i = 0; i < sim.nr_domains && sim.domains; i++)
+        free(sim.domains[i].queue);
+    free(sim.cpus);
+    free(sim.raised);
+    free(sim.vcpus);
+    free(sim.domains);
+    free(sim.active);
+    free(sim.heap.node);
+    free(sim.heap.place);
+    free(sim_current);
+    free(sim_rings);
+    free(idle_vcpus);
+}
+
+/* ---- the result ---- */
+
+/* What came before does not count. */
+static void reset_statistics(struct sim_result *result)
+{
+    sim_settle_all();
+    sim.accounted = sim_now;
+    sim.idle_while_waiting = sim.forced_idle = sim.corun_same = sim.corun_other = sim.overhead = 0;
+    sim.decisions = sim.switches = sim.migrations = sim.far_migrations = sim.wakes = sim.events = sim.dropped = 0;
+    for (unsigned i = 0; i < sim.nr_domains; i++) {
+        sim.domains[i].work_before = sim.domains[i].work;
+        sim.domains[i].used = sim.domains[i].work = 0;
+    }
+    for (unsigned i = 0; i < sim.config->nr_loads; i++)
+        memset(&result->loads[i], 0, sizeof(result->loads[i]));
+    sim_fluid_reset();
+}
+
+static void collect_domains(struct sim_result *result, double length)
+{
+    double weight = 0;
+
+    sim_fluid_feasible(result);
+    for (unsigned i = 0; i < sim.nr_domains; i++)
+        weight += sim.domains[i].hv.weight;
+    for (unsigned i = 0; i < sim.nr_domains; i++) {
+        const struct sim_domain *d = &sim.domains[i];
+        struct sim_domain_result *r = &result->domains[i];
+
+        r->asked = sim.nr_cpus * d->hv.weight / weight;
+        r->got = d->used / length;
+        r->work = d->work / 65536.0 / length;
+        r->behind = sim.config->fluid ? d->behind : NAN;
+        r->ahead = sim.config->fluid ? d->ahead : NAN;
+        result->loads[r->load].got += r->got;
+        result->loads[r->load].work += r->work;
+        result->busy += r->got / sim.nr_cpus;
+        result->work += r->work;
+    }
+}
+
+static void collect(struct sim_result *result, double host_seconds)
+{
+    double length = sim.config->length, all = length * sim.nr_cpus;
+
+    sim_settle_all();
+    result->seconds = length * 1e-9;
+    result->host_seconds = host_seconds;
+    result->decisions = sim.decisions;
+    result->switches = sim.switches;
+    result->migrations = sim.migrations;
+    result->far_migrations = sim.far_migrations;
+    result->wakes = sim.wakes;
+    result->events = sim.events;
+    result->dropped = sim.dropped;
+    result->overhead = sim.overhead / 65536.0 / all;
+    result->idle_while_waiting = sim.idle_while_waiting / all;
+    result->forced_idle = sim.forced_idle / all;
+    result->corun_same = sim.corun_same / (all / sim.threads);
+    result->corun_other = sim.corun_other / (all / sim.threads);
+    collect_domains(result, length);
+}
+
+static int run_to_end(const struct sim_config *config, struct sim_result *result)
+{
+    double began;
+
+    if (start_trace(config) < 0)
+        return -1;
+    for (unsigned i = 0; i < sim.nr_domains; i++)
+        sim_load_start(&sim.domains[i]);
+    sim_run_until(sim_now + config->warmup);
+    reset_statistics(result);
+    began = cpu_seconds();
+    sim_run_until(sim_now + config->length);
+    collect(result, cpu_seconds() - began);
+    if (config->trace)
+        trace_region_finish(config->trace);
+    return 0;
+}
+
+int sim_run(const struct sim_config *config, const struct sim_observer *observer, struct sim_result *result)
+{
+    int status = -1;
+
+    memset(result, 0, sizeof(*result));
+    if (check(config) < 0)
+        return -1;
+    if (allocate(config) == 0) {
+        sim.config = config;
+        sim.observer = observer;
+        sim_now = SECONDS(1);
+        result->nr_loads = config->nr_loads;
+        result->nr_domains = sim.nr_domains;
+        result->loads = calloc(config->nr_loads, sizeof(*result->loads));
+        result->domains = calloc(sim.nr_domains, sizeof(*result->domains));
+        if (result->loads && result->domains && sched_init(config->policy) == 0) {
+            start_cpus();
+            if (start_domains(result) == 0)
+                status = run_to_end(config, result);
+            sim.observer = NULL;
+        }
+    }
+    stop();
+    if (status < 0)
+        sim_result_free(result);
+    return status;
+}
+
+void sim_result_free(struct sim_result *result)
+{
+    free(result->loads);
+    free(result->domains);
+    memset(result, 0, sizeof(*result));
+}
