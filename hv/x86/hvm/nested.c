@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nested page tables behind struct p2m_ops, for both formats (nested.h).
+ *
+ * Bits 52 to 55 of an entry, which the processor ignores, hold its p2m type; an absent entry with a type is paged memory. Tables are pages
+ * of the hypervisor's.
+ * Lock: p2m.lock, held by the caller. The caller flushes before a guest runs again, so a table may be freed at once: no processor is in
+ * this domain now (one pcpu). A flush is one only where an entry was changed that a processor may have kept: nothing is kept of an
+ * absent one (APM vol. 2 §15.25.12, SDM vol. 3 §29.4.3.2).
+ */
+#include "nested.h"
+
+#define TYPE_SHIFT 52
+#define TYPE_MASK  (15ull << TYPE_SHIFT)
+
+static enum p2m_type type_of(u64 e)
+{
+    return (e & TYPE_MASK) >> TYPE_SHIFT;
+}
+
+static u64 *table_of(u64 e)
+{
+    return map_mfn(MFN((e & PTE_MFN) >> PAGE_SHIFT));
+}
+
+static bool is_leaf(u64 e, unsigned int level)
+{
+    return level == 1 || (e & PTE_PSE);
+}
+
+static unsigned int index_at(gfn_t gfn, unsigned int level)
+{
+    return (gfn.n >> (9 * (level - 1))) & 511;
+}
+
+/* What the processor sees of a mapping of this type. */
+static u64 entry_of(const struct nested_format *f, mfn_t mfn, enum p2m_type type, unsigned int level)
+{
+    u64 e = (u64)type << TYPE_SHIFT;
+
+    if (type == P2M_NONE)
+        return 0;
+    if (type == P2M_PAGED)
+        return e;
+    e |= mfn.n << PAGE_SHIFT | f->leaf(type);
+    return level > 1 ? e | PTE_PSE : e;
+}
+
+mfn_t nested_lookup(const struct nested_format *f, struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *order)
+{
+    u64 *t = d->arch.hvm->root;
+
+    for (unsigned int level = 4;; level--) {
+        u64 e = t[index_at(gfn, level)];
+
+        *order = 9 * (level - 1);
+        if (!(e & f->present)) {
+            *type = type_of(e);
+            return MFN_INVALID;
+        }
+        if (is_leaf(e, level)) {
+            *type = type_of(e);
+            return MFN(((e & PTE_MFN) >> PAGE_SHIFT) + (gfn.n & ((1ull << *order) - 1)));
+        }
+        t = table_of(e);
+    }
+}
+
+static void free_tables(const struct nested_format *f, struct domain *d, u64 e, unsigned int level)
+{
+    u64 *t;
+
+    if (!(e & f->present) || is_leaf(e, level))
+        return;
+    t = table_of(e);
+    if (level > 2)
+        for (unsigned int i = 0; i < 512; i++)
+            free_tables(f, d, t[i], level - 1);
+    arch_free_pages(t, 0);
+    d->arch.hvm->nr_tables--;
+}
+
+/* The table below entry *e of a level, made, or split out of a larger mapping, where there is none. NULL: no memory. */
+static u64 *table_below(const struct nested_format *f, struct domain *d, u64 *e, unsigned int level)
+{
+    u64 *t;
+
+    if ((*e & f->present) && !is_leaf(*e, level))
+        return table_of(*e);
+    t = arch_alloc_pages(0);
+    if (!t)
+        return NULL;
+    d->arch.hvm->nr_tables++;
+    if (*e) { /* 512 smaller ones say the same */
+        u64 part = level == 2 ? *e & ~PTE_PSE : *e, step = *e & f->present ? PAGE_SIZE << (9 * (level - 2)) : 0;
+
+        for (unsigned int i = 0; i < 512; i++)
+            t[i] = part + i * step;
+    }
+    WRITE_ONCE(*e, (virt_to_mfn(t).n << PAGE_SHIFT) | f->table);
+    return t;
+}
+
+/* What is remembered of the map (access.c) counts no more. Long before two epochs could be taken for each other all is cleared. */
+static void forget_windows(struct hvm_domain *hd)
+{
+    hd->window_epoch += HVM_WINDOW_EPOCH;
+    if (unlikely(hd->window_epoch >> 63)) {
+        memset(hd->window, 0, sizeof(hd->window));
+        hd->window_epoch = HVM_WINDOW_EPOCH;
+    }
+}
+
+int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
+{
+    unsigned int to = order / 9 + 1;
+    u64 *t = d->arch.hvm->root, *e, old;
+
+    forget_windows(d->arch.hvm);
+
+    for (unsigned int level = 4; level > to; level--) {
+        e = &t[index_at(gfn, level)];
+        if (type == P2M_NONE && !*e)
+            return 0;
+        t = table_below(f, d, e, level);
+        if (!t)
+            return -XEN_ENOMEM;
+    }
+    e = &t[index_at(gfn, to)];
+    old = *e;
+    WRITE_ONCE(*e, entry_of(f, mfn, type, to));
+    if (old & f->present)
+        d->arch.hvm->stale = true;
+    free_tables(f, d, old, to);
+    return 0;
+}
+
+void nested_flush(struct domain *d)
+{
+    if (!d->arch.hvm->stale)
+        return;
+    d->arch.hvm->stale = false;
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        if (d->vcpu[i] && d->vcpu[i]->arch.hvm)
+            hvm_ops->flush(d->vcpu[i]);
+}
+
+void nested_destroy(const struct nested_format *f, struct domain *d)
+{
+    u64 *root = d->arch.hvm->root;
+
+    for (unsigned int i = 0; i < 512; i++) {
+        free_tables(f, d, root[i], 4);
+        root[i] = 0;
+    }
+}
