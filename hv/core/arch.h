@@ -162,10 +162,12 @@ u32 arch_cpu_apic_id(unsigned int cpu);
 void arch_dump_guest(const struct vcpu *v);
 /**
  * VCPUOP_initialise: load a vCPU that is down and not initialised from the guest's
- * vcpu_guest_context.
- * @return 0, -XEN_EFAULT, -XEN_EINVAL (state that a guest may not have), -XEN_ENOMEM
+ * vcpu_guest_context or vcpu_hvm_context; *online: the guest wants it up at once. One caller at a
+ * time for a vCPU.
+ * @return 0, -XEN_EFAULT, -XEN_EINVAL (state that a guest may not have), -XEN_ENOMEM,
+ *         -XEN_ERESTART: stopped half way, call again
  */
-int arch_vcpu_initialise(struct vcpu *v, gva_t context);
+int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online);
 /** PHYSDEVOP_set_iopl for the current vCPU, iopl 0..3: virtual, the processor's own stays 0. */
 void arch_set_iopl(struct vcpu *v, unsigned int iopl);
 /**

@@ -48,6 +48,7 @@ struct vcpu {
     bool is_idle;
     /* has registers to start with (VCPUOP_initialise, or the domain builder) */
     bool initialised;
+    bool being_initialised;    /* VCPUOP_initialise is at work on it */
     u16 processor;             /* pcpu it runs on or is queued at */
     u32 pause_flags;           /* enum vcpu_pause */
 

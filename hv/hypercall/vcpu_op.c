@@ -56,37 +56,46 @@ static long stop_singleshot(struct vcpu *v)
     return 0;
 }
 
+/* Two vCPUs may want to start the same third: one of them comes back and finds it done. */
 static long initialise(struct vcpu *v, gva_t arg)
 {
+    bool online = false;
     long rc;
 
-    if (v->initialised)
-        return -XEN_EEXIST;
-    rc = arch_vcpu_initialise(v, arg);
+    if (__atomic_test_and_set(&v->being_initialised, __ATOMIC_ACQUIRE))
+        return hypercall_continue(__HYPERVISOR_vcpu_op, 3, (u64)VCPUOP_initialise, (u64)v->id, (u64)arg);
+    rc = v->initialised ? -XEN_EEXIST : arch_vcpu_initialise(v, arg, &online);
     if (!rc)
-        v->initialised = true;
+        __atomic_store_n(&v->initialised, true, __ATOMIC_RELEASE);
+    __atomic_clear(&v->being_initialised, __ATOMIC_RELEASE);
+    if (!rc && online)
+        vcpu_unpause(v, VPF_DOWN);
+    if (rc == -XEN_ERESTART)
+        return hypercall_continue(__HYPERVISOR_vcpu_op, 3, (u64)VCPUOP_initialise, (u64)v->id, (u64)arg);
     return rc;
 }
 
 static long up(struct vcpu *v)
 {
-    if (!v->initialised)
+    if (!__atomic_load_n(&v->initialised, __ATOMIC_ACQUIRE))
         return -XEN_EINVAL;
     vcpu_unpause(v, VPF_DOWN);
     return 0;
 }
 
-/** Taking the last one down ends the domain: nobody could bring one up again. */
+/**
+ * Taking the last one down ends the domain: nobody could bring one up again. Down first, then the look: of the last two that
+ * take themselves down at once, one sees it.
+ */
 static long down(struct vcpu *v)
 {
     struct domain *d = v->domain;
     bool others = false;
 
+    vcpu_pause(v, VPF_DOWN);
     for (unsigned int i = 0; i < d->max_vcpus; i++)
-        others |= d->vcpu[i] != v && !(d->vcpu[i]->pause_flags & VPF_DOWN);
-    if (others)
-        vcpu_pause(v, VPF_DOWN);
-    else
+        others |= !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN);
+    if (!others)
         domain_shutdown(d, SHUTDOWN_poweroff);
     return 0;
 }

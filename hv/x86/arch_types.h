@@ -105,6 +105,7 @@ struct arch_vcpu {
     u64 ldt_base;
     u32 ldt_entries;
     u64 ldt_mapped[16];        /* mfn of each LDT page mapped by demand, 0: none */
+    u32 desc_cpu;              /* 1 + the pcpu that its descriptor tables were last loaded on; 0: none yet */
     struct ptwr_insn ptwr;
     struct trap_entry trap[256];
     struct regs regs;          /* while it does not run */

@@ -191,12 +191,6 @@ void arch_set_iopl(struct vcpu *v, unsigned int iopl)
     v->arch.iopl = iopl;
 }
 
-/** One vCPU per domain runs here so far; VCPUOP_initialise of a second is refused where it is asked for. */
-int arch_vcpu_initialise(struct vcpu *v, gva_t context)
-{
-    return -XEN_EOPNOTSUPP;
-}
-
 static long hypercall_none(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     return refuse(current_vcpu()->domain, (u32)get_cpu_info()->regs.rax, 0, -XEN_ENOSYS);

@@ -621,7 +621,7 @@ void arch_dump_guest(const struct vcpu *v)
     printk("(registers of d%dv%d)\n", v->domain->id, v->id);
 }
 
-int arch_vcpu_initialise(struct vcpu *v, gva_t context)
+int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online)
 {
     u64 first_word;
 

@@ -242,21 +242,16 @@ long do_stack_switch(u64 ss, u64 esp, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct vcpu *v = current_vcpu();
 
-    if (unlikely(!guest_range_ok((esp & ~15ull) - 64, 64)))
+    if (unlikely(!pv_kernel_sp_ok(esp)))
         return -XEN_EPERM;
     v->arch.kernel_ss = ss | 3;
     v->arch.kernel_sp = esp & ~15ull;
     return 0;
 }
 
-static bool callback_ok(u64 rip)
-{
-    return is_canonical(rip) && guest_range_ok(rip, 1);
-}
-
 static long set_callback(struct vcpu *v, unsigned int type, u64 rip, bool masks)
 {
-    if (!callback_ok(rip))
+    if (!pv_callback_ok(rip))
         return -XEN_EINVAL;
     switch (type) {
     case CALLBACKTYPE_event:
@@ -285,7 +280,7 @@ long do_set_callbacks(u64 event, u64 failsafe, u64 sysc, u64 a4, u64 a5, u64 a6)
 {
     struct vcpu *v = current_vcpu();
 
-    if (!callback_ok(event) || !callback_ok(failsafe) || !callback_ok(sysc))
+    if (!pv_callback_ok(event) || !pv_callback_ok(failsafe) || !pv_callback_ok(sysc))
         return -XEN_EINVAL;
     (void)set_callback(v, CALLBACKTYPE_event, event, true);
     (void)set_callback(v, CALLBACKTYPE_failsafe, failsafe, false);
@@ -332,7 +327,7 @@ long do_set_trap_table(u64 traps, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
             return -XEN_EFAULT;
         if (!t.address)
             return 0;
-        if (!callback_ok(t.address))
+        if (!pv_callback_ok(t.address))
             return -XEN_EINVAL;
         v->arch.trap[t.vector] = (struct trap_entry){.rip = t.address, .cs = t.cs, .dpl = TI_GET_DPL(&t),
                                                      .masks = TI_GET_IF(&t)};

@@ -92,17 +92,13 @@ bool pv_ldt_fault(struct vcpu *v, u64 cr2)
     return true;
 }
 
-long do_set_gdt(u64 frames, u64 entries, u64 a3, u64 a4, u64 a5, u64 a6)
+int pv_set_gdt(struct vcpu *v, const u64 *list, u64 entries)
 {
-    struct vcpu *v = current_vcpu();
-    u64 list[14];
     unsigned int nr = (entries + 511) / 512, i;
     int err = 0;
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
         return -XEN_EINVAL;
-    if (guest_copy_from(list, frames, nr * 8))
-        return -XEN_EFAULT;
     for (i = 0; i < nr; i++) {
         err = desc_frame_get(v, MFN(list[i]));
         if (err)
@@ -120,6 +116,17 @@ long do_set_gdt(u64 frames, u64 entries, u64 a3, u64 a4, u64 a5, u64 a6)
     }
     v->arch.gdt_entries = entries;
     return 0;
+}
+
+long do_set_gdt(u64 frames, u64 entries, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    u64 list[14];
+
+    if (entries > FIRST_RESERVED_GDT_ENTRY)
+        return -XEN_EINVAL;
+    if (guest_copy_from(list, frames, (entries + 511) / 512 * 8))
+        return -XEN_EFAULT;
+    return pv_set_gdt(current_vcpu(), list, entries);
 }
 
 long do_update_descriptor(u64 ma, u64 desc, u64 a3, u64 a4, u64 a5, u64 a6)

@@ -315,8 +315,7 @@ static int new_user_base(struct vcpu *v, mfn_t mfn)
 
 static long set_ldt(struct vcpu *v, gva_t base, u64 entries)
 {
-    if (entries > 8192 || (base & ~PAGE_MASK) ||
-        (entries && (!is_canonical(base) || !guest_range_ok(base, entries * 8))))
+    if (!pv_ldt_ok(base, entries))
         return -XEN_EINVAL;
     pv_drop_ldt(v);
     v->arch.ldt_base = base;

@@ -66,6 +66,24 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
 /** Bytes of a guest's instruction at RIP; returns how many could be read (up to 15). */
 unsigned int pv_fetch(const struct regs *r, u8 *buf);
 
+/** Where a guest may have a handler. */
+static inline bool pv_callback_ok(u64 rip)
+{
+    return is_canonical(rip) && guest_range_ok(rip, 1);
+}
+/** Where its kernel's stack may be: frames are written below. */
+static inline bool pv_kernel_sp_ok(u64 sp)
+{
+    return guest_range_ok((sp & ~15ull) - 64, 64);
+}
+
+/* context.c */
+/**
+ * Load v, which is down and has never run, from a struct vcpu_guest_context; *online: it is to be brought up at once.
+ * @return 0; -XEN_EFAULT; -XEN_EINVAL: something that a guest may not have; -XEN_ENOMEM; -XEN_ERESTART: stopped half way, call again
+ */
+int pv_vcpu_initialise(struct vcpu *v, gva_t context, bool *online);
+
 /* ptwr.c */
 /** A write fault on a page table of the domain: emulate the write. False: not such a fault. */
 bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2);
@@ -104,6 +122,8 @@ void pv_leave_resident(void);
 void pv_save_selectors(struct vcpu *v);
 /** Restore what load_* could not load: failsafe callback for the guest. */
 void pv_set_cr0_ts(struct vcpu *v, bool set);
+/** Check a value for debug register 0 to 3, 6 or 7, make it harmless, and keep it for when v is next loaded. Errors of set_debugreg. */
+long pv_note_debugreg(struct vcpu *v, unsigned int reg, u64 value);
 
 /* desc.c */
 /** How the pages of a vCPU's descriptor tables are mapped, and where: its GDT, then its LDT. */
@@ -119,6 +139,14 @@ static inline u64 pv_ldt_va(const struct vcpu *v)
 /** A segment load faulted inside the LDT area: map the page of the guest's LDT. */
 bool pv_ldt_fault(struct vcpu *v, u64 cr2);
 void pv_drop_gdt(struct vcpu *v);
+/** Make these frames (one for each 512 entries, at most 14) v's GDT. 0, -XEN_EINVAL. */
+int pv_set_gdt(struct vcpu *v, const u64 *frames, u64 entries);
+/** May an LDT of so many entries lie there? */
+static inline bool pv_ldt_ok(u64 base, u64 entries)
+{
+    return entries <= 8192 && !(base & ~PAGE_MASK) &&
+           (!entries || (is_canonical(base) && guest_range_ok(base, entries * 8)));
+}
 void pv_drop_ldt(struct vcpu *v);
 
 /* memory.c */

@@ -36,7 +36,7 @@ long do_set_segment_base(u64 which, u64 base, u64 a3, u64 a4, u64 a5, u64 a6)
 
 /* ---- debug registers: a breakpoint must lie in the guest's part of the address space ---- */
 
-static long set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
+long pv_note_debugreg(struct vcpu *v, unsigned int reg, u64 value)
 {
     if (reg <= 3) {
         if (!is_canonical(value) || !guest_range_ok(value, 8))
@@ -55,6 +55,17 @@ static long set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
         return -XEN_ENODEV;
     }
     v->arch.dr[reg] = value;
+    return 0;
+}
+
+long do_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    long err = pv_note_debugreg(v, reg < 8 ? reg : 8, value);
+
+    if (err)
+        return err;
+    value = v->arch.dr[reg];
     switch (reg) {
     case 0: write_dr0(value); break;
     case 1: write_dr1(value); break;
@@ -64,11 +75,6 @@ static long set_debugreg(struct vcpu *v, unsigned int reg, u64 value)
     case 7: write_dr7(value); break;
     }
     return 0;
-}
-
-long do_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5, u64 a6)
-{
-    return set_debugreg(current_vcpu(), reg < 8 ? reg : 8, value);
 }
 
 long do_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
@@ -117,12 +123,23 @@ static void fpu_load(struct vcpu *v)
 
 /* ---- context switch ---- */
 
+/* This pcpu's page behind v's own in its GDT; and what this TLB may remember of v's tables from before v was elsewhere is forgotten. */
+static __cold_ void descriptors_to_this_cpu(struct vcpu *v)
+{
+    for (u64 va = pv_gdt_va(v); va < pv_gdt_va(v) + KB(128); va += PAGE_SIZE)
+        invlpg(va);
+    mm_map_page(pv_gdt_va(v) + 14 * PAGE_SIZE, cpu_gdt_page(this_cpu()), DESC_PTE);
+    v->arch.desc_cpu = this_cpu() + 1;
+}
+
 /** Load v's descriptor tables. */
 void pv_load_vcpu(struct vcpu *v)
 {
     struct { u16 limit; u64 base; } __packed_ gdtr = {15 * PAGE_SIZE - 1, pv_gdt_va(v)};
     u64 *gdt = (u64 *)(DIRECTMAP + cpu_gdt_page(this_cpu()));
 
+    if (unlikely(v->arch.desc_cpu != this_cpu() + 1))
+        descriptors_to_this_cpu(v);
     __asm__ volatile("lgdt %0" ::"m"(gdtr));
     if (v->arch.ldt_entries) {
         u64 base = pv_ldt_va(v), limit = v->arch.ldt_entries * 8 - 1;
@@ -289,6 +306,11 @@ int arch_vcpu_create(struct vcpu *v)
     }
     mm_map_page(pv_gdt_va(v) + 14 * PAGE_SIZE, cpu_gdt_page(0), DESC_PTE);
     return 0;
+}
+
+int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online)
+{
+    return is_hvm_vcpu(v) ? -XEN_EOPNOTSUPP : pv_vcpu_initialise(v, context, online);
 }
 
 void arch_vcpu_destroy(struct vcpu *v)
