@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "analysis/points.h"
 #include "analysis/results.h"
 #include "analysis/table.h"
 
@@ -452,7 +453,7 @@ static struct run *read_parts(hid_t file, const char **part)
         {"head", read_head},     {"workloads", read_workloads}, {"provenance", read_provenance},
         {"inputs", read_inputs}, {"environment", read_facts},   {"traces", read_traces},
         {"errors", read_errors}, {"console", read_consoles},    {"samples", read_samples},
-        {"histograms", read_histograms},
+        {"histograms", read_histograms}, {"points", points_read},
     };
     struct run *run = run_new();
 
@@ -490,6 +491,15 @@ static struct run *read_open(hid_t file, const char *path, enum exit_status *sta
         run_fingerprint(run, computed);
     if (run && (!stored || strcmp(stored, computed))) {
         part = "fingerprint";
+        run_free(run);
+        run = NULL;
+    }
+    free(stored);
+    stored = read_attribute(file, "points_sha256");
+    if (run)
+        run_points_hash(run, computed);
+    if (run && run->nr_points && (!stored || strcmp(stored, computed))) {
+        part = "points";
         run_free(run);
         run = NULL;
     }

@@ -166,6 +166,7 @@ void run_free(struct run *run)
     free(run->errors);
     free(run->histograms);
     free(run->samples);
+    free(run->points);
     free(run);
 }
 
@@ -323,6 +324,11 @@ static const char *sample_fault(const struct run_sample *sample)
         if ((sample->measured >> i & 1) && counts->counter[i] >= COUNT_LIMIT)
             return "a count reaches 2^53";
     return NULL;
+}
+
+void run_add_point(struct run *run, const struct run_point *point)
+{
+    *APPEND(run, points) = *point;
 }
 
 int run_add_sample(struct run *run, const struct run_sample *sample)

@@ -23,7 +23,7 @@
 #include "bench/interval.h"
 
 #define RESULTS_SCHEMA_MAJOR 1
-#define RESULTS_SCHEMA_MINOR 1
+#define RESULTS_SCHEMA_MINOR 2
 
 /* Exit statuses of every command of the command line (DESIGN "The command line"). */
 enum exit_status {
@@ -123,6 +123,18 @@ struct run_histogram {
     uint64_t entries;
 };
 
+/* One figure of one simulated run (mode "simulated"); NAN where it could not be had. */
+struct run_point {
+    char series[RUN_NAME_MAX];     /* what is compared: "credit2" */
+    char key[RUN_NAME_MAX];        /* the parameter that was varied, and its value */
+    char x[RUN_NAME_MAX];
+    char load[RUN_NAME_MAX];       /* "": the whole machine */
+    char metric[RUN_NAME_MAX];     /* "response-p99" */
+    char unit[RUN_NAME_MAX];       /* "ns", "ratio", "events" */
+    uint64_t seed;
+    double value;
+};
+
 struct run_error { /* a workload or a whole machine ("" = all workloads) that gave no result */
     char *platform;
     enum run_class class;
@@ -164,6 +176,8 @@ struct run {
     size_t nr_histograms;
     struct run_sample *samples;
     size_t nr_samples;
+    struct run_point *points;
+    size_t nr_points;
 };
 
 /** A new, empty run: unit "instructions", mode "count", all else empty. Aborts when out of memory
@@ -198,6 +212,12 @@ void run_add_histogram(struct run *run, const struct run_histogram *bar);
  * a count is 2^53 or more (columns of the file are doubles: exact below that)
  */
 int run_add_sample(struct run *run, const struct run_sample *sample);
+
+/** Add one point (copied). */
+void run_add_point(struct run *run, const struct run_point *point);
+
+/** SHA-256 over the points in their order: what the fingerprint is to samples. 64 digits and NUL. */
+void run_points_hash(const struct run *run, char hex[65]);
 
 /** qsort() order of `struct run_sample *` elements: workload, platform, class, set, seed,
  * iteration. */

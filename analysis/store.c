@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analysis/points.h"
 #include "analysis/results.h"
 #include "analysis/table.h"
 
@@ -306,6 +307,12 @@ static int write_head(const struct run *run, hid_t file)
         {"fingerprint", fingerprint},
     };
 
+    if (run->nr_points) {
+        char points[65];
+
+        run_points_hash(run, points);
+        error = error ? error : write_text(file, "points_sha256", points, strlen(points), false);
+    }
     error = error ? error : write_number(file, "schema_minor", RESULTS_SCHEMA_MINOR);
     error = error ? error : write_number(file, "complete", run->complete);
     error = error ? error : write_number(file, "quick", run->quick);
@@ -392,6 +399,7 @@ static int build_image(const struct run *run, unsigned char **bytes, size_t *len
     static int (*const writers[])(const struct run *, hid_t) = {
         write_head,   write_workloads, write_provenance, write_inputs,   write_facts,
         write_traces, write_errors,    write_counters,   write_consoles, write_samples, write_histograms,
+        points_write,
     };
     struct image image = {NULL};
     H5FD_file_image_callbacks_t callbacks = {image_alloc, image_copy,    image_grow, image_free,

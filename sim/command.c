@@ -16,12 +16,15 @@
 
 #include "analysis/results.h"
 #include "sim/show.h"
+#include "sim/sweep.h"
 
 struct options {
     struct sim_setup setup;
     bool json;
     const char *trace;
     unsigned trace_mib;
+    struct sim_sweep sweep;
+    bool sweeps;
 };
 
 /* Options that are parameters of the machine: the key is the option's name. */
@@ -41,13 +44,13 @@ struct options {
     X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
     X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
 
-enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY };
+enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC };
 
 #define AS_KEY(name, arg, doc) name,
 static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
 #define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
 
-static struct argp_option option_table[NR_PARAMETERS + 5];
+static struct argp_option option_table[NR_PARAMETERS + 10];
 
 static void make_options(void)
 {
@@ -60,6 +63,11 @@ static void make_options(void)
         {"json", OPT_JSON, NULL, 0, "All figures as one JSON object"},
         {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
         {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
+        {"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"},
+        {"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"},
+        {"compare", OPT_COMPARE, "POLICY,POLICY...", 0, "Compare policies with the first, seed by seed"},
+        {"metric", OPT_METRIC, "[LOAD.]METRIC", 0, "What the figure of a sweep shows (default response-p99 of the first load that responds)"},
+        {"out", 'o', "FOLDER", 0, "Where the result of a sweep goes (default out)"},
     };
 
     for (size_t i = 0; i < NR_PARAMETERS; i++) {
@@ -67,6 +75,43 @@ static void make_options(void)
         option_table[i].key = OPT_FIRST + (int)i;
     }
     memcpy(&option_table[NR_PARAMETERS], others, sizeof others);
+}
+
+/* The words of a list, in place. */
+static char **split(char *list, unsigned *nr)
+{
+    char **words = calloc(strlen(list) / 2 + 2, sizeof *words), *save;
+
+    *nr = 0;
+    for (char *word = strtok_r(list, ",", &save); word && words; word = strtok_r(NULL, ",", &save))
+        words[(*nr)++] = word;
+    return words;
+}
+
+static void parse_sweep(struct options *o, char *arg, struct argp_state *state)
+{
+    char *equals = strchr(arg, '=');
+
+    if (!equals)
+        argp_error(state, "--sweep takes KEY=A,B,..., not \"%s\"", arg);
+    *equals = 0;
+    o->sweep.key = arg;
+    o->sweep.values = split(equals + 1, &o->sweep.nr_values);
+    if (!o->sweep.nr_values)
+        argp_error(state, "--sweep %s: no values", arg);
+    o->sweeps = true;
+}
+
+static void check_metric(const char *name, struct argp_state *state)
+{
+    const char *dot = strrchr(name, '.');
+
+    if (sim_metric(dot ? dot + 1 : name))
+        return;
+    fprintf(stderr, "parangon: no metric \"%s\"; there are\n", name);
+    for (unsigned i = 0; i < sim_nr_metrics; i++)
+        fprintf(stderr, "  %s%-20s %s\n", sim_metrics[i].of_load ? "LOAD." : "     ", sim_metrics[i].name, sim_metrics[i].what);
+    exit(STATUS_USAGE);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -84,6 +129,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_LOAD:
         if (sim_setup_load(&o->setup, arg) < 0)
             exit(STATUS_USAGE);
+        return 0;
+    case OPT_SWEEP:
+        parse_sweep(o, arg, state);
+        return 0;
+    case OPT_SEEDS:
+        number = strtol(arg, &end, 10);
+        if (*end || number < 1 || number > 100000)
+            argp_error(state, "--seeds takes 1 to 100000, not \"%s\"", arg);
+        o->sweep.seeds = number;
+        return 0;
+    case OPT_COMPARE:
+        o->sweep.series = split(arg, &o->sweep.nr_series);
+        if (!o->sweep.nr_series)
+            argp_error(state, "--compare takes policies");
+        o->sweeps = true;
+        return 0;
+    case OPT_METRIC:
+        check_metric(arg, state);
+        o->sweep.metric = arg;
+        return 0;
+    case 'o':
+        o->sweep.folder = arg;
         return 0;
     case OPT_JSON:
         o->json = true;
@@ -152,13 +219,35 @@ static int simulate(struct options *o)
     return STATUS_DONE;
 }
 
+static int sweep(struct options *o)
+{
+    char *policy = o->setup.config.policy, *nothing = "";
+    int status;
+
+    if (!o->sweep.nr_series) {
+        o->sweep.series = calloc(1, sizeof(char *));
+        o->sweep.series[o->sweep.nr_series++] = strdup(policy);
+    }
+    if (!o->sweep.nr_values) {
+        o->sweep.values = calloc(1, sizeof(char *));
+        o->sweep.values[o->sweep.nr_values++] = nothing;
+        o->sweep.key = "";
+    }
+    o->sweep.json = o->json;
+    (void)sim_setup_config(&o->setup);
+    status = sim_sweep(&o->sweep, &o->setup);
+    free(o->sweep.values);
+    free(o->sweep.series);
+    return status;
+}
+
 int cmd_sim(int argc, char **argv)
 {
-    struct options o = {.trace_mib = 256};
+    struct options o = {.trace_mib = 256, .sweep = {.seeds = 10, .folder = "out"}};
 
     sim_setup_init(&o.setup);
     make_options();
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    return simulate(&o);
+    return o.sweeps ? sweep(&o) : simulate(&o);
 }
