@@ -146,6 +146,30 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
     return true;
 }
 
+const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n)
+{
+    u64 e = cr3;
+
+    if (unlikely((rip & ~PAGE_MASK) > PAGE_SIZE - n || !is_canonical(rip)))
+        return NULL;
+    for (unsigned int shift = 39;; shift -= 9) {
+        const u64 *at = map_physical(d, (e & PTE_MFN) + (rip >> shift & 511) * 8, false);
+
+        if (unlikely(!at))
+            return NULL;
+        e = READ_ONCE(*at);
+        if (unlikely(!(e & PTE_P)))
+            return NULL;
+        if (shift == 12)
+            return map_physical(d, (e & PTE_MFN) | (rip & ~PAGE_MASK), false);
+        if (unlikely(e & PTE_PSE) && shift < 39) {
+            u64 offset = (1ull << shift) - 1;
+
+            return map_physical(d, (e & PTE_MFN & ~offset) | (rip & offset), false);
+        }
+    }
+}
+
 /* Both directions: to guest where src is set. */
 static size_t copy_linear(u8 *to, const u8 *src, u64 linear, size_t n, u32 access, u32 *error, u64 *fault)
 {

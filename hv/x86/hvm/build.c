@@ -329,6 +329,7 @@ int hvm_build(const struct launch_domain *plan, domid_t id, struct domain **out)
     }
     memcpy(d->name, plan->name, sizeof(d->name));
     d->arch.hvm->hide_xen = plan->hide_xen;
+    d->arch.hvm->callable = hvm_callable(plan->hide_xen);
     d->arch.hvm->upcall_by_apic = plan->upcall_by_apic;
     rc = fill(d, plan, &img);
     if (rc) {

@@ -17,7 +17,6 @@
 #define L1_ECX (B(0) | B(1) | B(9) | B(12) | B(13) | B(19) | B(20) | B(22) | B(23) | B(25) | B(26) | B(28) | B(29) | B(30))
 #define L1_ECX_X2APIC B(21)
 #define L1_ECX_DEADLINE B(24)
-#define L1_ECX_OSXSAVE B(27)
 #define L1_ECX_HYPERVISOR B(31)
 /* FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP PGE MCA CMOV PAT PSE36 CLFLUSH MMX FXSR SSE SSE2: no MTRR, nested paging has the types */
 #define L1_EDX (B(0) | B(1) | B(2) | B(3) | B(4) | B(5) | B(6) | B(7) | B(8) | B(9) | B(11) | B(13) | B(14) | B(15) | B(16) | B(17) | \
@@ -90,7 +89,7 @@ static void xsave_leaf(struct vcpu *v, u32 sub, u32 out[4])
     }
 }
 
-void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
+static void answer(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
 {
     const struct hvm_domain *hd = v->domain->arch.hvm;
     u32 max = leaf & 0x80000000 ? min_of(cpu_features.cpuid_max_ext, 0x80000008u) : min_of(cpu_features.cpuid_max, 0xdu);
@@ -117,8 +116,6 @@ void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
         out[2] = (out[2] & L1_ECX) | L1_ECX_X2APIC | (hd->hide_xen ? 0 : L1_ECX_HYPERVISOR) | (hd->platform ? L1_ECX_DEADLINE : 0);
         if (!cpu_features.xsave)
             out[2] &= ~(B(26) | B(28) | B(29) | B(12));
-        else if (hvm_ops->get(v, HVM_CR4) & X86_CR4_OSXSAVE)
-            out[2] |= L1_ECX_OSXSAVE;
         out[3] &= L1_EDX;
         break;
     case 7:
@@ -153,6 +150,15 @@ void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
     }
 }
 
+void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
+{
+    answer(v, leaf, sub, out);
+    if (leaf != 0xd) /* that shows XCR0 */
+        v->arch.hvm->cpuid[HVM_CPUID_SLOT(leaf, sub)] = (struct hvm_cpuid_answer){~leaf, ~sub, out[0], out[1], out[2], out[3]};
+    if (leaf == 1 && (hvm_ops->get(v, HVM_CR4) & X86_CR4_OSXSAVE))
+        out[2] |= HVM_CPUID_OSXSAVE;
+}
+
 /* EFER (APM vol. 2 §3.1.7): SVME is the hypervisor's; LMA follows LME and CR0.PG, and LME may not change under paging. */
 static bool write_efer(struct vcpu *v, u64 value)
 {
@@ -183,11 +189,6 @@ static bool hypercall_page(struct vcpu *v, u64 value)
     return true;
 }
 
-static bool is_apic_msr(u32 msr)
-{
-    return msr == MSR_APIC_BASE || msr == 0x6e0 || (msr >= 0x800 && msr < 0x900);
-}
-
 /* Registers that kernels look at on any AMD or Intel processor and that say nothing here: zero, writes ignored. */
 static bool reads_as_zero(u32 msr)
 {
@@ -205,11 +206,8 @@ static bool reads_as_zero(u32 msr)
 bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
 {
     *value = 0;
-    if (is_apic_msr(msr)) {
-        bool ok = vlapic_msr_read(v->arch.hvm->vlapic, msr, value);
-
-        return ok;
-    }
+    if (hvm_is_apic_msr(msr))
+        return vlapic_msr_read(v->arch.hvm->vlapic, msr, value);
     switch (msr) {
     case 0x10:
         *value = rdtsc();
@@ -229,11 +227,12 @@ bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
 
 bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value)
 {
-    if (is_apic_msr(msr)) {
+    if (hvm_is_apic_msr(msr)) {
         vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
         if (!vlapic_msr_write(v->arch.hvm->vlapic, msr, value))
             return false;
-        hvm_apic_changed(v);
+        if (!hvm_apic_msr_kicks(msr))
+            hvm_apic_changed(v);
         return true;
     }
     switch (msr) {

@@ -41,13 +41,13 @@ struct hvm_io_handler {
 struct hvm_io {
     struct hvm_io_handler handler[HVM_IO_SPACES][HVM_IO_MAX];
     unsigned int nr[HVM_IO_SPACES];
-    u64 port_blocks[4]; /* a bit for each 256 ports among which some are registered */
+    u64 ports[1024 / 4]; /* a bit for each 4 ports among which some are registered */
 };
 
-/** True where no port of the 256 around this one is registered. */
-static inline bool hvm_io_no_port(const struct hvm_io *io, u16 port)
+/** True where nobody has registered this port, nor (size 4 at most) one that an access there reaches. */
+static inline bool hvm_io_no_port(const struct hvm_io *io, u32 port)
 {
-    return !(io->port_blocks[port >> 14] >> (port >> 8 & 63) & 1);
+    return !((io->ports[port >> 8] >> (port >> 2 & 63) | io->ports[(port + 3) >> 8 & 255] >> ((port + 3) >> 2 & 63)) & 1);
 }
 
 /** Register a range. -XEN_EEXIST: it meets another's, -XEN_ENOSPC: too many, -XEN_EINVAL: empty. */

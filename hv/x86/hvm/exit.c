@@ -7,6 +7,7 @@
  */
 #include "hvm.h"
 #include "decode.h"
+#include "hot.h"
 #include "core/evtchn.h"
 #include "sched/sched.h"
 #include "x86/cpu.h"
@@ -201,7 +202,7 @@ static void exit_hlt(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
         return;
     hvm_skip(v, r);
     if (!(r->rflags & X86_FLAGS_IF)) {
-        domain_shutdown(v->domain, SHUTDOWN_poweroff);
+        hvm_vcpu_halt(v);
         return;
     }
     if (hvm_irq_waits(v)) {
@@ -282,7 +283,7 @@ static void io_one(struct vcpu *v, struct regs *r, const struct hvm_exit_info *x
 
     if (hvm_io_no_port(io, x->io.port)) {
         if (x->io.in)
-            r->rax = x->io.size == 4 ? ~0u : r->rax | (x->io.size == 2 ? 0xffff : 0xff);
+            r->rax = hvm_in_from_nobody(r->rax, x->io.size);
         return;
     }
     if (!x->io.in) {
@@ -480,9 +481,14 @@ bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why)
     h->count[why]++;
     hvm_exit_handlers[why](v, r, &h->exit);
     TRACE_vmexit(start, v->domain->id, v->id, why, h->exit.code, h->exit.raw[0], rip);
-    if (unlikely(get_cpu_info()->work || v->pause_flags))
+    return !hvm_something_waits(v, h) || hvm_settle(v, r);
+}
+
+bool hvm_settle(struct vcpu *v, struct regs *r)
+{
+    if (get_cpu_info()->work || v->pause_flags)
         return false;
-    if (unlikely(h->check_irq || v->info->evtchn_upcall_pending))
+    if (v->arch.hvm->check_irq || v->info->evtchn_upcall_pending)
         hvm_irq_assist(v, r);
     return true;
 }

@@ -152,6 +152,15 @@ extern const struct p2m_ops npt_ops;
 /** The vendor found; NULL: no hardware-assisted domains here. */
 extern const struct hvm_ops *hvm_ops;
 
+/** What CPUID said. Leaf and subleaf are stored inverted, so that zeros are a right entry too: leaf ~0 is above all, and has zeros. */
+struct hvm_cpuid_answer {
+    u32 leaf, sub;
+    u32 eax, ebx, ecx, edx;
+};
+#define HVM_CPUID_ANSWERS 16
+#define HVM_CPUID_OSXSAVE (1u << 27) /* leaf 1, ECX: CR4.OSXSAVE, never remembered */
+#define HVM_CPUID_SLOT(leaf, sub) (((leaf) ^ (leaf) >> 28 ^ (sub) << 2) % HVM_CPUID_ANSWERS)
+
 struct vmcb;
 struct hvm_vcpu {
     struct hvm_exit_info exit;
@@ -162,11 +171,15 @@ struct hvm_vcpu {
     u64 count[HVM_EXIT_NR];
     u64 repeated, repeated_at; /* nested faults in a row at one address */
     bool nmi_pending;
+    u32 startup;               /* what waits for it to begin with (startup.c); 0: nothing */
+    struct vcpu_hvm_context *context; /* and the registers of VCPUOP_initialise */
     struct emulate_wait wait;  /* an instruction that waits for a device model, and where it reached */
     u64 wait_gpa;
+    struct hvm_cpuid_answer cpuid[HVM_CPUID_ANSWERS];
     /* svm.c */
     struct vmcb *vmcb;
     u64 vmcb_paddr;
+    u32 last_cpu;              /* the pcpu that it was last loaded on */
     u64 asid_generation;       /* 0: the next entry needs another number */
 };
 
@@ -199,6 +212,7 @@ struct hvm_domain {
     struct hvm_platform *platform; /* HVM only */
     u64 param[36];             /* HVM_PARAM_*, xen/hvm/params.h */
     u8 callback_vector;        /* of all vCPUs' events, 0: none */
+    u64 callable;              /* by hvm_callable() */
     bool hide_xen;             /* no Xen leaves, no hypercalls: an unmodified kernel */
     bool upcall_by_apic;       /* CPUID offers the per-vCPU upcall vector, which costs an EOI an event */
     u64 ram_end_low, ram_end_high; /* bytes: RAM is [0, low) and [4 GiB, high) */
@@ -247,6 +261,8 @@ extern const char *const hvm_exit_names[HVM_EXIT_NR];
  * and sees to interrupts for the next entry. True: enter again.
  */
 bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why);
+/** The end of it, for exits that were handled already (hot.h). */
+bool hvm_settle(struct vcpu *v, struct regs *r);
 /** Go behind the instruction that exited; exit.length is known. */
 void hvm_skip(struct vcpu *v, struct regs *r);
 /** The mode and the base of the code that runs. */
@@ -283,6 +299,20 @@ void hvm_model_answer(struct vcpu *v, u64 data);
 extern bool hvm_test_device;
 int vdevice_attach(struct domain *d);
 
+/* ---- startup.c ---- */
+/** INIT: v stops, and begins anew at its next STARTUP. The boot processor's: the machine is reset. From any pcpu. */
+void hvm_vcpu_init(struct vcpu *v);
+/** STARTUP: a vCPU that is down begins in real mode at vector << 12. From any pcpu. */
+void hvm_vcpu_startup(struct vcpu *v, u8 vector);
+/** An NMI for v. From any pcpu. */
+void hvm_vcpu_nmi(struct vcpu *v);
+/** v, the current one, halts with interrupts off: only INIT and STARTUP wake it. With the last one the domain ends. */
+void hvm_vcpu_halt(struct vcpu *v);
+/** What h->startup says, on v's own pcpu before it enters the guest. */
+void hvm_start_up(struct vcpu *v, struct regs *r);
+/** VCPUOP_initialise by a struct vcpu_hvm_context. Errors of arch_vcpu_initialise(). */
+int hvm_vcpu_initialise(struct vcpu *v, gva_t context);
+
 /* ---- irq.c ---- */
 /** The guest changed its local APIC: task priority, the place of its page, what may be deliverable. */
 void hvm_apic_changed(struct vcpu *v);
@@ -292,10 +322,23 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r);
 bool hvm_irq_waits(struct vcpu *v);
 
 /* ---- cpuid.c ---- */
+/** The answer, remembered where it cannot change. */
 void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
 /** False: #GP. */
 bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value);
 bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value);
+
+#define MSR_APIC_TSC_DEADLINE 0x6e0
+/** MSRs of the local APIC (vlapic.c). */
+static inline bool hvm_is_apic_msr(u32 msr)
+{
+    return msr - 0x800 < 0x100 || msr == MSR_APIC_TSC_DEADLINE || msr == MSR_APIC_BASE;
+}
+/** EOI, ICR, self-IPI, timer: what they make deliverable kicks the vCPU by itself; after other writes interrupts are looked for. */
+static inline bool hvm_apic_msr_kicks(u32 msr)
+{
+    return msr == 0x80b || msr == 0x830 || msr == 0x838 || msr == 0x83f || msr == MSR_APIC_TSC_DEADLINE;
+}
 
 /* ---- access.c ---- */
 /** What a walk asks for; error code bits of #PF. */
@@ -312,6 +355,11 @@ size_t hvm_copy_from_linear(void *dst, u64 linear, size_t n, u32 access, u32 *er
 size_t hvm_copy_to_linear(u64 linear, const void *src, size_t n, u32 access, u32 *error, u64 *fault);
 size_t hvm_copy_from_physical(struct domain *d, void *dst, u64 gpa, size_t n);
 size_t hvm_copy_to_physical(struct domain *d, u64 gpa, const void *src, size_t n);
+/**
+ * 64-bit code at RIP as the hypervisor reaches it, for the processor that does not tell an instruction's length: n bytes at least. NULL:
+ * across a page's end, or not mapped; the guest may have changed it since it was executed. Rights are not looked at.
+ */
+const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n);
 /** core/guest.h for a current HVM vCPU. */
 size_t hvm_guest_copy_from(void *dst, u64 src, size_t n);
 size_t hvm_guest_copy_to(u64 dst, const void *src, size_t n);
@@ -328,6 +376,8 @@ unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entr
 long hvm_memory_op(u64 full_cmd, u64 arg);
 
 /* ---- hypercall.c ---- */
+/** A bit for each hypercall that such a domain may make and that is there. */
+u64 hvm_callable(bool hide_xen);
 /** VMMCALL or VMCALL, RIP behind it already: the call that RAX names, with the registers of the caller's width (xen/arch-x86/xen-x86_64.h, xen-x86_32.h). */
 void hvm_hypercall(struct vcpu *v, struct regs *r);
 /** The current call is issued again with these arguments. */

@@ -5,7 +5,7 @@
  * Calls that manage a PV domain's page tables, traps and descriptors are not there (-XEN_ENOSYS): they would act on state that such a
  * vCPU has not. 64-bit callers: RAX, then RDI RSI RDX R10 R8 R9; 32-bit ones: EAX, then EBX ECX EDX ESI EDI EBP.
  */
-#include "hvm.h"
+#include "hot.h"
 #include "core/guest.h"
 #include "core/hypercall.h"
 #include <trace/trace.h>
@@ -22,32 +22,42 @@ bool arch_hypercall_allowed(const struct domain *d, unsigned int op)
     return !d->arch.hvm || (callable >> op & 1);
 }
 
+u64 hvm_callable(bool hide_xen)
+{
+    u64 ops = hide_xen ? 0 : callable;
+
+    for (unsigned int op = 0; op < NR_HYPERCALLS; op++)
+        if (!hypercall_table[op].fn)
+            ops &= ~(1ull << op);
+    return ops;
+}
+
 void hvm_hypercall(struct vcpu *v, struct regs *r)
 {
     struct domain *d = v->domain;
-    struct cpu_info *c = get_cpu_info();
-    u64 start, op, a1, a2, a3, rip;
+    u64 start, op, a1, a2, a3, rip = r->rip;
     u32 caller = v->arch.hvm->exit.caller;
     bool wide = caller & HVM_WIDE;
+    hypercall_fn *fn;
     long ret;
 
-    rip = r->rip;
     if (unlikely(caller & 3)) {
         r->rax = (u64)-XEN_EPERM;
         return;
     }
     op = wide ? r->rax : (u32)r->rax;
-    if (unlikely(op >= NR_HYPERCALLS || !(callable >> op & 1) || !hypercall_table[op].fn)) {
+    fn = hvm_callee(d, op);
+    if (unlikely(!fn)) {
         r->rax = refuse(d, op < NR_HYPERCALLS ? op : 0, 0, -XEN_ENOSYS);
         return;
     }
     start = TRACE_START(HYPERCALL);
-    c->count.hypercall[op]++;
+    get_cpu_info()->count.hypercall[op]++;
     if (likely(wide)) {
         a1 = r->rdi;
         a2 = r->rsi;
         a3 = r->rdx;
-        ret = hypercall_table[op].fn(a1, a2, a3, r->r10, r->r8, r->r9);
+        ret = fn(a1, a2, a3, r->r10, r->r8, r->r9);
         r->rax = ret;
     } else {
         a1 = (u32)r->rbx;

@@ -20,8 +20,8 @@ int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm
     memmove(&set[at + 1], &set[at], (n - at) * sizeof(*set));
     set[at] = *h;
     if (space == HVM_IO_PORT)
-        for (u64 block = h->first >> 8; block <= h->last >> 8; block++)
-            io->port_blocks[block / 64 & 3] |= 1ull << block % 64;
+        for (u64 four = h->first >> 2; four <= h->last >> 2; four++)
+            io->ports[four / 64 & 255] |= 1ull << four % 64;
     io->nr[space] = n + 1;
     return 0;
 }

@@ -7,9 +7,11 @@
  * the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
  * Tagged TLB: each vCPU has an address-space number (§15.16) of this pcpu; to flush it, it gets another one. When the numbers are
  * used up, everything is flushed and all begin again (a generation).
- * Without decode assists and nrip-save (QEMU's TCG) exit.length is 0 but for ports, whose next RIP is always told (§15.10.2).
+ * Without nrip-save (QEMU's TCG) the next RIP of the usual instructions is found by reading them; exit.length is 0 where that fails.
+ * Ports have it always (§15.10.2).
  */
 #include "svm.h"
+#include "hot.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
@@ -21,6 +23,7 @@ static struct {
     u64 generation;
 } pcpu_svm[NR_PCPUS];
 
+static svm_exit_fn exited, exited_without_nrip;
 static bool has_nrip;
 
 #define IOPM_ORDER  2          /* 12 KiB */
@@ -66,8 +69,9 @@ static int cpu_init_svm(unsigned int cpu)
     wrmsr(MSR_VM_HSAVE_PA, virt_to_mfn(save).n << PAGE_SHIFT);
     pcpu_svm[cpu].host_vmcb = virt_to_mfn(own).n << PAGE_SHIFT;
     __asm__ volatile("vmsave %%rax" ::"a"(pcpu_svm[cpu].host_vmcb) : "memory");
-    printk("SVM: %u address-space numbers%s%s\n", b, has_nrip ? ", next RIP told" : "",
-           svm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
+    if (!cpu)
+        printk("SVM: %u address-space numbers%s%s\n", b, has_nrip ? ", next RIP told" : "",
+               svm_rsb_overwrite ? "; return stack overwritten behind guests" : "");
     return 0;
 }
 
@@ -236,11 +240,16 @@ static u32 caller(const struct vcpu *v)
     return m->cpl | ((m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA) ? HVM_WIDE : 0);
 }
 
-/* The next entry: its registers, and an address-space number where the old one has lost its translations. */
-static __always_inline_ void prepare(struct hvm_vcpu *h, struct vmcb *m, const struct regs *r)
+static __always_inline_ void take_registers(struct regs *r, const struct vmcb *m)
 {
-    if (unlikely(h->asid_generation != pcpu_svm[this_cpu()].generation))
-        new_asid(h);
+    r->rax = m->rax;
+    r->rip = m->rip;
+    r->rsp = m->rsp;
+    r->rflags = m->rflags;
+}
+
+static __always_inline_ void give_registers(struct vmcb *m, const struct regs *r)
+{
     m->rax = r->rax;
     m->rip = r->rip;
     m->rsp = r->rsp;
@@ -254,7 +263,7 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
     enum hvm_exit why;
 
     x->code = (u32)code;
-    x->length = has_nrip ? (u8)(m->next_rip - m->rip) : 0;
+    x->length = m->next_rip ? (u8)(m->next_rip - m->rip) : 0;
     if (likely(code < ARRAY_SIZE(reason_of) && reason_of[code])) {
         why = reason_of[code] - 1;
         if (why == HVM_EXIT_CPUID) {
@@ -289,32 +298,179 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
     return (s64)code == -1 || (u32)code == ~0u ? HVM_EXIT_INVALID : HVM_EXIT_UNKNOWN;
 }
 
-bool svm_exited(struct vcpu *v, struct regs *r)
+#define EXIT_CPUID   0x72
+#define EXIT_IO      0x7b
+#define EXIT_MSR     0x7c
+#define EXIT_VMMCALL 0x81
+
+/* 64-bit kernel code runs. */
+static __always_inline_ bool wide_kernel(const struct vmcb *m)
+{
+    return !m->cpl && (m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA);
+}
+
+/* What nrip-save would have put there, for the usual instructions of a 64-bit kernel; 0 for all others. */
+static void find_next_rip(const struct vcpu *v, struct vmcb *m)
+{
+    u64 code = m->exit_code;
+    unsigned int length = 0;
+    const u8 *at;
+
+    m->next_rip = 0;
+    if ((code != EXIT_CPUID && code != EXIT_MSR && code != EXIT_VMMCALL) || !wide_kernel(m))
+        return;
+    at = hvm_code_at(v->domain, m->cr3, m->rip, 3);
+    if (unlikely(!at || at[0] != 0x0f))
+        return;
+    if (code == EXIT_CPUID)
+        length = at[1] == 0xa2 ? 2 : 0;
+    else if (code == EXIT_MSR)
+        length = at[1] == (m->exit_info1 & 1 ? 0x30 : 0x32) ? 2 : 0;
+    else
+        length = at[1] == 0x01 && at[2] == 0xd9 ? 3 : 0;
+    if (likely(length))
+        m->next_rip = m->rip + length;
+}
+
+/* ---- the loop ---- */
+
+/* To the next entry; a vCPU whose translations were dropped meanwhile gets another address-space number. */
+static __always_inline_ bool enter_again(struct hvm_vcpu *h)
+{
+    if (unlikely(!h->asid_generation))
+        new_asid(h);
+    return true;
+}
+
+static __attribute__((noinline)) bool general(struct vcpu *v, struct regs *r)
 {
     struct hvm_vcpu *h = v->arch.hvm;
     struct vmcb *m = h->vmcb;
 
-    r->rax = m->rax;
-    r->rip = m->rip;
-    r->rsp = m->rsp;
-    r->rflags = m->rflags;
-    m->tlb_control = 0;
+    take_registers(r, m);
     /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
-    m->event_injection = 0;
     if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
         m->event_injection = m->exit_int_info;
     if (!hvm_exited(v, r, describe(v, m, &h->exit)))
         return false;
-    prepare(h, m, r);
-    return true;
+    give_registers(m, r);
+    return enter_again(h);
+}
+
+/* A hot way begins: the registers behind the instruction, which is emulated now. */
+static __always_inline_ void begin(struct regs *r, struct vmcb *m, u64 next_rip)
+{
+    r->rax = m->rax;
+    r->rip = next_rip;
+    r->rsp = m->rsp;
+    r->rflags = m->rflags & ~(u64)X86_FLAGS_RF;
+    m->shadow = 0;
+}
+
+/* And ends. */
+static __always_inline_ bool end(struct vcpu *v, struct hvm_vcpu *h, struct vmcb *m, struct regs *r, enum hvm_exit why)
+{
+    h->count[why]++;
+    if (hvm_something_waits(v, h) && !hvm_settle(v, r))
+        return false;
+    m->rax = r->rax;
+    m->rip = r->rip;
+    m->rflags = r->rflags;
+    return enter_again(h);
+}
+
+static __attribute__((noinline)) bool hypercall(struct vcpu *v, struct regs *r, struct vmcb *m, hypercall_fn *fn)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    u64 next = m->next_rip;
+
+    h->exit.length = next - m->rip; /* hvm_hypercall_continue() asks for both */
+    h->exit.caller = HVM_WIDE;
+    begin(r, m, next);
+    get_cpu_info()->count.hypercall[r->rax]++;
+    r->rax = fn(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
+    return end(v, h, m, r, HVM_EXIT_HYPERCALL);
+}
+
+static __attribute__((noinline)) bool write_msr(struct vcpu *v, struct regs *r, struct vmcb *m)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (!hvm_apic_wrmsr(v, h, r->rcx, (u32)m->rax | r->rdx << 32))
+        return general(v, r);
+    begin(r, m, m->next_rip);
+    return end(v, h, m, r, HVM_EXIT_MSR_WRITE);
+}
+
+static __attribute__((noinline)) bool port_of_nobody(struct vcpu *v, struct regs *r, struct vmcb *m)
+{
+    u64 i = m->exit_info1;
+
+    begin(r, m, m->exit_info2);
+    if (i & 1)
+        r->rax = hvm_in_from_nobody(r->rax, i >> 4 & 7);
+    return end(v, v->arch.hvm, m, r, HVM_EXIT_IO);
+}
+
+/* Only the registers that CPUID changes are touched: nothing else looks at the others. */
+static __always_inline_ bool known_cpuid(struct hvm_vcpu *h, struct regs *r, struct vmcb *m, const struct hvm_cpuid_answer *a)
+{
+    h->count[HVM_EXIT_CPUID]++;
+    m->rax = a->eax;
+    r->rbx = a->ebx;
+    r->rcx = a->ecx | (unlikely(a->leaf == ~1u) && (m->cr4 & X86_CR4_OSXSAVE) ? HVM_CPUID_OSXSAVE : 0);
+    r->rdx = a->edx;
+    m->rip = m->next_rip;
+    m->rflags &= ~(u64)X86_FLAGS_RF;
+    m->shadow = 0;
+    return enter_again(h);
+}
+
+static bool exited(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct vmcb *m = h->vmcb;
+    u64 code = m->exit_code;
+
+    m->tlb_control = 0;
+    m->event_injection = 0;
+    if (hvm_traced() || unlikely(m->rflags & X86_FLAGS_TF))
+        return general(v, r);
+    if (code == EXIT_IO && m->exit_info2 && !(m->exit_info1 & 4) && hvm_io_no_port(&v->domain->arch.hvm->io, m->exit_info1 >> 16))
+        return port_of_nobody(v, r, m);
+    if (unlikely(!m->next_rip))
+        return general(v, r);
+    if (code == EXIT_VMMCALL && likely(wide_kernel(m))) {
+        hypercall_fn *fn = hvm_callee(v->domain, m->rax);
+
+        if (likely(fn))
+            return hypercall(v, r, m, fn);
+    } else if (code == EXIT_MSR && m->exit_info1) {
+        return write_msr(v, r, m);
+    } else if (code == EXIT_CPUID) {
+        const struct hvm_cpuid_answer *a = hvm_cpuid_known(h, (u32)m->rax, (u32)r->rcx);
+
+        if (likely(a) && !hvm_something_waits(v, h))
+            return known_cpuid(h, r, m, a);
+    }
+    return general(v, r);
+}
+
+static bool exited_without_nrip(struct vcpu *v, struct regs *r)
+{
+    find_next_rip(v, v->arch.hvm->vmcb);
+    return exited(v, r);
 }
 
 static void run(struct vcpu *v, struct regs *r)
 {
     struct hvm_vcpu *h = v->arch.hvm;
 
-    prepare(h, h->vmcb, r);
-    svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v);
+    if (h->asid_generation != pcpu_svm[this_cpu()].generation)
+        new_asid(h);
+    give_registers(h->vmcb, r);
+    svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v, has_nrip ? exited : exited_without_nrip);
 }
 
 static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)

@@ -95,14 +95,14 @@ _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, efer
 #define VM_CR_SVMDIS    (1u << 4)
 #define EFER_SVME       (1u << 12)
 
+/** What is called after each exit; false: the loop ends. */
+typedef bool svm_exit_fn(struct vcpu *v, struct regs *r);
 /**
- * svm_entry.S: enter the guest until svm_exited() says no. regs: cpu_info.regs; the physical addresses of the guest's VMCB and of this
+ * svm_entry.S: enter the guest until exited() says no. regs: cpu_info.regs; the physical addresses of the guest's VMCB and of this
  * pcpu's own state.
  */
-void svm_loop(struct regs *regs, u64 vmcb, u64 host, struct vcpu *v);
-/** svm.c, called by it after each exit: what run() promises of struct hvm_ops. */
-bool svm_exited(struct vcpu *v, struct regs *r);
-/** Overwrite the return predictor after each exit: a guest in ring 0 can leave hypervisor addresses in it. */
+void svm_loop(struct regs *regs, u64 vmcb, u64 host, struct vcpu *v, svm_exit_fn *exited);
+/** Overwrite the return predictor when the loop ends: a guest in ring 0 can leave hypervisor addresses in it. */
 extern u32 svm_rsb_overwrite;
 
 #endif

@@ -5,8 +5,9 @@
  * VMRUN is entered with IF set, so that a physical interrupt makes the guest exit (V_INTR_MASKING, §15.21.1); IF is off again
  * before STGI, and the interrupt is taken where the exit handler opens for it.
  *
- * The loop is here, so that the registers that C keeps across calls are saved once and not at each exit: svm_exited() says
- * whether the guest is entered again.
+ * The loop is here, so that the registers that C keeps across calls are saved once and not at each exit: svm.c says
+ * whether the guest is entered again. Every return within it matches a call made since the exit, so no prediction that the guest left
+ * behind is used before the loop ends; there the return stack is overwritten (spec-ctrl).
  */
 #include "asm_offsets.h"
 
@@ -14,7 +15,7 @@
     .code64
     .globl svm_loop
     .align 64
-svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, RDX: host's, RCX: vCPU */
+svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, RDX: host's, RCX: vCPU, R8: svm_exited() */
     push %rbx
     push %rbp
     push %r12
@@ -25,7 +26,7 @@ svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, 
     push %rdx
     push %rsi
     push %rdi
-    sub $8, %rsp
+    push %r8
     .align 16
 1:  mov 16(%rsp), %rax
     clgi
@@ -67,15 +68,15 @@ svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, 
     vmload %rax
     cli
     stgi
-    cmpl $0, svm_rsb_overwrite(%rip)
-    jne 3f
-2:  mov 32(%rsp), %rdi
-    call svm_exited                     /* RSI: struct regs */
+    mov 32(%rsp), %rdi
+    call *(%rsp)                        /* RSI: struct regs */
     mov 8(%rsp), %rdi
     test %al, %al
     jne 1b
     add $40, %rsp
-    pop %r15
+    cmpl $0, svm_rsb_overwrite(%rip)
+    jne 3f
+2:  pop %r15
     pop %r14
     pop %r13
     pop %r12
