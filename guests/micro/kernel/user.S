@@ -78,6 +78,10 @@ PIECE u_vmmcall                 /* a hypercall, by AMD's instruction; rax is wha
     vmmcall
     syscall
 
+PIECE u_vmcall                  /* by Intel's */
+    vmcall
+    syscall
+
 PIECE u_load_fs                 /* rax = fs:[rdi] */
     mov %fs:(%rdi), %rax
     syscall

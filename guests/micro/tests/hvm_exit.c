@@ -398,7 +398,8 @@ static void hvm_port_string(void)
 MICRO_TEST(hvm_port_string, "hvm-port-string", PLATFORM_OWN);
 
 /* User mode may use no port, and no hypercall. */
-extern char u_in[], u_cli[], u_hlt[], u_vmmcall[];
+extern char u_in[], u_cli[], u_hlt[], u_vmmcall[], u_vmcall[], gate_vmcall[];
+extern void *hypercall_gate;
 
 static void hvm_user(void)
 {
@@ -418,7 +419,7 @@ MICRO_TEST(hvm_user, "hvm-user-refused", PLATFORM_OWN);
 
 static void hvm_user_hypercall(void)
 {
-    struct user_regs r = user_entry(u_vmmcall);
+    struct user_regs r = user_entry(hypercall_gate == gate_vmcall ? u_vmcall : u_vmmcall);
     struct trap_caught c;
 
     r.rax = __HYPERVISOR_xen_version;

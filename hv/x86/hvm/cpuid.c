@@ -172,7 +172,7 @@ static bool write_efer(struct vcpu *v, u64 value)
     return true;
 }
 
-/* A page of stubs, 32 bytes a call: mov $n, %eax; vmmcall; ret (xen/arch-x86/xen-x86_64.h). Right in 32-bit code too. */
+/* A page of stubs, 32 bytes a call: mov $n, %eax; vmmcall or vmcall; ret (xen/arch-x86/xen-x86_64.h). Right in 32-bit code too. */
 static bool hypercall_page(struct vcpu *v, u64 value)
 {
     u8 stub[32];
@@ -181,8 +181,10 @@ static bool hypercall_page(struct vcpu *v, u64 value)
         return false;
     for (unsigned int i = 0; i < PAGE_SIZE / sizeof(stub); i++) {
         memset(stub, 0xcc, sizeof(stub));
-        if (i != __HYPERVISOR_iret)
-            memcpy(stub, (u8[]){0xb8, i, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3}, 9);
+        if (i != __HYPERVISOR_iret) {
+            memcpy(stub, (u8[]){0xb8, i, 0, 0, 0, 0, 0, 0, 0xc3}, 9);
+            memcpy(stub + 5, hvm_ops->hypercall_code, 3);
+        }
         if (hvm_copy_to_physical(v->domain, value + i * sizeof(stub), stub, sizeof(stub)))
             return false;
     }
@@ -206,8 +208,10 @@ static bool reads_as_zero(u32 msr)
 bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
 {
     *value = 0;
-    if (hvm_is_apic_msr(msr))
+    if (hvm_is_apic_msr(msr)) {
+        vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
         return vlapic_msr_read(v->arch.hvm->vlapic, msr, value);
+    }
     switch (msr) {
     case 0x10:
         *value = rdtsc();

@@ -246,15 +246,29 @@ static void exit_forbidden(struct vcpu *v, struct regs *r, struct hvm_exit_info 
         hvm_inject_exception(v, VEC_UD, false, 0);
 }
 
-/* MOV to CR8, the task priority (APM vol. 2 §8.6.4): the only control register whose writes exit. */
+/*
+ * MOV to CR8, the task priority (APM vol. 2 §8.6.4), is the only one that exits with SVM; VMX leaves writes that concern the hypervisor's
+ * bits of CR0 and CR4, and tells the register.
+ */
 static void exit_cr_write(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
 {
     u8 bytes[INSN_MAX + 1];
     enum insn_mode mode;
     struct insn i;
-    unsigned int n = hvm_fetch(v, r, bytes, &mode);
+    unsigned int n;
     u64 value;
 
+    if (x->cr.known) {
+        u64 next = r->rip + x->length;
+
+        value = *(u64 *)((u8 *)r + hvm_register_at[x->cr.reg]);
+        if (hvm_ops->write_cr(v, x->cr.cr, hvm_ops->caller(v) & HVM_WIDE ? value : (u32)value))
+            go_behind(v, r, next);
+        else
+            general_protection(v);
+        return;
+    }
+    n = hvm_fetch(v, r, bytes, &mode);
     if (!n)
         return;
     if (!insn_decode(&i, bytes, n, mode) || i.map != MAP_0F || i.opcode != 0x22) { /* the guest has changed it since */

@@ -10,7 +10,7 @@
 
 const struct hvm_ops *hvm_ops;
 
-static const struct hvm_ops *const vendors[] = {&svm_ops};
+static const struct hvm_ops *const vendors[] = {&svm_ops, &vmx_ops};
 
 void hvm_init(void)
 {
@@ -33,7 +33,7 @@ int hvm_domain_create(struct domain *d)
     int rc;
 
     if (!hvm_ops) {
-        printk("a domain of this kind needs SVM with nested paging, and this processor has none that may be used\n");
+        printk("a domain of this kind needs SVM with nested paging or VMX with EPT, and this processor has none that may be used\n");
         return -XEN_EOPNOTSUPP;
     }
     hd = arch_alloc(sizeof(*hd));

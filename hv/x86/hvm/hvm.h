@@ -90,6 +90,7 @@ enum hvm_event_type { HVM_EVENT_INTERRUPT = 0, HVM_EVENT_NMI = 2, HVM_EVENT_EXCE
 /** What a vendor offers. Chosen by hvm_init(); calls are for the vCPU that is on this processor but where said otherwise. */
 struct hvm_ops {
     const char *name;
+    u8 hypercall_code[3];      /* VMMCALL or VMCALL, for the hypercall page */
     const struct p2m_ops *p2m;
     /** The processor has it and firmware allows it. Boot, before any other. */
     bool (*present)(void);
@@ -129,6 +130,8 @@ struct hvm_ops {
     void (*set_segment)(struct vcpu *v, enum hvm_segment_name n, const struct hvm_segment *s);
     u64 (*get)(const struct vcpu *v, enum hvm_register n);
     void (*set)(struct vcpu *v, enum hvm_register n, u64 value);
+    /** The guest writes a control register, and the exit told which and from where (exit.cr.known). False: #GP. NULL: none tells. */
+    bool (*write_cr)(struct vcpu *v, u8 cr, u64 value);
     /** Task priority that the guest set without an exit (CR8), in and out. */
     void (*set_tpr)(struct vcpu *v, u8 cr8);
     u8 (*get_tpr)(const struct vcpu *v);
@@ -146,9 +149,9 @@ struct hvm_ops {
 
 #define HVM_WIDE 4u
 
-extern const struct hvm_ops svm_ops;
-/** Nested tables in the format of ordinary ones (npt.c). */
-extern const struct p2m_ops npt_ops;
+extern const struct hvm_ops svm_ops, vmx_ops;
+/** Nested tables in AMD's and in Intel's format (npt.c, ept.c). */
+extern const struct p2m_ops npt_ops, ept_ops;
 /** The vendor found; NULL: no hardware-assisted domains here. */
 extern const struct hvm_ops *hvm_ops;
 
@@ -181,6 +184,7 @@ struct hvm_vcpu {
     u64 vmcb_paddr;
     u32 last_cpu;              /* the pcpu that it was last loaded on */
     u64 asid_generation;       /* 0: the next entry needs another number */
+    struct vmx_vcpu *vmx;      /* vmx.h */
 };
 
 /* Where things are in guest-physical memory: RAM up to HVM_LOW_END at most, the rest of it from 4 GiB on. */
@@ -219,6 +223,8 @@ struct hvm_domain {
     u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
     u64 nr_tables;
     bool stale;                /* an entry was changed that a processor may have kept (nested.c) */
+    /* VMX: counts flushes of the nested tables; what each pcpu has caught up with. */
+    u64 nested_generation, nested_seen[NR_PCPUS];
     u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
     /* Memory accesses that wait for a device model (ioreq.c): a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
     const struct hvm_model *model; /* NULL: none */

@@ -283,6 +283,7 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
             x->exception.error = 0;
         } else if (why == HVM_EXIT_CR_WRITE) {
             x->cr.cr = 8;
+            x->cr.known = false;
         } else if (why == HVM_EXIT_FORBIDDEN) {
             x->general_protection = code == 0x6f;
         }
@@ -599,6 +600,7 @@ static void dump(const struct vcpu *v)
 
 const struct hvm_ops svm_ops = {
     .name = "SVM",
+    .hypercall_code = {0x0f, 0x01, 0xd9},
     .p2m = &npt_ops,
     .present = present,
     .cpu_init = cpu_init_svm,

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Intel's VMX behind struct hvm_ops: domains, vCPUs and their VMCS, registers and segments, injection (SDM vol. 3 ch. 25 to 29). vmx_exit.c
+ * has the exits, vmx_cpu.c what is a physical CPU's, vmx.h the numbers.
+ *
+ * What never exits: page faults and all other exceptions but #DB, #AC and #MC; CR3, CR0 but for NE, CD and NW, CR4 but for bits that the guest
+ * has not (so CLTS and LMSW never do: none of their bits is among these); INVLPG; RDTSC and RDTSCP; the MSRs of system calls and segments; task
+ * priority (CR8, by the TPR shadow) unless it is lowered. What always does: CPUID, HLT, ports, the other MSRs, XSETBV, VMX's own
+ * instructions, interrupts of the machine. #DB and #AC exit because a guest can make their delivery endless.
+ * What no VMCS keeps stays in the processor while the vCPU is on it and is exchanged by switch_to() and switch_from(): CR2, DR6, the MSRs
+ * of SYSCALL and SWAPGS. The hypervisor uses none of them meanwhile.
+ * Tagged TLB: each vCPU has a VPID of its pcpu, and gets another one when it comes to another pcpu; nested tables are tagged by their root,
+ * and are flushed by a generation of the domain's that each pcpu catches up with before it enters one of its vCPUs.
+ * Several pcpus: a vCPU's VMCS is cleared when it leaves one (§25.11.1).
+ */
+#include "vmx.h"
+#include "x86/cpu.h"
+#include "x86/mm.h"
+
+#define IO_ORDER 1             /* bitmaps A and B */
+#define TPR_AT   0x80
+
+static const u32 kept_msr[VMX_NR_MSRS] = {
+    [VMX_STAR] = MSR_STAR, [VMX_LSTAR] = MSR_LSTAR, [VMX_CSTAR] = MSR_CSTAR, [VMX_SYSCALL_MASK] = MSR_SYSCALL_MASK,
+    [VMX_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
+};
+
+/* ---- domains ---- */
+
+/* §25.6.9: 1 KiB each for reads of low and high MSRs, then for writes. Others always exit. */
+static void intercept_msr(struct domain *d, u32 msr, bool read, bool write)
+{
+    u8 *map = d->arch.hvm->msr_map;
+    u32 at;
+
+    if (msr < 0x2000)
+        at = msr;
+    else if (msr >= 0xc0000000 && msr < 0xc0002000)
+        at = 0x400 * 8 + (msr - 0xc0000000);
+    else
+        return;
+    map[at / 8] = (map[at / 8] & ~(1u << at % 8)) | (read ? 1u : 0) << at % 8;
+    at += 0x800 * 8;
+    map[at / 8] = (map[at / 8] & ~(1u << at % 8)) | (write ? 1u : 0) << at % 8;
+}
+
+static void intercept_ports(struct domain *d, u16 first, u16 last, bool exit)
+{
+    for (u32 p = first; p <= last; p++) {
+        if (exit)
+            d->arch.hvm->io_map[p / 8] |= 1u << p % 8;
+        else
+            d->arch.hvm->io_map[p / 8] &= ~(1u << p % 8);
+    }
+}
+
+static void domain_destroy_vmx(struct domain *d)
+{
+    struct hvm_domain *hd = d->arch.hvm;
+
+    if (hd->io_map)
+        arch_free_pages(hd->io_map, IO_ORDER);
+    if (hd->msr_map)
+        arch_free_pages(hd->msr_map, 0);
+    hd->io_map = hd->msr_map = NULL;
+}
+
+static int domain_create_vmx(struct domain *d)
+{
+    static const u32 direct[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+                                 0x174, 0x175, 0x176, MSR_TSC_AUX};
+    struct hvm_domain *hd = d->arch.hvm;
+
+    hd->io_map = arch_alloc_pages(IO_ORDER);
+    hd->msr_map = arch_alloc_pages(0);
+    if (!hd->io_map || !hd->msr_map) {
+        domain_destroy_vmx(d);
+        return -XEN_ENOMEM;
+    }
+    memset(hd->io_map, 0xff, PAGE_SIZE << IO_ORDER);
+    memset(hd->msr_map, 0xff, PAGE_SIZE);
+    for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
+        if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
+            intercept_msr(d, direct[i], false, false);
+    return 0;
+}
+
+/** EPT pointer (§25.6.11): write-back tables of four levels, no accessed and dirty flags. */
+u64 vmx_eptp(const struct domain *d)
+{
+    return virt_to_mfn(d->arch.hvm->root).n << PAGE_SHIFT | 3 << 3 | 6;
+}
+
+/* ---- segments ---- */
+
+/* Where a segment is in the VMCS: its selector, limit, access rights and base lie at the same distance behind the first of their kind. */
+static const u8 segment_index[HVM_NR_SEGMENTS] = {
+    [HVM_ES] = 0, [HVM_CS] = 2, [HVM_SS] = 4, [HVM_DS] = 6, [HVM_FS] = 8, [HVM_GS] = 10,
+    [HVM_LDTR] = 12, [HVM_TR] = 14, [HVM_GDTR] = 16, [HVM_IDTR] = 18,
+};
+
+static bool is_table(enum hvm_segment_name n)
+{
+    return n == HVM_GDTR || n == HVM_IDTR;
+}
+
+static void get_segment(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s)
+{
+    unsigned int i = segment_index[n];
+    struct vmx_vcpu *x = vmx_load(v);
+
+    *s = (struct hvm_segment){.limit = vmread(VMCS_GUEST_LIMIT + i), .base = vmread(VMCS_GUEST_BASE + i)};
+    if (!is_table(n)) {
+        u32 access = vmread(VMCS_GUEST_ACCESS + i);
+
+        s->selector = vmread(VMCS_GUEST_SELECTOR + i);
+        s->attributes = (access & 0xff & ~(access & ACCESS_UNUSABLE ? 0x80u : 0)) | (access >> 4 & 0xf00);
+    }
+    vmx_done(x);
+}
+
+/* Access rights (§25.4.1) are the descriptor's own bits, and "unusable", which is what not present means here. */
+static void set_segment(struct vcpu *v, enum hvm_segment_name n, const struct hvm_segment *s)
+{
+    unsigned int i = segment_index[n];
+    struct vmx_vcpu *x = vmx_load(v);
+
+    vmwrite(VMCS_GUEST_LIMIT + i, s->limit);
+    vmwrite(VMCS_GUEST_BASE + i, s->base);
+    if (!is_table(n)) {
+        vmwrite(VMCS_GUEST_SELECTOR + i, s->selector);
+        vmwrite(VMCS_GUEST_ACCESS + i,
+                (s->attributes & 0xff) | (s->attributes & 0xf00) << 4 | (s->attributes & 0x80 ? 0 : ACCESS_UNUSABLE));
+    }
+    vmx_done(x);
+}
+
+static u32 caller(const struct vcpu *v)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+    u32 level = vmread(VMCS_GUEST_ACCESS + 4) >> 5 & 3; /* of the stack: a conforming code segment's is another */
+    bool wide = (vmread(VMCS_GUEST_ACCESS + 2) & ACCESS_L) && (vmread(VMCS_GUEST_EFER) & EFER_LMA);
+
+    vmx_done(x);
+    return level | (wide ? HVM_WIDE : 0);
+}
+
+/* ---- registers ---- */
+
+static const u16 field_of[HVM_NR_REGISTERS] = {
+    [HVM_CR3] = VMCS_GUEST_CR3, [HVM_EFER] = VMCS_GUEST_EFER, [HVM_PAT] = VMCS_GUEST_PAT, [HVM_DR7] = VMCS_GUEST_DR7,
+    [HVM_SYSENTER_CS] = VMCS_GUEST_SYSENTER_CS, [HVM_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
+    [HVM_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
+};
+
+static unsigned int msr_of(enum hvm_register n)
+{
+    switch (n) {
+    case HVM_STAR:
+        return VMX_STAR;
+    case HVM_LSTAR:
+        return VMX_LSTAR;
+    case HVM_CSTAR:
+        return VMX_CSTAR;
+    case HVM_SYSCALL_MASK:
+        return VMX_SYSCALL_MASK;
+    case HVM_KERNEL_GS_BASE:
+        return VMX_KERNEL_GS_BASE;
+    default:
+        return VMX_NR_MSRS;
+    }
+}
+
+static u64 get_loaded(const struct vmx_vcpu *x, enum hvm_register n)
+{
+    unsigned int msr;
+
+    if (likely(field_of[n]))
+        return vmread(field_of[n]);
+    switch (n) {
+    case HVM_CR0:
+        return (vmread(VMCS_GUEST_CR0) & ~vmx_caps.cr0_host) | (x->cr0_shadow & vmx_caps.cr0_host);
+    case HVM_CR4: /* of the hypervisor's bits none is set in what the guest sees */
+        return vmread(VMCS_GUEST_CR4) & ~vmx_caps.cr4_host;
+    case HVM_CPL:
+        return vmread(VMCS_GUEST_ACCESS + 4) >> 5 & 3;
+    case HVM_CR2:
+        return x->on_cpu ? read_cr2() : x->cr2;
+    case HVM_DR6:
+        return x->on_cpu ? read_dr6() : x->dr6;
+    default:
+        msr = msr_of(n);
+        return x->on_cpu ? rdmsr(kept_msr[msr]) : x->msr[msr];
+    }
+}
+
+u64 vmx_get(const struct vcpu *v, enum hvm_register n)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+    u64 value = get_loaded(x, n);
+
+    vmx_done(x);
+    return value;
+}
+
+/** EFER and CR0 are written together where LMA follows PG: §27.3.1.1 wants LMA, LME under paging and the entry control to agree. */
+void vmx_set(struct vcpu *v, enum hvm_register n, u64 value)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+    unsigned int msr;
+
+    switch (n) {
+    case HVM_CR0:
+        x->cr0_shadow = value;
+        vmwrite(VMCS_CR0_SHADOW, value);
+        vmwrite(VMCS_GUEST_CR0, (value & ~(u64)(X86_CR0_CD | X86_CR0_NW)) | vmx_caps.cr0_set);
+        x->vpid_generation = 0;
+        break;
+    case HVM_CR4:
+        vmwrite(VMCS_GUEST_CR4, value | X86_CR4_VMXE);
+        x->vpid_generation = 0;
+        break;
+    case HVM_EFER:
+        x->entry_controls = (x->entry_controls & ~ENTRY_GUEST_64) | (value & EFER_LMA ? ENTRY_GUEST_64 : 0);
+        vmwrite(VMCS_ENTRY, x->entry_controls);
+        vmwrite(VMCS_GUEST_EFER, value);
+        x->vpid_generation = 0;
+        break;
+    case HVM_CR3:
+        vmwrite(VMCS_GUEST_CR3, value);
+        x->vpid_generation = 0;
+        break;
+    case HVM_CPL:
+        vmwrite(VMCS_GUEST_ACCESS + 4, (vmread(VMCS_GUEST_ACCESS + 4) & ~(3ull << 5)) | (value & 3) << 5);
+        break;
+    case HVM_CR2:
+        if (x->on_cpu)
+            write_cr2(value);
+        x->cr2 = value;
+        break;
+    case HVM_DR6:
+        if (x->on_cpu)
+            write_dr6(value);
+        x->dr6 = value;
+        break;
+    default:
+        msr = msr_of(n);
+        if (msr == VMX_NR_MSRS) {
+            vmwrite(field_of[n], value);
+            break;
+        }
+        if (x->on_cpu)
+            wrmsr(kept_msr[msr], value);
+        x->msr[msr] = value;
+        break;
+    }
+    vmx_done(x);
+}
+
+static void set_tpr(struct vcpu *v, u8 cr8)
+{
+    v->arch.hvm->vmx->apic_page[TPR_AT] = (cr8 & 15) << 4;
+}
+
+static u8 get_tpr(const struct vcpu *v)
+{
+    return v->arch.hvm->vmx->apic_page[TPR_AT] >> 4;
+}
+
+/* ---- events ---- */
+
+/* Wait for the moment in which a guest that blocks NMIs takes them again; the NMI is asked for anew then (irq.c). */
+static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+
+    if (unlikely(type == HVM_EVENT_NMI && (x->blocked & (BLOCKED_BY_NMI | BLOCKED_BY_MOV_SS)))) {
+        v->arch.hvm->nmi_pending = true;
+        v->arch.hvm->check_irq = false;
+        x->primary |= PRIMARY_NMI_WINDOW;
+        vmwrite(VMCS_PRIMARY, x->primary);
+        return;
+    }
+    x->event = vector | (u64)type << 8 | (has_error ? EVENT_ERROR | (u64)error << 32 : 0) | EVENT_VALID;
+}
+
+static bool injecting(const struct vcpu *v)
+{
+    return v->arch.hvm->vmx->event & EVENT_VALID;
+}
+
+static u64 injected(const struct vcpu *v)
+{
+    return v->arch.hvm->vmx->event;
+}
+
+static bool interruptible(const struct vcpu *v, const struct regs *r)
+{
+    const struct vmx_vcpu *x = v->arch.hvm->vmx;
+
+    return (r->rflags & X86_FLAGS_IF) && !(x->blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) && !(x->event & EVENT_VALID);
+}
+
+static void open_window(struct vcpu *v)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+
+    if (!(x->primary & PRIMARY_WINDOW)) {
+        x->primary |= PRIMARY_WINDOW;
+        vmwrite(VMCS_PRIMARY, x->primary);
+    }
+}
+
+/* Both windows: what still waits opens its own again. */
+static void close_window(struct vcpu *v)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+
+    if (x->primary & (PRIMARY_WINDOW | PRIMARY_NMI_WINDOW)) {
+        x->primary &= ~(PRIMARY_WINDOW | PRIMARY_NMI_WINDOW);
+        vmwrite(VMCS_PRIMARY, x->primary);
+    }
+}
+
+static void clear_shadow(struct vcpu *v)
+{
+    v->arch.hvm->vmx->blocked &= ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+}
+
+/* ---- vCPUs ---- */
+
+static void vcpu_destroy_vmx(struct vcpu *v)
+{
+    struct vmx_vcpu *x = v->arch.hvm->vmx;
+
+    if (!x)
+        return;
+    if (x->vmcs) {
+        vmx_clear(x);
+        arch_free_pages(x->vmcs, 0);
+    }
+    if (x->apic_page)
+        arch_free_pages(x->apic_page, 0);
+    arch_free(x);
+    v->arch.hvm->vmx = NULL;
+}
+
+/* What the guest does not see. */
+static void write_controls(struct vcpu *v, struct vmx_vcpu *x)
+{
+    const struct hvm_domain *hd = v->domain->arch.hvm;
+    u64 io = virt_to_mfn(hd->io_map).n << PAGE_SHIFT;
+
+    vmwrite(VMCS_PIN, vmx_caps.pin);
+    vmwrite(VMCS_PRIMARY, x->primary);
+    vmwrite(VMCS_SECONDARY, vmx_caps.secondary);
+    vmwrite(VMCS_EXIT, vmx_caps.exit);
+    vmwrite(VMCS_ENTRY, x->entry_controls);
+    vmwrite(VMCS_EXCEPTIONS, 1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC);
+    vmwrite(VMCS_PF_MASK, 0); /* with bit 14 of the exceptions clear: no page fault exits (§26.2) */
+    vmwrite(VMCS_PF_MATCH, 0);
+    vmwrite(VMCS_CR3_TARGETS, 0);
+    vmwrite(VMCS_EXIT_MSR_STORES, 0);
+    vmwrite(VMCS_EXIT_MSR_LOADS, 0);
+    vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
+    vmwrite(VMCS_ENTRY_EVENT, 0);
+    vmwrite(VMCS_IO_BITMAP_A, io);
+    vmwrite(VMCS_IO_BITMAP_B, io + PAGE_SIZE);
+    vmwrite(VMCS_MSR_BITMAP, virt_to_mfn(hd->msr_map).n << PAGE_SHIFT);
+    vmwrite(VMCS_VIRTUAL_APIC, virt_to_mfn(x->apic_page).n << PAGE_SHIFT);
+    vmwrite(VMCS_TPR_THRESHOLD, 0);
+    vmwrite(VMCS_TSC_OFFSET, 0);
+    vmwrite(VMCS_EPTP, vmx_eptp(v->domain));
+    vmwrite(VMCS_LINK, ~0ull);
+    vmwrite(VMCS_CR0_MASK, vmx_caps.cr0_host);
+    vmwrite(VMCS_CR4_MASK, vmx_caps.cr4_host);
+    vmwrite(VMCS_CR4_SHADOW, 0);
+    vmwrite(VMCS_GUEST_DEBUGCTL, 0);
+    vmwrite(VMCS_INTERRUPTIBILITY, 0);
+    vmwrite(VMCS_ACTIVITY, 0);
+    vmwrite(VMCS_PENDING_DEBUG, 0);
+}
+
+static int vcpu_create_vmx(struct vcpu *v)
+{
+    static const u16 data = 0x093, code = 0x09b;
+    struct vmx_vcpu *x = arch_alloc(sizeof(*x));
+
+    if (!x)
+        return -XEN_ENOMEM;
+    v->arch.hvm->vmx = x;
+    x->vmcs = arch_alloc_pages(0);
+    x->apic_page = arch_alloc_pages(0);
+    if (!x->vmcs || !x->apic_page) /* the caller destroys */
+        return -XEN_ENOMEM;
+    x->vmcs_paddr = virt_to_mfn(x->vmcs).n << PAGE_SHIFT;
+    x->host_of = -1;
+    x->active_on = this_cpu(); /* so that it is cleared once, as §25.11.3 wants it before its first use */
+    *(u32 *)x->vmcs = vmx_caps.revision;
+    vmx_clear(x);
+    vmx_load(v);
+    x->primary = vmx_caps.primary;
+    x->entry_controls = vmx_caps.entry;
+    write_controls(v, x);
+
+    /* After INIT (table 10-1). */
+    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
+        set_segment(v, i, &(struct hvm_segment){.attributes = data, .limit = 0xffff});
+    set_segment(v, HVM_CS, &(struct hvm_segment){.selector = 0xf000, .attributes = code, .limit = 0xffff, .base = 0xffff0000});
+    set_segment(v, HVM_TR, &(struct hvm_segment){.attributes = 0x08b, .limit = 0xffff});
+    set_segment(v, HVM_LDTR, &(struct hvm_segment){.attributes = 0x082, .limit = 0xffff});
+    vmx_set(v, HVM_CR0, 0x60000010);
+    vmx_set(v, HVM_CR3, 0);
+    vmx_set(v, HVM_CR4, 0);
+    vmx_set(v, HVM_EFER, 0);
+    vmx_set(v, HVM_PAT, 0x0007040600070406);
+    vmx_set(v, HVM_DR7, 0x400);
+    vmx_set(v, HVM_SYSENTER_CS, 0);
+    vmx_set(v, HVM_SYSENTER_ESP, 0);
+    vmx_set(v, HVM_SYSENTER_EIP, 0);
+    x->dr6 = 0xffff0ff0;
+    x->rip = x->rsp = x->rflags = ~0ull; /* what the VMCS has is to be written */
+    v->arch.regs.rflags = X86_FLAGS_ONE;
+    v->arch.regs.rip = 0xfff0;
+    vmx_clear(x); /* whichever pcpu runs it activates it */
+    return 0;
+}
+
+static void switch_to(struct vcpu *v)
+{
+    struct vmx_pcpu *p = &vmx_pcpu[this_cpu()];
+    struct vmx_vcpu *x = vmx_load(v);
+
+    if (unlikely(x->host_of != (s32)this_cpu())) {
+        vmx_write_host_state();
+        x->host_of = this_cpu();
+    }
+    for (unsigned int i = 0; i < VMX_NR_MSRS; i++) {
+        p->msr[i] = rdmsr(kept_msr[i]);
+        wrmsr(kept_msr[i], x->msr[i]);
+    }
+    if (cpu_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->arch.hvm->tsc_aux);
+    write_cr2(x->cr2);
+    write_dr6(x->dr6);
+    x->on_cpu = true;
+}
+
+/* An exit leaves the limits of GDTR and IDTR at 64 KiB (§28.5.2): whoever comes loads its GDT, and no vector is above 255. */
+static void switch_from(struct vcpu *v)
+{
+    struct vmx_pcpu *p = &vmx_pcpu[this_cpu()];
+    struct vmx_vcpu *x = v->arch.hvm->vmx;
+
+    x->on_cpu = false;
+    x->cr2 = read_cr2();
+    x->dr6 = read_dr6();
+    write_dr6(0xffff0ff0);
+    for (unsigned int i = 0; i < VMX_NR_MSRS; i++) {
+        x->msr[i] = rdmsr(kept_msr[i]);
+        wrmsr(kept_msr[i], p->msr[i]);
+    }
+    if (cpu_features.rdtscp) {
+        v->arch.hvm->tsc_aux = rdmsr(MSR_TSC_AUX);
+        wrmsr(MSR_TSC_AUX, 0);
+    }
+    if (!vmx_one_pcpu())
+        vmx_clear(x);
+}
+
+static void flush(struct vcpu *v)
+{
+    __atomic_add_fetch(&v->domain->arch.hvm->nested_generation, 1, __ATOMIC_SEQ_CST);
+}
+
+static unsigned long long field(const struct vcpu *v, enum vmcs_field f)
+{
+    vmx_load(v);
+    return vmread(f);
+}
+
+static void dump(const struct vcpu *v)
+{
+    static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr"};
+    struct vmx_vcpu *x = v->arch.hvm->vmx;
+
+    if (x->active_on >= 0 && x->active_on != (s32)this_cpu()) {
+        printk("its VMCS is at work on pcpu %d\n", x->active_on);
+        return;
+    }
+    printk("VMCS exit %#llx qualification %#llx gpa %#llx event %#llx vectoring %#llx injecting %#llx instruction error %llu\n",
+           field(v, VMCS_REASON), field(v, VMCS_QUALIFICATION), field(v, VMCS_GUEST_PHYSICAL), field(v, VMCS_EXIT_EVENT),
+           field(v, VMCS_VECTORING), (unsigned long long)x->event, field(v, VMCS_INSTRUCTION_ERROR));
+    printk("controls pin %llx primary %llx secondary %llx exit %llx entry %llx interruptibility %llx activity %llu pending debug %llx\n",
+           field(v, VMCS_PIN), field(v, VMCS_PRIMARY), field(v, VMCS_SECONDARY), field(v, VMCS_EXIT), field(v, VMCS_ENTRY),
+           field(v, VMCS_INTERRUPTIBILITY), field(v, VMCS_ACTIVITY), field(v, VMCS_PENDING_DEBUG));
+    printk("rip %llx rsp %llx rflags %llx cr0 %llx (seen as %llx) cr2 %llx cr3 %llx cr4 %llx efer %llx dr6 %llx dr7 %llx eptp %llx\n",
+           field(v, VMCS_GUEST_RIP), field(v, VMCS_GUEST_RSP), field(v, VMCS_GUEST_RFLAGS), field(v, VMCS_GUEST_CR0),
+           (unsigned long long)vmx_get(v, HVM_CR0), (unsigned long long)vmx_get(v, HVM_CR2), field(v, VMCS_GUEST_CR3),
+           field(v, VMCS_GUEST_CR4), field(v, VMCS_GUEST_EFER), (unsigned long long)vmx_get(v, HVM_DR6), field(v, VMCS_GUEST_DR7),
+           field(v, VMCS_EPTP));
+    printk("star %llx lstar %llx kernel gs %llx pat %llx sysenter %llx pdpte %llx %llx %llx %llx\n",
+           (unsigned long long)vmx_get(v, HVM_STAR), (unsigned long long)vmx_get(v, HVM_LSTAR),
+           (unsigned long long)vmx_get(v, HVM_KERNEL_GS_BASE), field(v, VMCS_GUEST_PAT), field(v, VMCS_GUEST_SYSENTER_EIP),
+           field(v, VMCS_GUEST_PDPTE), field(v, VMCS_GUEST_PDPTE + 2), field(v, VMCS_GUEST_PDPTE + 4), field(v, VMCS_GUEST_PDPTE + 6));
+    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++) {
+        unsigned int at = segment_index[i];
+
+        printk("%-4s %04x access %05x limit %08x base %016llx\n", names[i], is_table(i) ? 0 : (u32)field(v, VMCS_GUEST_SELECTOR + at),
+               is_table(i) ? 0 : (u32)field(v, VMCS_GUEST_ACCESS + at), (u32)field(v, VMCS_GUEST_LIMIT + at),
+               field(v, VMCS_GUEST_BASE + at));
+    }
+    vmx_done(x);
+}
+
+const struct hvm_ops vmx_ops = {
+    .name = "VMX",
+    .hypercall_code = {0x0f, 0x01, 0xc1}, /* VMCALL */
+    .p2m = &ept_ops,
+    .present = vmx_present,
+    .cpu_init = vmx_cpu_init,
+    .domain_create = domain_create_vmx,
+    .domain_destroy = domain_destroy_vmx,
+    .vcpu_create = vcpu_create_vmx,
+    .vcpu_destroy = vcpu_destroy_vmx,
+    .switch_to = switch_to,
+    .switch_from = switch_from,
+    .run = vmx_run,
+    .inject = inject,
+    .injecting = injecting,
+    .injected = injected,
+    .interruptible = interruptible,
+    .open_window = open_window,
+    .close_window = close_window,
+    .clear_shadow = clear_shadow,
+    .get_segment = get_segment,
+    .set_segment = set_segment,
+    .get = vmx_get,
+    .set = vmx_set,
+    .write_cr = vmx_write_cr,
+    .set_tpr = set_tpr,
+    .get_tpr = get_tpr,
+    .intercept_msr = intercept_msr,
+    .intercept_ports = intercept_ports,
+    .caller = caller,
+    .flush = flush,
+    .dump = dump,
+};
