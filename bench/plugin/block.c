@@ -50,6 +50,7 @@ struct block *block_intern(const struct block *draft)
     for (uint32_t id = buckets[draft->hash & (nr_buckets - 1)]; id; id = b->next) {
         b = blocks[id];
         if (b->hash == draft->hash && b->vaddr == draft->vaddr && b->nr == draft->nr &&
+            b->class == draft->class &&
             memcmp(b->body, draft->body, body) == 0)
             return b;
     }

@@ -3,7 +3,7 @@
  * Translation blocks as the plugin remembers them: address, instruction boundaries, events.
  *
  * Why it exists: an inline operation carries one number, and that number must lead back to the
- * instructions of the block. Equal blocks (same address, same bytes) share one entry, however often
+ * instructions of the block. Equal blocks (same address, same bytes, same class) share one entry, however often
  * QEMU translates them again, so the table grows with the code and not with the run, and ids do not
  * depend on QEMU's flushes.
  * Does not: free anything before the process ends.

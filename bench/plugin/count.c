@@ -20,14 +20,17 @@
  * REP instruction counts an iteration, and only when `cur` is not that REP already does it count an
  * instruction. One that is interrupted counts when it finally ends.
  *
- * Classes follow from addresses (README.md here); ids of guest blocks are marked with GUEST, so
- * that one comparison at the start of a hypervisor block finds both an early end and an entry from
- * guest code.
+ * Classes follow from addresses (README.md here), and within a guest of SVM from its privilege
+ * level; ids of guest blocks are marked with GUEST, so that one comparison at the start of a
+ * hypervisor block finds both an early end and an entry from guest code.
  *
- * Changes nothing in the guest: it reads, at gate targets, RSP and the frame, by debug accesses
- * without side effects.
- * Does not: follow guests of SVM or VMX (their exits have no frame); count exactly on several vCPUs
- * without icount.
+ * SVM. VMRUN ends its block; the block behind it is where a VM exit arrives, as an interrupt does at
+ * a gate's target, and the VMCB tells what a frame tells there (svm.h).
+ *
+ * Changes nothing in the guest: it reads, at gate targets and VM exits, RSP or RAX and the frame or
+ * VMCB, by debug accesses without side effects.
+ * Does not: follow guests of VMX, which TCG does not have; count exactly on several vCPUs without
+ * icount.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,8 +42,10 @@
 #include "idt.h"
 #include "insn.h"
 #include "intervals.h"
+#include "memory.h"
 #include "qemu_api.h"
 #include "record.h"
+#include "svm.h"
 
 #define USER_END    0x0000800000000000ull
 #define HV_START    0xffff800000000000ull
@@ -54,6 +59,9 @@
 #define GUEST   (1ull << 40)
 #define OPEN    (1ull << 41)
 
+#define CR0_PE    1
+#define EFLAGS_VM (1u << 17)
+
 #define VCPUS_MAX 64
 #define APART_MAX 16
 
@@ -63,6 +71,7 @@ QEMU_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 struct score {
     uint64_t cur;       /* 0, or block id | GUEST | OPEN */
     uint64_t recording; /* 1 while the path is recorded */
+    uint64_t in_guest;  /* 1 from VMRUN to the VM exit */
     uint64_t class[CLASS_NR];
     uint64_t apart; /* of CLASS_HYPERVISOR: in blocks marked so */
     uint64_t counter[COUNTER_NR]; /* rep_bytes is kept doubled: CMPS reads each element twice */
@@ -89,7 +98,13 @@ struct mark_site {
 };
 
 static struct qemu_plugin_scoreboard *scoreboard;
-static struct qemu_plugin_register *rsp[VCPUS_MAX];
+static struct {
+    struct qemu_plugin_register *rsp, *rax, *cs, *cr0, *eflags;
+} reg; /* of every vCPU */
+/* What a vCPU had at VMRUN, and has again behind it; the root is of the guest's nested tables, 0: none. */
+static struct {
+    uint64_t rax, rsp, nested_root;
+} vmrun[VCPUS_MAX];
 static struct glib_bytes *scratch;
 static bool guest_started;
 static enum code_class early_class =
@@ -119,6 +134,15 @@ static void count_class(struct score *s, const struct block *b, int64_t nr)
         s->apart += nr;
 }
 
+/* Is the vCPU that translates below ring 3? */
+static bool is_privileged(void)
+{
+    if (!(memory_register(reg.cr0, CR0_PE) & CR0_PE))
+        return true;
+    return !(memory_register(reg.eflags, 0) & EFLAGS_VM) && (memory_register(reg.cs, 0) & 3) != 3;
+}
+
+/* The class by addresses alone: of all code but that of SVM's guests. */
 static enum code_class class_of(uint64_t vaddr)
 {
     if (vaddr < USER_END)
@@ -126,6 +150,34 @@ static enum code_class class_of(uint64_t vaddr)
     if (vaddr >= HV_START && vaddr < HV_END)
         return CLASS_HYPERVISOR;
     return CLASS_KERNEL;
+}
+
+/*
+ * The class of a block that is being translated, which QEMU does when a vCPU is about to run it, and
+ * anew for another privilege level or a guest. The plugin is not told which vCPU that is: where they
+ * do not agree on being in a guest, code outside the hypervisor's range is a guest's.
+ */
+static enum code_class class_at_translation(uint64_t vaddr, bool *in_guest)
+{
+    int all = qemu_plugin_num_vcpus(), guests = 0;
+    uint64_t root = 0;
+
+    for (int v = 0; v < all && v < VCPUS_MAX; v++) {
+        if (!((const struct score *)qemu_plugin_scoreboard_find(scoreboard, v))->in_guest)
+            continue;
+        if (svm_is_behind_vmrun(vaddr) && memory_register(reg.rax, 0) == vmrun[v].rax &&
+            memory_register(reg.rsp, 0) == vmrun[v].rsp)
+            break; /* it has just left its guest */
+        guests++;
+        root = vmrun[v].nested_root;
+    }
+    *in_guest = guests && (guests == all || class_of(vaddr) != CLASS_HYPERVISOR);
+    memory_follow(*in_guest ? root : 0);
+    if (!*in_guest)
+        return class_of(vaddr);
+    if (is_privileged())
+        return CLASS_KERNEL;
+    return guests == all || class_of(vaddr) == CLASS_EARLY ? CLASS_USER : class_of(vaddr);
 }
 
 static uint64_t cur_of(const struct block *b)
@@ -163,17 +215,19 @@ static uint64_t hypervisor_now(void)
     return sum;
 }
 
-/* A vector is delivered: its frame is at RSP, behind an error code or not. */
-static bool read_frame(unsigned vcpu, struct delivery *d)
+/* Read memory as this vCPU sees it. */
+static void follow(unsigned vcpu, const struct score *s)
 {
-    uint64_t sp, words[2];
+    memory_follow(s->in_guest && vcpu < VCPUS_MAX ? vmrun[vcpu].nested_root : 0);
+}
+
+/* A vector is delivered: its frame is at RSP, behind an error code or not. */
+static bool read_frame(struct delivery *d)
+{
+    uint64_t sp = memory_register(reg.rsp, 0), words[2];
     bool has_error = idt_has_error_code(d->vector);
 
-    g_byte_array_set_size(scratch, 0);
-    if (!rsp[vcpu] || qemu_plugin_read_register(rsp[vcpu], scratch) != sizeof(sp))
-        return false;
-    memcpy(&sp, scratch->data, sizeof(sp));
-    if (!qemu_plugin_read_memory_vaddr(sp, scratch, sizeof(words)))
+    if (!sp || !memory_read(sp, scratch, sizeof(words)))
         return false;
     memcpy(words, scratch->data, sizeof(words));
     d->rip = words[has_error];
@@ -239,12 +293,14 @@ static void on_gate(unsigned vcpu, void *data)
         return;
     if (!open && (block_end(from) == b->vaddr || from->target == b->vaddr))
         return;
-    if (!read_frame(vcpu, &d)) {
+    follow(vcpu, s);
+    if (!read_frame(&d)) {
         nr_inexact++;
         return;
     }
 
-    settle_at_gate(s, from, open, &d);
+    if (!(from->last_flags & INSN_VMRUN)) /* else the hypervisor has put the event in */
+        settle_at_gate(s, from, open, &d);
     if (open || !(from->last_flags & INSN_SOFT) || block_index(from, d.rip) != from->nr)
         s->counter[d.interrupt ? COUNTER_irq : COUNTER_exception]++;
     path_vector(d.vector);
@@ -255,6 +311,46 @@ static void on_gate(unsigned vcpu, void *data)
     s->cur = cur_of(b); /* an entry by gate is not an entry by instruction too */
 }
 
+/* The guest of this VMCB runs next. */
+static void on_vmrun(unsigned vcpu, void *data)
+{
+    struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
+
+    s->in_guest = 1;
+    if (vcpu >= VCPUS_MAX)
+        return;
+    vmrun[vcpu].rax = memory_register(reg.rax, 0);
+    vmrun[vcpu].rsp = memory_register(reg.rsp, 0);
+    vmrun[vcpu].nested_root = svm_nested_root(vmrun[vcpu].rax);
+}
+
+/* A block behind VMRUN starts: a VM exit, or an entry that failed. */
+static void on_vmexit(unsigned vcpu, void *data)
+{
+    struct score *s = qemu_plugin_scoreboard_find(scoreboard, vcpu);
+    const struct block *b = data, *from = s->cur ? block_get(s->cur & ID_MASK) : NULL;
+    bool open = s->cur & OPEN;
+    struct delivery d;
+    struct svm_exit x;
+
+    if (!s->in_guest) /* the hypervisor has jumped here */
+        return;
+    s->in_guest = 0;
+    if (!svm_read_exit(memory_register(reg.rax, 0), &x)) {
+        nr_inexact++;
+        x = (struct svm_exit){0};
+    } else if (from && !(from->last_flags & INSN_VMRUN && !open)) {
+        d = (struct delivery){
+            .vector = x.vector, .rip = x.rip, .interrupt = x.interrupt, .fetch = x.fetch};
+        settle_at_gate(s, from, open, &d);
+    }
+    s->counter[COUNTER_hv_entry]++;
+    if (x.code == SVM_EXIT_NESTED_FAULT)
+        s->counter[COUNTER_nested_fault]++;
+    entries_add(b->vaddr, ENTRY_EXIT(x.code), hypervisor_now());
+    s->cur = cur_of(b);
+}
+
 /* The block before ended early, and this one is no gate's target. */
 static void settle_at_resume(unsigned vcpu, struct score *s, const struct block *b)
 {
@@ -262,6 +358,7 @@ static void settle_at_resume(unsigned vcpu, struct score *s, const struct block 
     int index = block_index(from, b->vaddr);
 
     if (index < 0 || index >= from->nr) {
+        follow(vcpu, s);
         idt_refresh();
         if (idt_vector(b->vaddr) >= 0) {
             on_gate(vcpu, (void *)b);
@@ -401,13 +498,16 @@ static void instrument_rep_bytes(struct qemu_plugin_insn *insn, const struct ins
                                                                        : 2 * what->rep_size);
 }
 
-static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool single_rep)
+static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool single_rep,
+                             bool in_guest)
 {
     bool hypervisor = b->class == CLASS_HYPERVISOR;
 
     if (hypervisor && !guest_started)
         early_class = CLASS_HYPERVISOR;
-    if (b->vaddr >= SUPERVISOR) {
+    if (!in_guest && svm_is_behind_vmrun(b->vaddr))
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_vmexit, QEMU_CB_R_REGS, b);
+    if (b->vaddr >= SUPERVISOR || (in_guest && b->class == CLASS_KERNEL)) {
         idt_refresh();
         if (idt_vector(b->vaddr) >= 0)
             qemu_plugin_register_vcpu_tb_exec_cb(tb, on_gate, QEMU_CB_R_REGS, b);
@@ -422,7 +522,7 @@ static void instrument_start(struct qemu_plugin_tb *tb, struct block *b, bool si
                                                   QEMU_CB_R_REGS, QEMU_COND_GE, FIELD(cur),
                                                   hypervisor ? GUEST : OPEN, b);
     }
-    if (b->vaddr >= KERNEL_TEXT && !guest_started)
+    if ((b->vaddr >= KERNEL_TEXT || in_guest) && !guest_started)
         qemu_plugin_register_vcpu_tb_exec_cb(tb, on_guest_start, QEMU_CB_NO_REGS, b);
     if (path_file && !single_rep)
         qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, on_path, QEMU_CB_NO_REGS, QEMU_COND_EQ,
@@ -441,8 +541,8 @@ static uint64_t hash_start(uint64_t vaddr)
     return hash_bytes(0xcbf29ce484222325ull, &vaddr, sizeof(vaddr));
 }
 
-static struct block *intern(uint64_t vaddr, const uint8_t *lengths, const uint8_t *events, int nr,
-                            const struct insn *last, uint64_t hash)
+static struct block *intern(uint64_t vaddr, enum code_class class, const uint8_t *lengths,
+                            const uint8_t *events, int nr, const struct insn *last, uint64_t hash)
 {
     static union {
         struct block b;
@@ -454,9 +554,9 @@ static struct block *intern(uint64_t vaddr, const uint8_t *lengths, const uint8_
         .hash = hash ^ hash >> 29,
         .target = last->target,
         .nr = nr,
-        .class = class_of(vaddr),
+        .class = class,
         .last_flags = last->flags,
-        .apart = class_of(vaddr) == CLASS_HYPERVISOR && is_apart(vaddr),
+        .apart = class == CLASS_HYPERVISOR && is_apart(vaddr),
     };
     memcpy(draft.b.body, lengths, nr);
     memcpy(draft.b.body + nr, events, nr);
@@ -474,7 +574,7 @@ static const struct block *rep_block(const struct block *b, const struct insn *r
     uint8_t length = b->body[b->nr - 1];
     uint64_t vaddr = block_end(b) - length;
 
-    return intern(vaddr, &length, &rep->event, 1, rep,
+    return intern(vaddr, b->class, &length, &rep->event, 1, rep,
                   hash_bytes(hash_start(vaddr), bytes, length));
 }
 
@@ -487,7 +587,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     uint8_t bytes[INSN_MAX];
     const struct block *last_block;
     struct block *b;
-    bool rep;
+    bool rep, in_guest;
 
     for (int i = 0; i < nr; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
@@ -498,11 +598,14 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         hash = hash_bytes(hash, bytes, lengths[i]);
         pc += lengths[i];
     }
-    b = intern(vaddr, lengths, events, nr, &insns[nr - 1], hash);
+    b = intern(vaddr, class_at_translation(vaddr, &in_guest), lengths, events, nr, &insns[nr - 1],
+               hash);
+    if (b->last_flags & INSN_VMRUN)
+        svm_add_vmrun(block_end(b));
     rep = insns[nr - 1].flags & INSN_REP;
     last_block = rep && nr > 1 ? rep_block(b, &insns[nr - 1], bytes) : b;
 
-    instrument_start(tb, b, rep && nr == 1);
+    instrument_start(tb, b, rep && nr == 1, in_guest);
     if (nr > 1)
         qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_STORE_U64, FIELD(cur),
                                                           cur_of(b) | OPEN);
@@ -514,6 +617,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         if (events[i] != INSN_NO_EVENT)
             qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_ADD_U64,
                                                                 COUNTER_FIELD(events[i]), 1);
+        if (insns[i].flags & INSN_VMRUN)
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_CB_R_REGS, NULL);
         if (insns[i].flags & INSN_LIDT)
             idt_watch(insn);
         if (insns[i].flags & INSN_REP)
@@ -533,13 +638,23 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 static void on_vcpu(qemu_plugin_id_t id, unsigned vcpu)
 {
     struct glib_array *list = qemu_plugin_get_registers();
-    const struct qemu_reg_descriptor *reg = (const void *)list->data;
+    const struct qemu_reg_descriptor *all = (const void *)list->data;
 
     if (!scratch)
         scratch = g_byte_array_new();
-    for (unsigned i = 0; i < list->len && vcpu < VCPUS_MAX; i++)
-        if (strcmp(reg[i].name, "rsp") == 0)
-            rsp[vcpu] = reg[i].handle;
+    for (unsigned i = 0; i < list->len; i++) {
+        memory_take_register(&all[i]);
+        if (strcmp(all[i].name, "rsp") == 0)
+            reg.rsp = all[i].handle;
+        else if (strcmp(all[i].name, "rax") == 0)
+            reg.rax = all[i].handle;
+        else if (strcmp(all[i].name, "cs") == 0)
+            reg.cs = all[i].handle;
+        else if (strcmp(all[i].name, "cr0") == 0)
+            reg.cr0 = all[i].handle;
+        else if (strcmp(all[i].name, "eflags") == 0)
+            reg.eflags = all[i].handle;
+    }
     g_array_free(list, 1);
 }
 

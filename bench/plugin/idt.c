@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "memory.h"
+
 #define NR_TABLES  64 /* one per processor at most; more are ignored and make the result unsound */
 #define GATE_BYTES 16
 
@@ -54,7 +56,7 @@ static void read_table(struct table *t)
 {
     size_t bytes = t->nr * GATE_BYTES;
 
-    if (!qemu_plugin_read_memory_vaddr(t->base, scratch, bytes) ||
+    if (!memory_read(t->base, scratch, bytes) ||
         memcmp(t->raw, scratch->data, bytes) == 0)
         return;
     memcpy(t->raw, scratch->data, bytes);

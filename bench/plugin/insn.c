@@ -61,9 +61,12 @@ static void decode_0f01(struct insn *insn, uint8_t modrm)
         return;
     }
     switch (modrm) {
+    case 0xd8: /* VMRUN */
+        insn->flags |= INSN_VMRUN;
+        insn->event = COUNTER_vmrun;
+        return;
     case 0xc2: /* VMLAUNCH */
     case 0xc3: /* VMRESUME */
-    case 0xd8: /* VMRUN */
         insn->event = COUNTER_vmrun;
         return;
     case 0xf8: /* SWAPGS */

@@ -27,6 +27,7 @@ enum insn_flag {
     INSN_SOFT = 4,   /* INT n, INT3, INT1: enters its gate after it has retired */
     INSN_CALL = 8,   /* a direct call: insn.target is set */
     INSN_LIDT = 16,
+    INSN_VMRUN = 32, /* the guest runs next */
 };
 
 struct insn {

@@ -143,6 +143,9 @@ QEMU_WEAK struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t eleme
 QEMU_WEAK void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score, unsigned vcpu);
 QEMU_WEAK int qemu_plugin_num_vcpus(void);
 
+/* Not of the interface: what QEMU exports to its own modules (memory.h). */
+QEMU_WEAK void cpu_physical_memory_rw(uint64_t addr, void *buf, uint64_t len, bool is_write);
+
 QEMU_WEAK struct glib_bytes *g_byte_array_new(void);
 QEMU_WEAK struct glib_bytes *g_byte_array_set_size(struct glib_bytes *array, unsigned length);
 QEMU_WEAK char *g_array_free(struct glib_array *array, int free_segment);

@@ -13,6 +13,7 @@
 
 #include "insn.h"
 #include "path.h"
+#include "svm.h"
 
 static struct {
     const char *file;
@@ -240,6 +241,20 @@ void entries_add(uint64_t pc, int cause, uint64_t now)
     entries.at = now;
 }
 
+static void print_cause(int cause)
+{
+    unsigned code = -16 - cause;
+
+    if (cause >= 0)
+        fprintf(entries.out, "vector-%d", cause);
+    else if (cause > ENTRY_EXIT(0))
+        fputs(cause == ENTRY_SYSCALL ? "syscall" : "other", entries.out);
+    else if (svm_exit_name(code))
+        fprintf(entries.out, "exit-%s", svm_exit_name(code));
+    else
+        fprintf(entries.out, "exit-%#x", code);
+}
+
 void entries_close(const char *kind, uint32_t seq, uint64_t now)
 {
     if (!entries.out)
@@ -251,10 +266,7 @@ void entries_close(const char *kind, uint32_t seq, uint64_t now)
         const struct entry *e = &entries.table[i];
 
         fprintf(entries.out, "%s %" PRIu32 " 0x%016" PRIx64 " ", kind, seq, e->pc);
-        if (e->cause >= 0)
-            fprintf(entries.out, "vector-%d", e->cause);
-        else
-            fputs(e->cause == ENTRY_SYSCALL ? "syscall" : "other", entries.out);
+        print_cause(e->cause);
         fprintf(entries.out, " %" PRIu64 " %" PRIu64, e->count, e->instructions);
         for (int size = 0; size < ENTRY_SIZES; size++)
             if (e->of_size[size])

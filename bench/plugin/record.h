@@ -44,6 +44,7 @@ int path_write(void);
 
 #define ENTRY_SYSCALL (-1)
 #define ENTRY_OTHER   (-2)
+#define ENTRY_EXIT(code) (-16 - (int)((code) & 0xffff)) /* a VM exit with this code (svm.h) */
 
 /**
  * Record entries into this file, as text: kind, interval, first address, cause, entries,
@@ -56,7 +57,7 @@ void entries_setup(const char *file);
  * The hypervisor is entered from guest code.
  *
  * @param pc     its first instruction
- * @param cause  vector, ENTRY_SYSCALL or ENTRY_OTHER
+ * @param cause  vector, ENTRY_SYSCALL, ENTRY_OTHER or ENTRY_EXIT()
  * @param now    hypervisor instructions executed so far; what is added until the next entry belongs
  *               to this one
  */

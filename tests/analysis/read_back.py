@@ -30,7 +30,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     with h5py.File("a.h5") as file:
         assert file.attrs["format"].decode() == "parangon results"
-        assert (file.attrs["schema_major"], file.attrs["schema_minor"]) == (1, 1)
+        assert (file.attrs["schema_major"], file.attrs["schema_minor"]) == (1, 2)
         assert json.loads(file["plan"][()])["experiment"] == "overhead"
         assert b"Linux version" in file["console/pv-default-main"][()]
         samples = file["samples"][...]

@@ -508,7 +508,7 @@ Test(json, has_exactly_the_documented_keys)
     cr_assert_str_eq(keys, " name method platform class value guest hypervisor worst members");
     keys_of(json_object_get(mean, "worst"), keys);
     cr_assert_str_eq(keys, " workload value");
-    cr_assert_str_eq(json_string_value(json_object_get(object, "schema")), "1.1");
+    cr_assert_str_eq(json_string_value(json_object_get(object, "schema")), "1.2");
     cr_assert_eq(json_array_size(json_object_get(object, "rows")), 245);
     json_t *events = json_object_get(row, "events");
 

@@ -2,8 +2,8 @@
 /*
  * Proves that the counting plugin is exact: runs the guest of guest.S under QEMU and compares every
  * interval with what the guest is known to execute, and all of it with the TSC, which under -icount
- * counts instructions independently. Also: the guest's console is the same with the plugin, without
- * it, and while it records; two runs write the same bytes; the recorded path of each case has its
+ * counts instructions independently; guests of SVM in the guest are told from their hypervisor. Also:
+ * the guest's console is the same with the plugin, without it, and while it records; two runs write the same bytes; the recorded path of each case has its
  * counts; an unknown argument is refused.
  *
  * Usage: plugin_check PLUGIN GUEST FOLDER (a scratch folder). Needs QEMU in the cache: `parangon
@@ -33,7 +33,7 @@
 struct expected {
     const char *name;
     uint64_t user, kernel, hypervisor, rep_iter, rep_bytes, irq, exception, hv_entry, iret, intn,
-        not_retired;
+        vmrun, nested_fault, not_retired;
 };
 
 static const struct expected cases[] = {
@@ -90,6 +90,55 @@ static const struct expected cases[] = {
      .hv_entry = 2,
      .iret = 1},
     {.name = "events", .user = 13},
+    /* Guests of SVM: entered through `world`, which is hypervisor code, so one entry more than exits. */
+    {.name = "svm_kernel", .user = 4, .kernel = 3, .hypervisor = 19, .hv_entry = 3, .vmrun = 2},
+    {.name = "svm_user", .user = 4 + 3, .hypervisor = 19, .hv_entry = 3, .vmrun = 2},
+    {.name = "svm_alias", .user = 4, .kernel = 3, .hypervisor = 19, .hv_entry = 3, .vmrun = 2},
+    {.name = "svm_nested_fault",
+     .user = 4,
+     .kernel = 3,
+     .hypervisor = 19,
+     .hv_entry = 3,
+     .vmrun = 2,
+     .nested_fault = 1},
+    {.name = "svm_nested_fault_last",
+     .user = 4,
+     .kernel = 3,
+     .hypervisor = 19,
+     .hv_entry = 3,
+     .vmrun = 2,
+     .nested_fault = 1},
+    {.name = "svm_nested_fault_rep",
+     .user = 4 + 4,
+     .hypervisor = 19,
+     .rep_iter = 4000,
+     .rep_bytes = 4000,
+     .hv_entry = 3,
+     .vmrun = 2,
+     .nested_fault = 1},
+    {.name = "svm_inject",
+     .user = 4,
+     .kernel = 2,
+     .hypervisor = 10,
+     .irq = 1,
+     .hv_entry = 2,
+     .iret = 1,
+     .vmrun = 1},
+    {.name = "svm_fault",
+     .user = 4,
+     .kernel = 3 + 13,
+     .hypervisor = 10,
+     .exception = 1,
+     .hv_entry = 2,
+     .iret = 1,
+     .vmrun = 1},
+    {.name = "svm_interrupt",
+     .user = 1 + 4 + 10001,
+     .hypervisor = 19 + 5,
+     .irq = 1,
+     .hv_entry = 3,
+     .iret = 1,
+     .vmrun = 2},
 };
 
 #define NR_CASES (sizeof cases / sizeof cases[0])
@@ -124,7 +173,7 @@ static int run_guest(const struct inputs *inputs, const char *guest, const char 
     pid_t pid;
 
     machine.console = format("file:%s", console);
-    platform_base(&machine, (struct platform_hardware){0}, &argv);
+    platform_base(&machine, (struct platform_hardware){.cpu = MACHINE_CPU ",+svm,+npt"}, &argv);
     words_option(&argv, "-kernel", "%s", guest);
     pid = fork();
     if (pid == 0) {
@@ -182,11 +231,13 @@ static void check_case(const struct expected *want, const struct interval *got, 
     check_equal(got->counter[COUNTER_hv_entry], want->hv_entry, "hv_entry", want->name);
     check_equal(got->counter[COUNTER_iret], want->iret, "iret", want->name);
     check_equal(got->counter[COUNTER_intn], want->intn, "intn", want->name);
+    check_equal(got->counter[COUNTER_vmrun], want->vmrun, "vmrun", want->name);
+    check_equal(got->counter[COUNTER_nested_fault], want->nested_fault, "nested_fault", want->name);
     check_equal(tsc, TSC_AROUND + total + want->rep_iter + want->not_retired, "the TSC difference",
                 want->name);
 }
 
-/* The last case executes each of these once (SWAPGS twice). */
+/* The case "events" executes each of these once (SWAPGS twice). */
 static void check_events(const struct interval *got)
 {
     static const enum counter_id once[] = {COUNTER_cr3_load, COUNTER_cr_write, COUNTER_cpuid,
@@ -290,7 +341,9 @@ static void check_file(const char *intervals, const char *console)
               cases[i].name);
         check_case(&cases[i], &got[i], tsc);
     }
-    check_events(&got[NR_CASES - 1]);
+    for (size_t i = 0; i < NR_CASES; i++)
+        if (strcmp(cases[i].name, "events") == 0)
+            check_events(&got[i]);
 }
 
 /* With nothing counted apart all other counts are the same. */
