@@ -39,6 +39,8 @@ struct options {
     X("seed", "N", "Seed of the loads (default 1)")                                                                                \
     X("slice", "TIME", "Slice of the policy (default: its own)")                                                                   \
     X("rate-limit", "TIME", "Least time before a preemption (default 1ms)")                                                        \
+    X("span", "policy|cpu|core|socket", "Processors that share a runqueue (default: the policy's own)")                            \
+    X("exclusive", "on|off", "Policy smt: threads of a core run one domain or idle (default off)")                                 \
     X("switch-cost", "TIME", "Work lost by a switch (default 1500ns)")                                                             \
     X("migrate-cost", "T[,T,T]", "Work lost by a move: to a sibling thread, in the socket, beyond (default 0,10us,30us)")          \
     X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \

@@ -8,5 +8,6 @@
 #define PARANGON_SIM_COMMAND_H
 
 int cmd_sim(int argc, char **argv);
+int cmd_smt_calibrate(int argc, char **argv);
 
 #endif

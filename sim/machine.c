@@ -210,7 +210,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 
     sim_current[cpu] = next;
     occupy(cpu, to);
-    sim.switches++;
+    sim.switches += to != NULL;
     if (from) {
         from->overhead = 0;
         from->running = false;
@@ -244,6 +244,18 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 void runstate_copy_out(struct vcpu *v)
 {
     /* No guest has registered an area: there is no guest memory. */
+}
+
+void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
+{
+    p->thread = cpu % sim.threads;
+    p->core = cpu / sim.threads % sim.cores;
+    p->node = p->socket = cpu / sim.threads / sim.cores;
+}
+
+void arch_relax(void)
+{
+    /* One pcpu's turn at a time: nothing is ever waited for. */
 }
 
 void *arch_alloc(size_t size)

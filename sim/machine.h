@@ -33,6 +33,7 @@
 #define SIM_CLASSES_MAX 8
 #define SIM_NAME_MAX    32
 #define SIM_VCPUS_MAX   32 /* of a domain */
+#define SIM_RATE_LIMIT_OWN UINT64_MAX
 
 /** What a load does. */
 enum sim_kind {
@@ -68,7 +69,10 @@ struct sim_config {
     unsigned cpus, threads, cores;   /* threads of a core, cores of a socket (0: all on one) */
     char policy[SIM_NAME_MAX];
     uint64_t seed;
-    uint64_t slice, rate_limit;      /* ns; 0: as the policy has it */
+    uint64_t slice;                  /* ns; 0: the policy's own */
+    uint64_t rate_limit;             /* ns; SIM_RATE_LIMIT_OWN: as the scheduler has it */
+    unsigned span;                   /* pcpus of a runqueue: 0 the policy's own, 1 one, 2 a core's, 3 a socket's */
+    bool exclusive;                  /* policy smt: siblings run one domain, or idle */
     uint64_t switch_cost;            /* ns */
     uint64_t migrate_cost[3];        /* ns: to a sibling thread, within the socket, to another socket */
     unsigned classes;                /* of the matrix; 0: one, without contention */

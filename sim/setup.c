@@ -11,6 +11,9 @@
 
 #define MS 1000000ull
 
+static const char *const off_on[] = {"off", "on"};
+static const char *const span_names[] = {"policy", "cpu", "core", "socket"};
+
 static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int complain(const char *format, ...)
 {
@@ -118,6 +121,7 @@ void sim_setup_init(struct sim_setup *setup)
                    .threads = 1,
                    .seed = 1,
                    .policy = "credit",
+                   .rate_limit = SIM_RATE_LIMIT_OWN,
                    .switch_cost = 1500,
                    .migrate_cost = {0, 10000, 30000},
                    .matrix_name = "none: S = 1",
@@ -330,6 +334,14 @@ int sim_setup_set(struct sim_setup *setup, const char *key, const char *value)
         return parse_time(key, value, &c->slice);
     if (!strcmp(key, "rate-limit"))
         return parse_time(key, value, &c->rate_limit);
+    if (!strcmp(key, "span"))
+        return parse_among(key, value, span_names, 4, &c->span);
+    if (!strcmp(key, "exclusive")) {
+        if (parse_among(key, value, off_on, 2, &n) < 0)
+            return -1;
+        c->exclusive = n;
+        return 0;
+    }
     if (!strcmp(key, "switch-cost"))
         return parse_time(key, value, &c->switch_cost);
     if (!strcmp(key, "migrate-cost"))
@@ -339,7 +351,7 @@ int sim_setup_set(struct sim_setup *setup, const char *key, const char *value)
     if (!strcmp(key, "warmup"))
         return parse_time(key, value, &c->warmup);
     if (!strcmp(key, "lag")) {
-        if (parse_among(key, value, (const char *const[]){"off", "on"}, 2, &n) < 0)
+        if (parse_among(key, value, off_on, 2, &n) < 0)
             return -1;
         setup->lag = n ? SIM_LAG_ON : SIM_LAG_OFF;
         return 0;
@@ -444,9 +456,10 @@ json_t *sim_setup_json(const struct sim_setup *setup)
     }
     for (unsigned i = 0; i < setup->nr_loads; i++)
         json_array_append_new(loads, load_json(&setup->loads[i]));
-    return json_pack("{s:i, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:[I,I,I], s:s, s:o, s:I, s:I, s:o}", "cpus", c->cpus, "threads",
-                     c->threads, "cores", c->cores, "sched", c->policy, "seed", (json_int_t)c->seed, "slice_ns", (json_int_t)c->slice,
-                     "rate_limit_ns", (json_int_t)c->rate_limit, "switch_cost_ns", (json_int_t)c->switch_cost, "migrate_cost_ns",
+    return json_pack("{s:i, s:i, s:i, s:s, s:s, s:b, s:I, s:I, s:o, s:I, s:[I,I,I], s:s, s:o, s:I, s:I, s:o}", "cpus", c->cpus, "threads",
+                     c->threads, "cores", c->cores, "sched", c->policy, "span", span_names[c->span], "exclusive", c->exclusive, "seed", (json_int_t)c->seed, "slice_ns", (json_int_t)c->slice,
+                     "rate_limit_ns",
+                     c->rate_limit == SIM_RATE_LIMIT_OWN ? json_null() : json_integer((json_int_t)c->rate_limit), "switch_cost_ns", (json_int_t)c->switch_cost, "migrate_cost_ns",
                      (json_int_t)c->migrate_cost[0], (json_int_t)c->migrate_cost[1], (json_int_t)c->migrate_cost[2], "matrix",
                      c->matrix_name, "S", matrix, "warmup_ns", (json_int_t)c->warmup, "length_ns", (json_int_t)c->length, "loads",
                      loads);

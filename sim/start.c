@@ -24,8 +24,8 @@ const char *sim_policy(unsigned n, const char **doc)
     const struct sched_ops *ops = sched_policy_at(n);
 
     if (ops && doc)
-        *doc = ops->doc;
-    return ops ? ops->name : NULL;
+        *doc = sched_policy_doc(ops);
+    return ops ? sched_policy_name(ops) : NULL;
 }
 
 static double cpu_seconds(void)
@@ -128,6 +128,21 @@ static int allocate(const struct sim_config *config)
     return 0;
 }
 
+static int start_scheduler(const struct sim_config *config)
+{
+    struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
+
+    t.slice = config->slice;
+    if (config->rate_limit != SIM_RATE_LIMIT_OWN)
+        t.rate_limit = config->rate_limit;
+    t.span = config->span;
+    t.exclusive = config->exclusive;
+    if (sched_init(config->policy) || sched_tune(sched_pool(0), &t))
+        return refuse_config("the scheduler does not start");
+    sched_seed(config->seed);
+    return 0;
+}
+
 static void start_cpus(void)
 {
     for (unsigned cpu = 0; cpu < sim.nr_cpus; cpu++) {
@@ -164,16 +179,19 @@ static int start_trace(const struct sim_config *config)
     return 0;
 }
 
-static u64 affinity_of(const struct sim_load *l)
+static struct cpumask affinity_of(const struct sim_load *l)
 {
-    u64 upto = l->last_cpu >= 63 ? ~0ull : (1ull << (l->last_cpu + 1)) - 1;
+    struct cpumask mask = CPUMASK_NONE;
 
-    return upto & ~((1ull << l->first_cpu) - 1);
+    for (int cpu = l->first_cpu; cpu >= 0 && cpu <= l->last_cpu; cpu++)
+        cpumask_set(&mask, cpu);
+    return mask;
 }
 
 static int start_domain(struct sim_domain *d, unsigned index, struct sim_vcpu *vcpus)
 {
     const struct sim_load *l = d->load;
+    struct cpumask affinity = affinity_of(l);
 
     d->index = index;
     d->vcpus = vcpus;
@@ -197,7 +215,7 @@ static int start_domain(struct sim_domain *d, unsigned index, struct sim_vcpu *v
         v->hv.arch.index = (u32)(v - sim.vcpus);
         v->hv.pause_flags = VPF_BLOCKED;
         d->hv.vcpu[i] = &v->hv;
-        if (sched_vcpu_create(&v->hv) || (l->first_cpu >= 0 && sched_set_affinity(&v->hv, affinity_of(l))))
+        if (sched_vcpu_create(&v->hv) || (l->first_cpu >= 0 && sched_set_affinity_mask(&v->hv, &affinity)))
             return refuse_config("the scheduler does not take a vCPU");
     }
     return 0;
@@ -352,7 +370,7 @@ int sim_run(const struct sim_config *config, const struct sim_observer *observer
         result->nr_domains = sim.nr_domains;
         result->loads = calloc(config->nr_loads, sizeof(*result->loads));
         result->domains = calloc(sim.nr_domains, sizeof(*result->domains));
-        if (result->loads && result->domains && sched_init(config->policy) == 0) {
+        if (result->loads && result->domains && start_scheduler(config) == 0) {
             start_cpus();
             if (start_domains(result) == 0)
                 status = run_to_end(config, result);
