@@ -100,9 +100,9 @@ void time_set_wallclock(struct domain *d, u64 secs, u32 nsecs, u64 system_time);
 
 /** Program this pcpu's timer interrupt for deadline (system time; NS_NEVER: none). */
 void arch_set_timer(ns_t deadline);
-/** Make pcpu look at its work flags soon (no-op for this pcpu, an IPI for another). */
+/** Make pcpu look at its timers and work soon (no-op for this pcpu, an IPI for another). */
 void arch_kick_cpu(unsigned int cpu);
-/** Ask this pcpu, or the one that v runs on, to run the scheduler before it next enters a guest. */
+/** Ask a pcpu, this one or another, to run the scheduler before it next enters a guest. */
 void arch_raise_schedule(unsigned int cpu);
 /**
  * Tell v that it has an event: wakes nothing, only makes it take the upcall at its next entry (a
@@ -110,12 +110,20 @@ void arch_raise_schedule(unsigned int cpu);
  */
 void arch_event_pending(struct vcpu *v);
 
+/** v has something to look at before it goes on: interrupts the pcpu that it runs on, if another. */
+void arch_kick_vcpu(const struct vcpu *v);
+
 /**
  * The scheduler chose `next` on this pcpu while `prev` ran: swap their processor state. Called with
- * interrupts off.
+ * interrupts off. `next` may have run elsewhere last: waits until that pcpu has given its state up.
  */
 void arch_context_switch(struct vcpu *prev, struct vcpu *next);
 
+/**
+ * v does not run: true once no pcpu holds any of its state; one that still does is asked to give it
+ * up.
+ */
+bool arch_vcpu_settled(struct vcpu *v);
 /** Create and destroy the processor's part of a vCPU and a domain. 0 or a negative error. */
 int arch_vcpu_create(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
@@ -155,9 +163,15 @@ struct arch_physinfo {
     u64 total_pages, free_pages, max_mfn;
 };
 void arch_get_physinfo(struct arch_physinfo *p);
-/** Pcpus online, and the local APIC's id of one. */
+/** Pcpus of the machine: 0 to n-1, fixed once it has booted; those that run (a bit each); the local APIC's id of one. */
 unsigned int arch_nr_cpus(void);
+u64 arch_online_mask(void);
 u32 arch_cpu_apic_id(unsigned int cpu);
+/** Where a pcpu is: thread within its core, core within its socket, socket. */
+struct arch_cpu_place {
+    u16 thread, core, socket;
+};
+void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p);
 /** Log the registers and the top of the stack of a vCPU (domain_crash). */
 void arch_dump_guest(const struct vcpu *v);
 /**

@@ -338,7 +338,8 @@ int domain_claim(struct domain *d, u64 pages)
 static bool any_vcpu_running(const struct domain *d)
 {
     for (unsigned int i = 0; i < d->max_vcpus; i++)
-        if (d->vcpu[i]->runstate.state == RUNSTATE_running || d->vcpu[i] == current_vcpu())
+        if (d->vcpu[i]->runstate.state == RUNSTATE_running || d->vcpu[i] == current_vcpu() ||
+            !arch_vcpu_settled(d->vcpu[i]))
             return true;
     return false;
 }
@@ -463,5 +464,5 @@ bool domain_reap(void)
         machine_end(false);
     }
     spin_unlock(&reaping);
-    return more;
+    return more || find_ended(); /* one that ended meanwhile: a pcpu that only tried has gone to sleep */
 }

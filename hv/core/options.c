@@ -51,6 +51,8 @@ static const struct option {
     {"console", CHOICE, AT(console), .choices = consoles},
     {"spec-ctrl", CHOICE, AT(spec_ctrl), .choices = spec_ctrls},
     {"sched", WORD, AT(sched), 1, ROOM(sched)},
+    {"maxcpus", NUMBER, AT(maxcpus), 1, 64},
+    {"topology", WORD, AT(topology), 3, ROOM(topology)},
     {"trace", SWITCH, AT(trace)},
     {"trace-classes", CLASSES, AT(trace_classes)},
     {"noreboot", SWITCH, AT(noreboot)},
@@ -66,7 +68,7 @@ static const struct option {
 void options_init(struct hv_options *o)
 {
     *o = (struct hv_options){
-        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .trace = true, .hvm = true,
+        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .maxcpus = 64, .trace = true, .hvm = true,
         .smep = true, .smap = true, .fsgsbase = true, .xsave = true, .x2apic = true};
 }
 

@@ -23,6 +23,8 @@ struct hv_options {
     u32 spec_ctrl;         /* enum option_spec_ctrl */
     u32 trace_classes;     /* bits of the classes of trace/events.def to record */
     char sched[16];        /* scheduling policy */
+    u32 maxcpus;           /* processors to use at most */
+    char topology[16];     /* THREADS,CORES of a core and of a socket; empty: as the processors say */
     bool noreboot;         /* halt at the end instead of power-off or reboot */
     bool trace;            /* record into the trace ring, if the machine has one */
     bool hvm;              /* use the processor's virtualization where present */

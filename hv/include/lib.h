@@ -110,6 +110,12 @@ enum lock_rank {
 };
 
 /**
+ * In each loop that waits for another pcpu: a pause, and what others ask of this one meanwhile (hv/x86/smp.h), since who
+ * is waited for may be waiting for that.
+ */
+void arch_relax(void);
+
+/**
  * Spin lock. Interrupts are off wherever the hypervisor takes one (it runs with interrupts off but in the idle
  * loop and at preemption points), so there is no irq-saving form. A debug build keeps the rank in the lock and
  * asserts the order (core/lock_order.c); in a release build the rank is nowhere.
@@ -157,7 +163,7 @@ static inline void spin_lock(struct spinlock *l)
 {
     lock_order_wait(l);
     while (unlikely(__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE)))
-        __builtin_ia32_pause();
+        arch_relax();
     lock_order_taken(l);
 }
 /** Take it if it is free. Not waiting, it may be tried in any order. */

@@ -9,6 +9,7 @@
 #define PARANGON_ARCH_TYPES_H
 
 #include "layout.h"
+#include "lib.h"
 #include "types.h"
 #include <trace/ring.h>
 
@@ -43,7 +44,7 @@ struct cpu_info {
     struct regs regs;          /* RSP0 of the TSS points behind it */
     struct vcpu *current;
     struct vcpu *resident;     /* while the idle vCPU runs: the PV vCPU whose state the processor still has, or NULL */
-    u64 pad;
+    struct vcpu *idle;         /* this pcpu's */
     u32 work;                  /* enum cpu_work */
     u32 cpu;
     u64 note_addr;             /* what a trap was about, for its trace record: address or value, */
@@ -51,7 +52,7 @@ struct cpu_info {
     u64 entry_tsc;             /* of a traced hot entry: its start, */
     u32 entry_op, entry_pad;   /* the number of its hypercall (ENTRY_OP_AGAIN with it: stopped half way), */
     u64 entry_args[3];         /* and what that was called with, where it was changed to be issued again */
-    u64 flush_clock;           /* the TLB clock at this pcpu's last full flush */
+    u64 flush_clock;           /* full flushes of this pcpu's TLB, TLB_TICK each; below that its number (frame.h: stamps) */
     struct entry_counts count;
     struct trace_ring trace, trace_nmi; /* of NMI and #MC in the hypervisor, which may come within a record */
 };
@@ -83,8 +84,11 @@ struct ptwr_insn {
 struct hvm_vcpu;
 struct hvm_domain;
 
+#define VCPU_NOWHERE 0u
+
 struct arch_vcpu {
     u32 flags;                 /* VF_* */
+    u32 loaded_on;             /* 1 + the pcpu whose registers are v's (it runs, is being switched, or is resident); VCPU_NOWHERE */
     u32 pf_masks;              /* 1: its page-fault handler is entered with events masked */
     u32 slot;                  /* index of its descriptor-table area */
     u32 trace_id;              /* domain | vcpu << 16, as trace records begin */
@@ -116,6 +120,7 @@ struct arch_vcpu {
 };
 
 struct arch_domain {
+    struct spinlock mm_lock;   /* PV with several vCPUs on several pcpus: its page tables (pv/mmu.c) */
     mfn_t shared_info_mfn;
     u64 relinquish_pos;        /* next frame to look at while dying */
     u32 relinquish_stage;
@@ -126,5 +131,22 @@ struct arch_domain {
 };
 
 #include <this_cpu.h>
+
+/** Give a pcpu work, take note that it will be done now, count a full flush of its TLB. Others may give it work at any time. */
+static inline void work_raise(struct cpu_info *c, u32 work)
+{
+    (void)__atomic_fetch_or(&c->work, work, __ATOMIC_SEQ_CST);
+}
+static inline void work_take(struct cpu_info *c, u32 work)
+{
+    (void)__atomic_fetch_and(&c->work, ~work, __ATOMIC_SEQ_CST);
+}
+/** A stamp (struct frame) is the flush clock of the pcpu that made it: its number in the lowest bits, TLB_ANY: any pcpu's. */
+#define TLB_TICK 128
+#define TLB_ANY  (TLB_TICK - 1)
+static inline void tlb_tick(struct cpu_info *c)
+{
+    c->flush_clock += TLB_TICK;
+}
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From the boot loader to C: multiboot 1, multiboot 2 and PVH entry points (all 32-bit protected mode, paging off),
- * the first page tables, long mode. Ends in setup_start(kind, info address) on pcpu 0's stack.
+ * the first page tables, long mode. Ends in setup_start(kind, info address) on pcpu 0's stack. Other processors start by
+ * the trampoline, and end in ap_start() on their own (smp.c).
  *
  * Sources: Multiboot Specification 0.6.96 §3, Multiboot2 §3, xen/arch-x86/hvm/start_info.h, SDM vol. 3 §9.8.5.
  */
@@ -177,8 +178,56 @@ start64:
     xor %ebp, %ebp
     call setup_start
     ud2
+ap_start64:
+    xor %eax, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov %eax, %fs
+    mov %eax, %gs
+    mov ap_stack(%rip), %rsp
+    xor %ebp, %ebp
+    call ap_start
+    ud2
 
+/* Where another processor starts, copied to TRAMPOLINE: real mode, CS its segment, IP 0. */
     .section .rodata
+    .code16
+    .globl trampoline, trampoline_end
+trampoline:
+    cli
+    cld
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl boot_gdtr_real - trampoline
+    mov $0x11, %eax             /* ET PE */
+    mov %eax, %cr0
+    ljmpl $8, $(TRAMPOLINE + 1f - trampoline)
+    .code32
+1:  mov $16, %ecx
+    mov %ecx, %ds
+    mov %ecx, %es
+    mov %ecx, %ss
+    mov $0x20, %eax             /* PAE */
+    mov %eax, %cr4
+    mov $PA(ap_l4), %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx
+    rdmsr
+    or $0x900, %eax             /* NXE LME */
+    wrmsr
+    mov $0x80010033, %eax       /* PG WP NE ET MP PE */
+    mov %eax, %cr0
+    ljmp $24, $(TRAMPOLINE + 2f - trampoline)
+    .code64
+2:  movabs $ap_start64, %rax
+    jmp *%rax
+    .align 8
+boot_gdtr_real:
+    .short 31
+    .long PA(boot_gdt)
+trampoline_end:
+
     .align 8
 boot_gdt:
     .quad 0
@@ -200,7 +249,10 @@ pcpu_stacks:
     .align 4096
     .globl boot_l4
 boot_l4:       .skip 4096
+    .globl boot_l3
 boot_l3:       .skip 4096
+    .globl ap_l4
+ap_l4:         .skip 4096       /* of a processor that starts: the hypervisor's, and the first 4 GiB where they are */
 boot_l3_image: .skip 4096
 boot_l2:       .skip 4096 * 4
 boot_l2_image: .skip 4096
@@ -208,3 +260,6 @@ boot_l2_image: .skip 4096
 boot_l1_image: .skip 4096 * 4
     .skip 256
 boot_stack_end:
+    .align 8
+    .globl ap_stack
+ap_stack:      .skip 8

@@ -31,7 +31,7 @@ struct tss {
 } __packed_;
 
 static struct gate idt[256] __aligned_(16);
-static u64 gdt_page[512] __aligned_(4096); /* of pcpu 0: the hypervisor's part */
+static u64 gdt_pages[NR_PCPUS][512] __aligned_(4096); /* the hypervisor's part of each pcpu's */
 static struct tss tss[NR_PCPUS] __aligned_(16);
 
 enum { IST_NONE, IST_DF, IST_NMI, IST_MC, IST_DB };
@@ -114,7 +114,25 @@ static void set_system_descriptor(u64 *slot, u64 base, u32 limit, u8 type)
 
 u64 cpu_gdt_page(unsigned int cpu)
 {
-    return (u64)gdt_page - IMAGE_VIRT + IMAGE_PADDR;
+    return (u64)gdt_pages[cpu] - IMAGE_VIRT + IMAGE_PADDR;
+}
+
+/* What lies before the page is never read: no selector in use names it. */
+u64 cpu_gdt_base(unsigned int cpu)
+{
+    return (u64)gdt_pages[cpu] - 14 * PAGE_SIZE;
+}
+
+u64 cpu_tss_base(unsigned int cpu)
+{
+    return (u64)&tss[cpu];
+}
+
+void cpu_load_own_gdt(void)
+{
+    struct { u16 limit; u64 base; } __packed_ table = {15 * PAGE_SIZE - 1, cpu_gdt_base(this_cpu())};
+
+    __asm__ volatile("lgdt %0" ::"m"(table));
 }
 
 void cpu_trace_entries(unsigned int cpu)
@@ -123,12 +141,22 @@ void cpu_trace_entries(unsigned int cpu)
     set_gate(VEC_PF, (u64)page_fault_traced, 0, 0);
 }
 
+static void fill_idt(void)
+{
+    for (unsigned int n = 0; n < 256; n++)
+        set_gate(n, vector_table[n], 0, n == VEC_BP || n == VEC_OF ? 3 : 0);
+    set_gate(VEC_DF, vector_table[VEC_DF], IST_DF, 0);
+    set_gate(VEC_NMI, vector_table[VEC_NMI], IST_NMI, 0);
+    set_gate(VEC_MC, vector_table[VEC_MC], IST_MC, 0);
+    set_gate(VEC_DB, vector_table[VEC_DB], IST_DB, 0);
+}
+
 void cpu_init(unsigned int cpu)
 {
     u8 *stack = pcpu_stacks + STACK_SIZE * cpu;
     struct tss *t = &tss[cpu];
     struct { u16 limit; u64 base; } __packed_ table;
-    u64 star;
+    u64 star, *gdt_page = gdt_pages[cpu];
 
     t->rsp[0] = (u64)&get_cpu_info()->regs + sizeof(struct regs);
     t->ist[IST_DF - 1] = (u64)stack + IST_SIZE;
@@ -144,23 +172,15 @@ void cpu_init(unsigned int cpu)
     gdt_page[(SEL_CS64 & 0xfff) >> 3] = 0x00affb000000ffff;
     set_system_descriptor(&gdt_page[(SEL_TSS & 0xfff) >> 3], (u64)t, sizeof(*t) - 1, 0x89);
 
-    /* The idle vCPU's GDT: only the hypervisor's page, at slot 0 of the descriptor area. */
-    mm_map_page(DESC_VIRT + (u64)14 * PAGE_SIZE, cpu_gdt_page(cpu), PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX | PTE_G);
-    table.limit = 15 * PAGE_SIZE - 1;
-    table.base = DESC_VIRT;
-    __asm__ volatile("lgdt %0" ::"m"(table));
+    cpu_load_own_gdt();
     __asm__ volatile("pushq %0\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tlretq\n1:\n\tmov %1, %%ss" ::"i"(SEL_HV_CS),
                      "r"((u32)0)
                      : "rax", "memory");
     __asm__ volatile("ltr %w0" ::"r"(SEL_TSS));
     __asm__ volatile("lldt %w0" ::"r"(0));
 
-    for (unsigned int n = 0; n < 256; n++)
-        set_gate(n, vector_table[n], 0, n == VEC_BP || n == VEC_OF ? 3 : 0);
-    set_gate(VEC_DF, vector_table[VEC_DF], IST_DF, 0);
-    set_gate(VEC_NMI, vector_table[VEC_NMI], IST_NMI, 0);
-    set_gate(VEC_MC, vector_table[VEC_MC], IST_MC, 0);
-    set_gate(VEC_DB, vector_table[VEC_DB], IST_DB, 0);
+    if (!cpu) /* one IDT for all */
+        fill_idt();
     table.limit = sizeof(idt) - 1;
     table.base = (u64)idt;
     __asm__ volatile("lidt %0" ::"m"(table));
@@ -181,11 +201,11 @@ void cpu_init(unsigned int cpu)
                        (cpu_features.umip ? X86_CR4_UMIP : 0) |
                        (cpu_features.fsgsbase ? X86_CR4_FSGSBASE : 0) |
                        (cpu_features.xsave ? X86_CR4_OSXSAVE : 0);
-    if (cpu_features.smap) {
-        patch_smap();
+    if (cpu_features.smap)
         cpu_features.cr4 |= X86_CR4_SMAP;
-    }
-    if (spec_ctrl.rsb_overwrite)
+    if (!cpu && cpu_features.smap)
+        patch_smap();
+    if (!cpu && spec_ctrl.rsb_overwrite)
         patch_rsb();
     write_cr4(cpu_features.cr4);
     write_cr0(X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | 1);

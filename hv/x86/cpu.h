@@ -29,8 +29,12 @@ void cpu_detect(void);
 void cpu_init(unsigned int cpu);
 /** From now on this pcpu's hot entries make trace records (entry.S). */
 void cpu_trace_entries(unsigned int cpu);
-/** The machine page of the hypervisor's part of the GDT, mapped behind each vCPU's own 14. */
+/** The machine page of the hypervisor's part of a pcpu's GDT, mapped behind the 14 of each vCPU that it runs. */
 u64 cpu_gdt_page(unsigned int cpu);
+/** The GDT with that page alone, for the idle vCPU and HVM: its base, and load it on this pcpu. The TSS that is in it. */
+u64 cpu_gdt_base(unsigned int cpu);
+u64 cpu_tss_base(unsigned int cpu);
+void cpu_load_own_gdt(void);
 
 /* time.c */
 extern u64 tsc_hz;
@@ -40,6 +44,13 @@ ns_t tsc_to_ns(cycles_t tsc);
 void time_publish(struct vcpu *v);
 void apic_init(void);
 void apic_eoi(void);
+/** This pcpu's APIC id. */
+u32 apic_id(void);
+/** Send to a processor: a vector, or one of these (SDM vol. 3 §10.6.1). */
+#define APIC_NMI     0x4400
+#define APIC_INIT    0x4500
+#define APIC_STARTUP 0x4600 /* with the number of the page to start at */
+void apic_command(u32 apic_id, u32 command);
 void pic_init(void);
 void pic_unmask(unsigned int irq);
 void pic_eoi(unsigned int irq);
@@ -60,6 +71,10 @@ void entries_report(void);
 void acpi_init(u64 rsdp);
 /** Find the trace ring (ivshmem, 1af4:1110) and attach this pcpu's rings to it. False where there is none. */
 bool trace_device_init(u32 mask);
+/** Attach a pcpu's rings where the machine has such a ring; by that pcpu, or before it runs. */
+void trace_attach_cpu(unsigned int cpu);
+/** ACPI's table of interrupt controllers, or NULL. */
+extern const void *acpi_madt;
 
 /* panic.c: names of the image's functions, linked in by the second link (tools/symbols) */
 const char *symbol_name(u64 addr, u64 *offset);

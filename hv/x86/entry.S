@@ -173,7 +173,7 @@ syscall_common\t:
     CLAC
     orl $VF_KERNEL_C, V_flags(%rdx)
     incq CI_syscalls(%rsp)
-    incq CI_flush_clock(%rsp)
+    addq $TLB_TICK_C, CI_flush_clock(%rsp)
     .if \traced && (TRACE_CLASSES) & TRACE_CLASS_EXIT_C
     RECORD_BEGIN TRACE_CLASS_EXIT_C, TRACE_ID_trap_C, TRAP_size, TRACE_RES_BOUNCED_C, 0, 8f
     movw $TRACE_TRAP_SYSCALL_BOUNCE_C, TRAP_kind(%rcx)
@@ -243,7 +243,7 @@ from_kernel\t:
     mov %rdx, %cr3
     swapgs
     incq CI_hypercalls + 23 * 8 - R_rip(%rsp)
-    incq CI_flush_clock - R_rip(%rsp)
+    addq $TLB_TICK_C, CI_flush_clock - R_rip(%rsp)
     .if \traced && (TRACE_CLASSES) & TRACE_CLASS_HYPERCALL_C
     mov %rax, R_rax - R_rip(%rsp)
     mov %rcx, R_rcx - R_rip(%rsp)
@@ -510,7 +510,7 @@ page_fault\t:
     CLAC
     orl $VF_KERNEL_C, V_flags(%rdx)
     incq OFF(CI_page_faults)
-    incq OFF(CI_flush_clock)
+    addq $TLB_TICK_C, OFF(CI_flush_clock)
     .if \traced && (TRACE_CLASSES) & TRACE_CLASS_EXIT_C
     RECORD_BEGIN TRACE_CLASS_EXIT_C, TRACE_ID_trap_C, TRAP_size, TRACE_RES_BOUNCED_C, -R_error_code, 9f
     movw $TRACE_TRAP_PAGE_FAULT_BOUNCE_C, TRAP_kind(%rcx)

@@ -30,6 +30,8 @@
 #define HV_FIRST_SLOT 256
 #define HV_LAST_SLOT  271
 
+#define TRAMPOLINE    0x8000 /* physical: where another processor starts in real mode (boot.S) */
+
 #define STACK_ORDER 3 /* 32 KiB per pcpu: IST stacks below, main stack above, struct cpu_info at the top */
 #define STACK_SIZE  (4096 << STACK_ORDER)
 #define IST_SIZE    4096

@@ -7,6 +7,7 @@
  */
 #include "cpu.h"
 #include "mm.h"
+#include "smp.h"
 #include "pv/io_rights.h"
 #include <trace/trace.h>
 
@@ -18,9 +19,11 @@ struct sdt {
     u32 oem_revision, creator, creator_revision;
 } __packed_;
 
+const void *acpi_madt;
 static u16 pm1a_cnt;
 static u8 s5_type;
 static void *trace_base;
+static u32 trace_mask;
 
 /* Tables may lie above or below the end of memory, all below 4 GiB: the mapping of all memory covers that. */
 static void *phys(u64 paddr)
@@ -58,7 +61,7 @@ static void find_s5(const struct sdt *dsdt)
     }
 }
 
-/** Find the power-off registers. rsdp: physical address from the loader, or 0. Without them power-off is a halt. */
+/** Find the power-off registers and the table of processors. rsdp: physical address from the loader, or 0. Without them power-off is a halt. */
 void acpi_init(u64 rsdp)
 {
     const u8 *r = rsdp ? phys(rsdp) : find_rsdp();
@@ -74,6 +77,8 @@ void acpi_init(u64 rsdp)
     for (u32 off = sizeof(*rsdt); off + 4 <= rsdt->length; off += 4) {
         memcpy(&a, (const u8 *)rsdt + off, 4);
         t = phys(a);
+        if (t && !memcmp(t->signature, "APIC", 4))
+            acpi_madt = t;
         if (!t || memcmp(t->signature, "FACP", 4))
             continue;
         memcpy(&a, (const u8 *)t + 64, 4);
@@ -86,6 +91,7 @@ void acpi_init(u64 rsdp)
 
 void arch_machine_end(enum machine_end how)
 {
+    smp_stop_others();
     entries_report();
     if (trace_base)
         trace_region_finish(trace_base);
@@ -117,6 +123,17 @@ static void pci_write(u32 bdf, u8 reg, u32 v)
     outl(0xcfc, v);
 }
 
+void trace_attach_cpu(unsigned int cpu)
+{
+    struct cpu_info *c = cpu_info_of(cpu);
+
+    if (!trace_base || trace_ring_attach(&c->trace, trace_base, cpu, TRACE_RING_NORMAL, trace_mask) ||
+        trace_ring_attach(&c->trace_nmi, trace_base, cpu, TRACE_RING_NMI, trace_mask))
+        return;
+    if (trace_mask & (TRACE_CLASS_HYPERCALL | TRACE_CLASS_EXIT))
+        cpu_trace_entries(cpu);
+}
+
 bool trace_device_init(u32 mask)
 {
     for (u32 bdf = 0; bdf < 256; bdf++) {
@@ -125,7 +142,7 @@ bool trace_device_init(u32 mask)
         size_t id_len = 0;
         const void *id = arch_build_id(&id_len);
         struct trace_config config = {
-            .nr_cpus = 1, .mode = TRACE_RECORD, .mask = mask, .classes = TRACE_CLASSES, .tsc_hz = tsc_hz,
+            .nr_cpus = arch_nr_cpus(), .mode = TRACE_RECORD, .mask = mask, .classes = TRACE_CLASSES, .tsc_hz = tsc_hz,
             .tsc_source = TRACE_TSC_PIT,
             .clock_mode = tsc_hz == 1000000000 ? TRACE_CLOCK_INSTRUCTIONS : TRACE_CLOCK_CYCLES,
             .build_id = id, .build_id_size = id_len,
@@ -145,10 +162,8 @@ bool trace_device_init(u32 mask)
         pci_hidden_bdf = bdf;
         io_hide_mem(base >> PAGE_SHIFT, (base + size - 1) >> PAGE_SHIFT);
         trace_region_init(trace_base, size, &config);
-        trace_ring_attach(&get_cpu_info()->trace, trace_base, 0, TRACE_RING_NORMAL, mask);
-        trace_ring_attach(&get_cpu_info()->trace_nmi, trace_base, 0, TRACE_RING_NMI, mask);
-        if (mask & (TRACE_CLASS_HYPERCALL | TRACE_CLASS_EXIT))
-            cpu_trace_entries(0);
+        trace_mask = mask;
+        trace_attach_cpu(0);
         printk("trace ring of %llu MiB on PCI %02x:%02x.%u\n", (unsigned long long)size >> 20, bdf >> 8, (bdf >> 3) & 31, bdf & 7);
         return true;
     }

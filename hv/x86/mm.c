@@ -155,7 +155,7 @@ void tlb_flush_local(void)
 {
     u64 cr4 = read_cr4();
 
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     if (cr4 & X86_CR4_PGE) {
         write_cr4(cr4 & ~(u64)X86_CR4_PGE);
         write_cr4(cr4);

@@ -61,6 +61,7 @@ void emit_offsets(void)
     EMIT(INFO_pending, offsetof(struct vcpu_info, evtchn_upcall_pending));
     EMIT(INFO_mask, offsetof(struct vcpu_info, evtchn_upcall_mask));
     EMIT(NR_PCPUS_MAX, NR_PCPUS);
+    EMIT(TLB_TICK_C, TLB_TICK);
     EMIT(GUEST_FLAGS_MASK, GUEST_FLAGS_OK);
     EMIT(CI_entry_tsc, offsetof(struct cpu_info, entry_tsc));
     EMIT(CI_entry_op, offsetof(struct cpu_info, entry_op));

@@ -6,6 +6,7 @@
  * then sorted {address offset, name offset} pairs, then the names.
  */
 #include "cpu.h"
+#include "smp.h"
 #include "hvm/hvm.h"
 #include "core/log.h"
 
@@ -86,6 +87,7 @@ void panic(const char *fmt, ...)
         for (;;)
             __asm__ volatile("hlt");
     again = true;
+    smp_stop_others();
     __builtin_va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     __builtin_va_end(ap);

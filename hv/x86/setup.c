@@ -8,6 +8,7 @@
  */
 #include "cpu.h"
 #include "mm.h"
+#include "smp.h"
 #include "hvm/hvm.h"
 #include "hvm/svm.h"
 #include "pv/build.h"
@@ -161,18 +162,8 @@ const char *arch_command_line(void)
 
 void arch_get_physinfo(struct arch_physinfo *p)
 {
-    *p = (struct arch_physinfo){.nr_cpus = 1, .cpu_khz = (u32)(tsc_hz / 1000), .total_pages = nr_total_frames,
+    *p = (struct arch_physinfo){.nr_cpus = arch_nr_cpus(), .cpu_khz = (u32)(tsc_hz / 1000), .total_pages = nr_total_frames,
                                 .free_pages = nr_free_frames, .max_mfn = max_mfn - 1};
-}
-
-unsigned int arch_nr_cpus(void)
-{
-    return 1;
-}
-
-u32 arch_cpu_apic_id(unsigned int cpu)
-{
-    return 0;
 }
 
 u32 arch_features(const struct domain *d, unsigned int submap)
@@ -218,7 +209,7 @@ static int build(const struct launch_domain *plan, domid_t id, struct domain **o
 static void launch(void)
 {
     static struct launch_plan plan;
-    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = 1, .dom0_mem = options.dom0_mem,
+    struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = arch_nr_cpus(), .dom0_mem = options.dom0_mem,
                                      .dom0_pvh = options.dom0 == DOM0_PVH,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
     u64 module_frames = 0;
@@ -258,7 +249,7 @@ void setup_start(u32 magic, u32 info)
     u32 mask = 0;
 
     memset(c, 0, sizeof(*c));
-    c->flush_clock = 1;
+    c->flush_clock = TLB_TICK;
     serial_init();
     if (magic == MB1_LOADER_MAGIC)
         read_multiboot1(info);
@@ -297,6 +288,8 @@ void setup_start(u32 magic, u32 info)
     timer_init_cpu(0);
     time_init();
     acpi_init(rsdp);
+    smp_detect(acpi_madt, options.maxcpus);
+    smp_topology(options.topology);
 
     hvm_test_device = options.hvm_test_device;
     if (options.hvm)
@@ -315,14 +308,15 @@ void setup_start(u32 magic, u32 info)
         hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
     if (sched_init(options.sched))
         give_up("nothing can run");
-    c->current = idle_vcpu_create(0);
+    c->current = c->idle = idle_vcpu_create(0);
     if (!c->current)
         panic("no memory for the idle vCPU");
+    smp_boot();
     printk("%llu MiB of memory, %llu MiB free, hypervisor %llu KiB\n", (unsigned long long)nr_total_frames >> 8,
            (unsigned long long)nr_free_frames >> 8, (unsigned long long)(__image_end - __image_start) >> 10);
     launch();
     pic_unmask(4);
     MARK_DOMAIN();
-    c->work |= WORK_SCHED | WORK_TIMER;
+    work_raise(c, WORK_SCHED | WORK_TIMER);
     enter_guest(c);
 }

@@ -17,6 +17,14 @@ static inline struct cpu_info *get_cpu_info(void)
     return (struct cpu_info *)((sp | (STACK_SIZE - 1)) + 1) - 1;
 }
 
+extern u8 pcpu_stacks[];
+
+/** Another pcpu's; of its fields only `work` may be changed from elsewhere. */
+static inline struct cpu_info *cpu_info_of(unsigned int cpu)
+{
+    return (struct cpu_info *)(pcpu_stacks + STACK_SIZE * (cpu + 1)) - 1;
+}
+
 static inline struct vcpu *current_vcpu(void)
 {
     return get_cpu_info()->current;

@@ -13,7 +13,9 @@
 #define PIT_HZ 1193182u
 #define APIC_EOI      0xb0
 #define APIC_SPIV     0xf0
+#define APIC_ID       0x20
 #define APIC_TPR      0x80
+#define APIC_ICR      0x300 /* its upper half, the destination, at 0x310 */
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT0 0x350
 #define APIC_LVT_LINT1 0x360
@@ -60,6 +62,26 @@ void apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
+u32 apic_id(void)
+{
+    u32 id = apic_read(APIC_ID);
+
+    return cpu_features.x2apic ? id : id >> 24;
+}
+
+void apic_command(u32 to, u32 command)
+{
+    if (cpu_features.x2apic) { /* not ordered behind stores by itself (SDM vol. 3 §10.12.3) */
+        __asm__ volatile("mfence" ::: "memory");
+        wrmsr(0x800 + (APIC_ICR >> 4), (u64)to << 32 | command);
+        return;
+    }
+    while (apic_read(APIC_ICR) & 0x1000) /* the last one is on its way */
+        __builtin_ia32_pause();
+    apic_write(APIC_ICR + 0x10, to << 24);
+    apic_write(APIC_ICR, command);
+}
+
 void pic_init(void)
 {
     outb(0x20, 0x11);
@@ -96,14 +118,15 @@ void apic_init(void)
         wrmsr(MSR_APIC_BASE, base | 3u << 10);
     } else {
         wrmsr(MSR_APIC_BASE, base | 1u << 11);
-        apic = mm_map_device(base & 0xffffff000ull, PAGE_SIZE, false);
+        if (!apic) /* at the same address on every pcpu */
+            apic = mm_map_device(base & 0xffffff000ull, PAGE_SIZE, false);
         if (!apic)
             panic("the local APIC cannot be mapped");
     }
     apic_write(APIC_TPR, 0);
     apic_write(APIC_SPIV, 0x100 | VEC_SPURIOUS);
-    apic_write(APIC_LVT_LINT0, 0x700); /* ExtINT: the PICs */
-    apic_write(APIC_LVT_LINT1, 0x400); /* NMI */
+    apic_write(APIC_LVT_LINT0, this_cpu() ? 0x10000 : 0x700); /* ExtINT: the PICs interrupt pcpu 0 */
+    apic_write(APIC_LVT_LINT1, this_cpu() ? 0x10000 : 0x400); /* NMI */
     apic_write(APIC_LVT_ERROR, 0x10000);
     apic_write(APIC_TIMER_DIV, 0xb);   /* by 1 */
     apic_write(APIC_LVT_TIMER, VEC_TIMER);

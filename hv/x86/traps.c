@@ -7,6 +7,7 @@
  */
 #include "cpu.h"
 #include "mm.h"
+#include "smp.h"
 #include "hvm/hvm.h"
 #include "pv/pv.h"
 #include "core/evtchn.h"
@@ -31,12 +32,18 @@ static u32 interrupt(unsigned int vector)
 
     if (vector == VEC_TIMER) {
         apic_eoi();
-        c->work |= WORK_TIMER;
+        work_raise(c, WORK_TIMER);
         return TRACE_IRQ_TIMER;
     }
     if (vector == VEC_KICK) {
         apic_eoi();
         return TRACE_IRQ_IPI_RESCHEDULE;
+    }
+    if (vector == VEC_CALL) {
+        apic_eoi();
+        smp_stop_if_asked();
+        smp_serve();
+        return TRACE_IRQ_IPI_CALL;
     }
     if (vector >= VEC_PIC && vector < VEC_PIC + 16) {
         unsigned int irq = vector - VEC_PIC;
@@ -116,6 +123,7 @@ static u32 dispatch(struct vcpu *v, struct regs *r)
         pv_inject_exception(v, r, r->vector, 0, 0);
         return OUTCOME(TRACE_TRAP_INT_N, TRACE_RES_BOUNCED);
     case VEC_NMI:
+        smp_stop_if_asked();
         printk("NMI while a guest ran, port 0x61 is %#x\n", inb(0x61));
         return OUTCOME(TRACE_TRAP_NMI, TRACE_RES_DONE);
     case VEC_MC:
@@ -192,8 +200,10 @@ void trap_from_hypervisor(struct regs *r)
         c->count.nmi_in_hv++;
         TRACE_ON_trap(&c->trace_nmi, start, c->current->domain->id, c->current->id, TRACE_RES_DONE,
                       r->vector == VEC_NMI ? TRACE_TRAP_NMI : TRACE_TRAP_MACHINE_CHECK, 0, 0, r->rip);
-        if (r->vector == VEC_NMI)
+        if (r->vector == VEC_NMI) {
+            smp_stop_if_asked();
             return;
+        }
     }
     if (r->vector == VEC_DB) { /* a guest's breakpoint on data that the hypervisor touched for it */
         current_vcpu()->arch.dr[6] |= read_dr6() & 0xe00f;
@@ -235,12 +245,17 @@ static void report_counts(const char *what, const u64 *count, unsigned int nr)
 
 void entries_report(void)
 {
-    const struct entry_counts *n = &get_cpu_info()->count;
+    static struct entry_counts sum; /* too large for the stack; of 64-bit counters only */
+    u64 *to = (u64 *)&sum;
 
-    report_counts("hypercall", n->hypercall, HYPERCALL_NONE + 1);
-    report_counts("trap kind", n->trap, 32);
-    printk("entries by interrupt: %llu; not entries, within the hypervisor: %llu and %llu NMI\n", (unsigned long long)n->irq,
-           (unsigned long long)n->irq_in_hv, (unsigned long long)n->nmi_in_hv);
+    memset(&sum, 0, sizeof(sum));
+    for (unsigned int cpu = 0; cpu < arch_nr_cpus(); cpu++)
+        for (unsigned int i = 0; i < sizeof(sum) / 8; i++)
+            to[i] += ((const u64 *)&cpu_info_of(cpu)->count)[i];
+    report_counts("hypercall", sum.hypercall, HYPERCALL_NONE + 1);
+    report_counts("trap kind", sum.trap, 32);
+    printk("entries by interrupt: %llu; not entries, within the hypervisor: %llu and %llu NMI\n", (unsigned long long)sum.irq,
+           (unsigned long long)sum.irq_in_hv, (unsigned long long)sum.nmi_in_hv);
 }
 
 /* Nothing is runnable: end domains that are through, else sleep until an interrupt. */
@@ -262,11 +277,11 @@ void exit_to_guest_work(struct regs *r)
         struct vcpu *v;
 
         if (c->work & WORK_TIMER) {
-            c->work &= ~WORK_TIMER;
+            work_take(c, WORK_TIMER);
             timer_run();
         }
         if (c->work & WORK_SCHED) {
-            c->work &= ~WORK_SCHED;
+            work_take(c, WORK_SCHED);
             sched_run();
             continue;
         }
@@ -296,16 +311,6 @@ void exit_to_guest_work(struct regs *r)
 bool arch_preempt_needed(void)
 {
     return irq_window();
-}
-
-void arch_raise_schedule(unsigned int cpu)
-{
-    get_cpu_info()->work |= WORK_SCHED;
-}
-
-void arch_kick_cpu(unsigned int cpu)
-{
-    /* one pcpu: it is here, and looks at its work on the way out */
 }
 
 long arch_hypercall_continue(unsigned int op, unsigned int nr_args, const u64 *args)

@@ -82,7 +82,7 @@ enum vector {
     VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
     VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18, VEC_XM = 19,
     VEC_PIC = 0x20, /* 16 legacy interrupts */
-    VEC_TIMER = 0xf0, VEC_KICK = 0xf1, VEC_SPURIOUS = 0xff,
+    VEC_TIMER = 0xf0, VEC_KICK = 0xf1, VEC_CALL = 0xf2, VEC_SPURIOUS = 0xff,
     /* In regs.vector, entered by SYSCALL: all registers are there; or a hypercall, of which RBX, RBP and R12 to R15 are still the
      * processor's, and RCX, R11, CS and SS follow from the rest (entry.S). */
     VEC_SYSCALL = 0x100, VEC_HYPERCALL = 0x101

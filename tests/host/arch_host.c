@@ -105,7 +105,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
         cpus[cpu].cr3 = hv_cr3;
         memset(&host_cpu_info[cpu], 0, sizeof(host_cpu_info[cpu]));
         host_cpu_info[cpu].cpu = cpu;
-        host_cpu_info[cpu].flush_clock = 1;
+        host_cpu_info[cpu].flush_clock = TLB_TICK | cpu;
         cpus[cpu].idle = cpus[cpu].running = idle_vcpu_create(cpu);
         if (!cpus[cpu].idle)
             abort();
@@ -375,7 +375,7 @@ void host_set_current(struct vcpu *v)
     if (c->current == v)
         return;
     c->current = v;
-    c->flush_clock++;
+    tlb_tick(c);
     write_cr3(v->is_idle || !v->arch.cr3_kernel ? hv_cr3 : guest_kernel_mode(v) ? v->arch.cr3_kernel : v->arch.cr3_user);
 }
 
@@ -611,6 +611,35 @@ unsigned int arch_nr_cpus(void)
     return nr_cpus;
 }
 
+u64 arch_online_mask(void)
+{
+    return nr_cpus < 64 ? (1ull << nr_cpus) - 1 : ~0ull;
+}
+
+void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
+{
+    *p = (struct arch_cpu_place){.core = cpu};
+}
+
+/* One thread plays all pcpus: nobody can be waited for. */
+void arch_relax(void)
+{
+    panic("a pcpu waits for another that does nothing");
+}
+
+bool arch_vcpu_settled(struct vcpu *v)
+{
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        if (cpus[cpu].running == v)
+            return false;
+    }
+    return true;
+}
+
+void arch_kick_vcpu(const struct vcpu *v)
+{
+}
+
 u32 arch_cpu_apic_id(unsigned int cpu)
 {
     return cpu;
@@ -777,7 +806,7 @@ void write_cr3(u64 v)
 
 void host_tlb_flush(void)
 {
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(read_cr3());
 }
 

@@ -16,6 +16,11 @@ static inline struct cpu_info *get_cpu_info(void)
     return &host_cpu_info[host_cpu];
 }
 
+static inline struct cpu_info *cpu_info_of(unsigned int cpu)
+{
+    return &host_cpu_info[cpu];
+}
+
 static inline struct vcpu *current_vcpu(void)
 {
     return get_cpu_info()->current;

@@ -129,17 +129,19 @@ void hvm_vcpu_destroy(struct vcpu *v)
 /* The hypervisor's own address space, descriptor tables and null selectors: nothing of another guest's is left in force. */
 void hvm_switch_to(struct vcpu *v)
 {
-    struct { u16 limit; u64 base; } __packed_ gdtr = {15 * PAGE_SIZE - 1, DESC_VIRT};
-
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(hv_cr3);
-    __asm__ volatile("lgdt %0" ::"m"(gdtr));
+    cpu_load_own_gdt();
     __asm__ volatile("lldt %w0\n\tmov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%fs\n\tmov %0, %%gs" ::"r"(0));
     write_dr7(0x400);
     write_dr0(v->arch.dr[0]);
     write_dr1(v->arch.dr[1]);
     write_dr2(v->arch.dr[2]);
     write_dr3(v->arch.dr[3]);
+    if (unlikely(v->arch.hvm->last_cpu != this_cpu())) { /* what this one's TLB may remember of it is from before it was elsewhere */
+        v->arch.hvm->last_cpu = this_cpu();
+        hvm_ops->flush(v);
+    }
     hvm_ops->switch_to(v);
     v->arch.hvm->check_irq = true;
 }
@@ -167,6 +169,7 @@ void hvm_run(struct vcpu *v, struct regs *r)
 void hvm_vcpu_kick(struct vcpu *v)
 {
     v->arch.hvm->check_irq = true;
+    arch_kick_vcpu(v);
     if (v->pause_flags & VPF_BLOCKED)
         vcpu_unblock(v);
 }

@@ -106,4 +106,5 @@ void arch_event_pending(struct vcpu *v)
     /* A PV vCPU's vcpu_info is looked at on its way out, an HVM one's before each entry; by local APIC an event is an edge. */
     if (h && h->upcall_vector)
         vlapic_raise(h->vlapic, h->upcall_vector, false);
+    arch_kick_vcpu(v);
 }

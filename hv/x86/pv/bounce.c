@@ -15,7 +15,7 @@ void pv_toggle_mode(struct vcpu *v)
 {
     v->arch.flags ^= VF_KERNEL;
     swapgs();
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(v->arch.flags & VF_KERNEL ? v->arch.cr3_kernel : v->arch.cr3_user);
 }
 

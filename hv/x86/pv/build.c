@@ -493,11 +493,10 @@ static int lay_out(struct builder *b)
     d->max_ever_pfn = b->nr_pages - 1;
     do {
         /* What waits for this pcpu (a tick armed for an earlier domain) would stop it again and again: put it off. */
-        put_off |= get_cpu_info()->work;
-        get_cpu_info()->work = 0;
+        put_off |= __atomic_exchange_n(&get_cpu_info()->work, 0, __ATOMIC_SEQ_CST);
         err = frame_pin(MFN(b->l4_mfn), FT_L4, d);
     } while (err == -XEN_ERESTART);
-    get_cpu_info()->work |= put_off;
+    work_raise(get_cpu_info(), put_off);
     if (!err)
         err = frame_get_type(MFN(b->l4_mfn), FT_L4, d);
     if (err) {

@@ -72,6 +72,6 @@ int16_t arch_grant_unmap(u64 where, bool by_entry, mfn_t mfn)
 
 void arch_grant_flush(void)
 {
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(read_cr3());
 }

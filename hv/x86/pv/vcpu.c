@@ -10,6 +10,7 @@
 #include "x86/hvm/hvm.h"
 #include "x86/mm.h"
 #include "x86/cpu.h"
+#include "x86/smp.h"
 #include "core/hypercall.h"
 #include <trace/trace.h>
 
@@ -201,30 +202,59 @@ static void leave(struct cpu_info *c, struct vcpu *v)
 
 static void enter_idle(struct cpu_info *c)
 {
-    c->flush_clock++;
+    tlb_tick(c);
     write_cr3(hv_cr3);
     write_dr7(0x400);
+}
+
+/* This pcpu has nothing of v's any more, its page tables included: another may load it. */
+static inline void give_up(struct vcpu *v)
+{
+    __atomic_store_n(&v->arch.loaded_on, VCPU_NOWHERE, __ATOMIC_RELEASE);
 }
 
 void pv_leave_resident(void)
 {
     struct cpu_info *c = get_cpu_info();
+    struct vcpu *v = c->resident;
 
-    leave(c, c->resident);
+    leave(c, v);
     c->resident = NULL;
     enter_idle(c);
+    give_up(v);
+}
+
+/* Another pcpu has `next` still: it is about to leave it there, or waits in it. First leave what this one has, which that one may want. */
+static __cold_ struct vcpu *wait_for(struct cpu_info *c, struct vcpu *prev, struct vcpu *next)
+{
+    struct vcpu *idle = c->idle;
+
+    if (!prev->is_idle) {
+        leave(c, prev);
+        c->current = idle;
+        enter_idle(c);
+        give_up(prev);
+    } else if (c->resident) {
+        pv_leave_resident();
+    }
+    while (!arch_vcpu_settled(next))
+        arch_relax();
+    return idle;
 }
 
 /*
  * A PV vCPU that only waits stays in the processor while nothing else runs: its tables, registers and FPU are where they were when it
  * goes on. It leaves when another vCPU comes, and before its domain is taken apart (idle(), traps.c). One that has breakpoints set
- * always leaves, for they would be the hypervisor's.
+ * always leaves, for they would be the hypervisor's; so does one of several whose siblings may change their page tables on another pcpu.
  */
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
 {
     struct cpu_info *c = get_cpu_info();
 
-    if (next->is_idle && !is_hvm_vcpu(prev) && pv_only_waits(prev) && !(prev->arch.dr[7] & 0xff)) {
+    if (unlikely(next->arch.loaded_on != VCPU_NOWHERE && next->arch.loaded_on != c->cpu + 1))
+        prev = wait_for(c, prev, next);
+    if (next->is_idle && !is_hvm_vcpu(prev) && pv_only_waits(prev) && !(prev->arch.dr[7] & 0xff) &&
+        !(several_pcpus && prev->domain->max_vcpus > 1)) {
         c->resident = prev;
         c->current = next;
         return;
@@ -242,16 +272,20 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     c->current = next;
     if (next->is_idle) {
         enter_idle(c);
+        give_up(prev);
         return;
     }
     c->regs = next->arch.regs;
+    next->arch.loaded_on = c->cpu + 1;
     if (is_hvm_vcpu(next)) {
         fpu_load(next);
         hvm_switch_to(next);
+        give_up(prev);
         return;
     }
-    c->flush_clock++;
+    tlb_tick(c);
     write_cr3(guest_kernel_mode(next) ? next->arch.cr3_kernel : next->arch.cr3_user);
+    give_up(prev);
     pv_load_vcpu(next);
     fpu_load(next);
     pv_set_cr0_ts(next, next->arch.cr0_ts);
