@@ -115,6 +115,18 @@
     .endr
 .endm
 
+.macro SAVE_SYSCALL_FRAME              /* what C keeps, and what SYSCALL does not say */
+    mov %rbx, R_rbx(%rsp)
+    mov %rbp, R_rbp(%rsp)
+    mov %r12, R_r12(%rsp)
+    mov %r13, R_r13(%rsp)
+    mov %r14, R_r14(%rsp)
+    mov %r15, R_r15(%rsp)
+    movl $VEC_SYSCALL_C, R_vector(%rsp)
+    movq $SEL_CS64, R_cs(%rsp)
+    movq $SEL_DS, R_ss(%rsp)
+.endm
+
 .macro SAVE_SYSCALL_REGS
     mov %rcx, R_rcx(%rsp)
     mov %rcx, R_rip(%rsp)
@@ -125,15 +137,7 @@
     mov %r8, R_r8(%rsp)
     mov %r9, R_r9(%rsp)
     mov %r10, R_r10(%rsp)
-    mov %rbx, R_rbx(%rsp)
-    mov %rbp, R_rbp(%rsp)
-    mov %r12, R_r12(%rsp)
-    mov %r13, R_r13(%rsp)
-    mov %r14, R_r14(%rsp)
-    mov %r15, R_r15(%rsp)
-    movl $VEC_SYSCALL_C, R_vector(%rsp)
-    movq $SEL_CS64, R_cs(%rsp)
-    movq $SEL_DS, R_ss(%rsp)
+    SAVE_SYSCALL_FRAME
 .endm
 
 .macro SYSCALL_PATHS t, traced
@@ -203,7 +207,7 @@ syscall_common\t:
 
 from_kernel\t:
     cmpl $VF_FAST_KERNEL_C, V_flags(%rdx)
-    jne syscall_general
+    jne kernel_not_ready\t
     .if \traced
     mov R_rax(%rsp), %rax
     .endif
@@ -279,6 +283,19 @@ iret_general\t:                           /* back to RSP = cpu_info, the guest's
     xor %ecx, %ecx
     mov $0x202, %r11d
     jmp syscall_general
+
+/* A kernel that has no user page table now (a kernel thread runs, or the kernel starts) cannot take the short way to user mode; its other
+ * hypercalls need none. */
+kernel_not_ready\t:
+    mov V_flags(%rdx), %edx
+    and $VF_KERNEL_C | VF_SLOW_C, %edx
+    cmp $VF_KERNEL_C, %edx
+    jne syscall_general
+    .if \traced
+    mov R_rax(%rsp), %rax
+    .endif
+    cmp $23, %eax
+    je syscall_general
 
 /* Any other hypercall of a guest kernel. What its C function keeps, and what follows from the rest, is saved only where it is wanted
  * (SAVE_THE_REST): RBX, RBP, R12 to R15, CS, SS, and RCX and R11, which SYSCALL made RIP and RFLAGS. */
@@ -376,15 +393,7 @@ bounce_failed:
     mov %rcx, R_rcx(%rsp)
     mov R_rflags(%rsp), %rcx
     mov %rcx, R_r11(%rsp)
-    mov %rbx, R_rbx(%rsp)
-    mov %rbp, R_rbp(%rsp)
-    mov %r12, R_r12(%rsp)
-    mov %r13, R_r13(%rsp)
-    mov %r14, R_r14(%rsp)
-    mov %r15, R_r15(%rsp)
-    movl $VEC_SYSCALL_C, R_vector(%rsp)
-    movq $SEL_CS64, R_cs(%rsp)
-    movq $SEL_DS, R_ss(%rsp)
+    SAVE_SYSCALL_FRAME
 .endm
 hypercall_work:
     SAVE_THE_REST
@@ -401,19 +410,8 @@ syscall_general:                        /* RAX, RDX saved; RCX, R11 as SYSCALL l
     call pv_syscall_general
     jmp exit_check
 
-    .globl syscall32_entry
-syscall32_stub:                         /* SYSCALL from 32-bit code (AMD only), through the stub of pcpu 0's scheme */
-    .globl syscall32_stubs
-    .align 32
-syscall32_stubs:
-    .set cpu, 0
-    .rept NR_PCPUS_MAX
-    .align 32
-    mov %rsp, pcpu_stacks + STACK_SIZE * (cpu + 1) - CPU_INFO_size + R_rsp(%rip)
-    lea pcpu_stacks + STACK_SIZE * (cpu + 1) - CPU_INFO_size(%rip), %rsp
-    jmp syscall32_common
-    .set cpu, cpu + 1
-    .endr
+/* SYSCALL from 32-bit code (AMD only) */
+SYSCALL_STUBS syscall32_stubs, syscall32_common
 syscall32_common:
     mov %rax, R_rax(%rsp)
     mov %rdx, R_rdx(%rsp)
