@@ -168,7 +168,7 @@ static int start_trace(const struct sim_config *config)
                              .classes = TRACE_CLASSES,
                              .tsc_hz = 1000000000,
                              .tsc_source = TRACE_TSC_GIVEN,
-                             .clock_mode = TRACE_CLOCK_UNTIMED};
+                             .clock_mode = TRACE_CLOCK_SIMULATED};
 
     if (!config->trace)
         return 0;
@@ -350,6 +350,8 @@ static int run_to_end(const struct sim_config *config, struct sim_result *result
     began = cpu_seconds();
     sim_run_until(sim_now + config->length);
     collect(result, cpu_seconds() - began);
+    for (unsigned cpu = 0; cpu < config->cpus; cpu++)
+        sim_rings[cpu].mask = 0; /* what is taken down is no part of the run */
     if (config->trace)
         trace_region_finish(config->trace);
     return 0;

@@ -18,6 +18,8 @@
 #include "trace/relay.h"
 #include "trace/republish.h"
 #include "trace/summary.h"
+#include "trace/tracecompass.h"
+#include "trace/who.h"
 
 #define EXIT_FAILED     1
 #define EXIT_USAGE      2
@@ -30,9 +32,10 @@ struct arguments {
     long pid;
     unsigned poll_us;
     size_t chunk;
+    double from_ms, length_ms;
 };
 
-enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK };
+enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK, KEY_FROM, KEY_LENGTH };
 
 static long positive(const char *text, struct argp_state *state)
 {
@@ -41,6 +44,16 @@ static long positive(const char *text, struct argp_state *state)
 
     if (*end || end == text || value <= 0)
         argp_error(state, "'%s' is not a positive number", text);
+    return value;
+}
+
+static double milliseconds(const char *text, struct argp_state *state)
+{
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (*end || end == text || !(value >= 0 && value <= 1e12))
+        argp_error(state, "'%s' is not a number of milliseconds", text);
     return value;
 }
 
@@ -66,6 +79,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_POLL:
         arguments->poll_us = positive(arg, state);
+        return 0;
+    case KEY_FROM:
+        arguments->from_ms = milliseconds(arg, state);
+        return 0;
+    case KEY_LENGTH:
+        arguments->length_ms = milliseconds(arg, state);
         return 0;
     case KEY_CHUNK:
         arguments->chunk = positive(arg, state);
@@ -97,8 +116,21 @@ static const struct argp show_argp = {
     NULL, NULL, NULL
 };
 
+static const struct argp_option who_options[] = {
+    { "output", 'o', "STEM", 0, "draw STEM.svg and STEM.png: what each processor ran, what each vCPU did", 0 },
+    { "from", KEY_FROM, "MS", 0, "draw from there on (default: the first record)", 0 },
+    { "length", KEY_LENGTH, "MS", 0, "draw so much (default: all)", 0 },
+    { "json", KEY_JSON, NULL, 0, "print one JSON object", 0 },
+    { 0 },
+};
+static const struct argp who_argp = {
+    who_options, parse, "FILE",
+    "Who ran where: for each vCPU its run, wait, blocked and stolen time and how long it took from waking to running; a picture.",
+    NULL, NULL, NULL
+};
+
 static const struct argp_option export_options[] = {
-    { "output", 'o', "FOLDER", 0, "write CTF 1.8 to this new folder", 0 },
+    { "output", 'o', "FOLDER", 0, "write CTF 1.8 to this new folder, with an XML analysis for Trace Compass beside it (FOLDER.xml)", 0 },
     { "lttng", KEY_LTTNG, NULL, 0,
       "publish the records as LTTng-UST events of provider \"parangon\", to the sessions that listen", 0 },
     { 0 },
@@ -179,6 +211,48 @@ static int show(int argc, char **argv)
     return fflush(stdout) == 0 ? status : EXIT_FAILED;
 }
 
+static int draw(const struct who *who, const struct arguments *arguments)
+{
+    const double ticks = (who->tsc_hz ? who->tsc_hz : 1000000000) / 1e3;
+    const uint64_t from = who->first + (uint64_t)(arguments->from_ms * ticks);
+    uint64_t to = who->last;
+
+    if (arguments->length_ms > 0 && from + (uint64_t)(arguments->length_ms * ticks) < to)
+        to = from + (uint64_t)(arguments->length_ms * ticks);
+    if (from >= to) {
+        warnx("nothing to draw: the trace is %g ms long", (who->last - who->first) / ticks);
+        return EXIT_USAGE;
+    }
+    return trace_who_draw(who, arguments->output, from, to) < 0 ? EXIT_FAILED : 0;
+}
+
+static int who(int argc, char **argv)
+{
+    struct arguments arguments = { 0 };
+    struct trace_log *log;
+    struct who made;
+    int status, drawn = 0;
+
+    parse_arguments(&who_argp, "who", argc, argv, &arguments);
+    log = trace_log_open(arguments.input);
+    if (!log)
+        return EXIT_FAILED;
+    if (trace_who(&made, log) < 0) {
+        trace_log_close(log);
+        return EXIT_FAILED;
+    }
+    if (arguments.json)
+        trace_who_json(stdout, &made);
+    else
+        trace_who_print(stdout, &made);
+    if (arguments.output)
+        drawn = draw(&made, &arguments);
+    trace_who_free(&made);
+    status = status_of(log);
+    trace_log_close(log);
+    return fflush(stdout) ? EXIT_FAILED : drawn ? drawn : status;
+}
+
 static int export(int argc, char **argv)
 {
     struct arguments arguments = { 0 };
@@ -194,7 +268,7 @@ static int export(int argc, char **argv)
     if (!log)
         return EXIT_FAILED;
     status = status_of(log);
-    if (arguments.output && trace_ctf_write(log, arguments.output) < 0)
+    if (arguments.output && (trace_ctf_write(log, arguments.output) < 0 || tracecompass_write(arguments.output) < 0))
         status = EXIT_FAILED;
     if (arguments.lttng && trace_republish(log) < 0)
         status = EXIT_FAILED;
@@ -232,6 +306,7 @@ static void usage(FILE *out)
 {
     fputs("Usage: parangon trace record [OPTION...]          run a guest and keep its trace\n"
           "       parangon trace show FILE [--events|--json] summary by cause, or every record\n"
+          "       parangon trace who FILE [-o STEM]          what each vCPU did; a picture of who ran where\n"
           "       parangon trace export FILE -o FOLDER       as CTF 1.8; --lttng: into an LTTng session\n"
           "       parangon trace relay MEMORY-FILE -o FILE   copy a trace out of a machine's shared memory\n"
           "Each takes --help. Events: trace/EVENTS.md.\n",
@@ -243,7 +318,7 @@ int trace_command(int argc, char **argv, trace_record_fn *record)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
-    } commands[] = { { "show", show }, { "export", export }, { "relay", relay } };
+    } commands[] = { { "show", show }, { "who", who }, { "export", export }, { "relay", relay } };
 
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
         usage(stdout);

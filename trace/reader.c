@@ -231,6 +231,8 @@ const char *trace_clock_words(uint32_t clock_mode)
         return "instructions (synthetic clock)";
     case TRACE_CLOCK_UNTIMED:
         return "nothing (emulator without instruction clock; order only)";
+    case TRACE_CLOCK_SIMULATED:
+        return "nanoseconds of a simulation";
     default:
         return "unknown";
     }

@@ -69,6 +69,7 @@ enum trace_clock_mode {
     TRACE_CLOCK_CYCLES = 0,       /* TSC of a real or nested processor */
     TRACE_CLOCK_INSTRUCTIONS = 1, /* TSC under QEMU -icount shift=0: a synthetic clock that counts instructions as ns */
     TRACE_CLOCK_UNTIMED = 2,      /* TSC of an emulator without icount: order only */
+    TRACE_CLOCK_SIMULATED = 3,    /* ns of the scheduler's simulator */
 };
 
 struct trace_region_head {
