@@ -227,6 +227,45 @@ struct domain *domain_get(domid_t id)
     return found;
 }
 
+struct domain *domain_get_from(domid_t id)
+{
+    struct domain *found = NULL;
+
+    spin_lock(&domain_list_lock);
+    list_for_each(pos, &domain_list) { /* by id */
+        struct domain *d = list_entry(pos, struct domain, node);
+
+        if (d->id >= id) {
+            __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+            found = d;
+            break;
+        }
+    }
+    spin_unlock(&domain_list_lock);
+    return found;
+}
+
+void domain_pause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    if (d->tool_pauses++ == 0)
+        for (unsigned int i = 0; i < d->max_vcpus; i++)
+            vcpu_pause(d->vcpu[i], VPF_TOOL);
+    spin_unlock(&d->lock);
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        while (READ_ONCE(d->vcpu[i]->runstate.state) == RUNSTATE_running || !arch_vcpu_settled(d->vcpu[i]))
+            (void)arch_preempt_needed();
+}
+
+void domain_unpause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    if (--d->tool_pauses == 0)
+        for (unsigned int i = 0; i < d->max_vcpus; i++)
+            vcpu_unpause(d->vcpu[i], VPF_TOOL);
+    spin_unlock(&d->lock);
+}
+
 void domain_put(struct domain *d)
 {
     ASSERT_NAMED("domain_refs", READ_ONCE(d->refs) != 0);

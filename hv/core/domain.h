@@ -38,6 +38,7 @@ enum vcpu_pause { /* bits of vcpu->pause_flags; any set bit keeps it off the pro
     VPF_DOWN = 1u << 2,       /* not brought up, or taken down */
     VPF_PAUSED = 1u << 3,     /* by the toolstack or because the domain shuts down or dies */
     VPF_IN_HV = 1u << 4,      /* a hypercall waits in the hypervisor, and is retried on resume */
+    VPF_TOOL = 1u << 5,       /* domain_pause() */
 };
 
 struct vcpu {
@@ -139,6 +140,7 @@ struct domain {
     struct timer watchdog[2];  /* SCHEDOP_watchdog */
     u8 watchdogs;              /* those in use, a bit for each */
     u64 vm_assist;             /* VMASST_TYPE_* bits that it has enabled */
+    u32 tool_pauses;           /* calls of domain_pause() that wait for their end; under lock */
     u32 kill_step;             /* how far domain_kill() has come */
     /* one bit per hypercall and sub-operation (0..15) that has had its log line */
     u64 warned[16];
@@ -162,6 +164,14 @@ int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned i
  */
 struct domain *domain_get(domid_t id);
 void domain_put(struct domain *d);
+/** The same for the first domain with this id or a higher one. */
+struct domain *domain_get_from(domid_t id);
+/**
+ * Stop another domain than the caller's: when this returns, no pcpu runs a vCPU of it. Calls count; it goes on when each has had its
+ * domain_unpause(). Takes interrupts while it waits; no lock may be held.
+ */
+void domain_pause(struct domain *d);
+void domain_unpause(struct domain *d);
 /**
  * The guest asked for it, or broke its contract: stop all its vCPUs with a SHUTDOWN_* code. Safe
  * from any context of d.

@@ -55,6 +55,7 @@ long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_physdev_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_platform_op(u64 arg, u64, u64, u64, u64, u64);
 long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
+long do_domctl(u64 arg, u64, u64, u64, u64, u64);
 /* hv/x86/hvm */
 long do_hvm_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 /* hv/x86/pv */

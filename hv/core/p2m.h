@@ -92,6 +92,12 @@ mfn_t p2m_get(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *or
  */
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order);
 /**
+ * The same for paged memory that comes: cleared frames that were allocated for d just now, aligned to the order (4 KiB or 2 MiB). Where
+ * d logs written frames they begin as unwritten.
+ * @return 0; -XEN_EAGAIN: it is not paged any more, or a smaller entry; -XEN_ENOMEM
+ */
+int p2m_fill(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order);
+/**
  * Take the entries of 2^order guest frames out; no processor uses them when it returns, and holds
  * of other domains' frames have been given back. Frames of ram stay allocated: the caller frees
  * them. Errors as p2m_set(); nothing there is no error.

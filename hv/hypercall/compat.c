@@ -399,5 +399,6 @@ const struct hypercall hypercall_table_32[NR_HYPERCALLS] = {
     CALL(event_channel_op, do_event_channel_op, 2),
     CALL(physdev_op, compat_physdev_op, 2),
     CALL(hvm_op, compat_hvm_op, 2),
-    CALL(sysctl, do_sysctl, 1), /* laid out for both widths alike */
+    CALL(sysctl, do_sysctl, 1), /* laid out for both widths alike, and so is the next */
+    CALL(domctl, do_domctl, 1),
 };

@@ -60,7 +60,7 @@ const struct hypercall hypercall_table[NR_HYPERCALLS] = {
     CALL(physdev_op, do_physdev_op, 2),
     CALL(hvm_op, do_hvm_op, 2),
     CALL(sysctl, do_sysctl, 1),
-    NAME_ONLY(domctl),
+    CALL(domctl, do_domctl, 1),
     NAME_ONLY(kexec_op),
     NAME_ONLY(tmem_op),
     NAME_ONLY(argo_op),

@@ -129,6 +129,11 @@ static inline long hc_grant_table_op(unsigned cmd, void *arg, unsigned n)
     return hypercall(__HYPERVISOR_grant_table_op, cmd, PTR(arg), n, 0, 0);
 }
 
+static inline long hc_domctl(void *arg)
+{
+    return hypercall(__HYPERVISOR_domctl, (uint64_t)arg, 0, 0, 0, 0);
+}
+
 static inline long hc_vm_assist(unsigned cmd, unsigned type)
 {
     return hypercall(__HYPERVISOR_vm_assist, cmd, type, 0, 0, 0);

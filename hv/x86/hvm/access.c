@@ -44,24 +44,37 @@ static __always_inline_ void *map_physical(struct domain *d, u64 gpa, bool write
     return likely(w->tag == hd->window_epoch + (gpa >> PAGE_SHIFT)) ? w->at + (gpa & ~PAGE_MASK) : look_up(d, gpa, write);
 }
 
-/* One level of a walk: the entry at table + index * size, *at where it lies. False: nothing there. */
-static bool read_entry(struct domain *d, u64 table, unsigned int index, unsigned int size, u64 *entry, void **at)
+/* One level of a walk: the entry of `size` bytes at guest-physical `where`. False: nothing there. */
+static bool read_entry(struct domain *d, u64 where, unsigned int size, u64 *entry)
 {
-    *at = map_physical(d, table + index * size, false);
-    if (!*at)
+    const void *at = map_physical(d, where, false);
+
+    if (!at)
         return false;
-    *entry = size == 8 ? READ_ONCE(*(u64 *)*at) : READ_ONCE(*(u32 *)*at);
+    *entry = size == 8 ? READ_ONCE(*(const u64 *)at) : READ_ONCE(*(const u32 *)at);
     return true;
+}
+
+/* A write through the entry at `where`: accessed and dirty, as the processor sets them, which is a write of the page table too. */
+static __cold_ bool set_dirty(struct domain *d, u64 where)
+{
+    u32 *at = map_physical(d, where, true);
+
+    if (at)
+        __atomic_fetch_or(at, (u32)(PTE_A | PTE_D), __ATOMIC_RELAXED);
+    return at;
 }
 
 /* The usual one: long mode. */
 static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, bool wp, bool has_nx, u64 *gpa, u32 *error)
 {
-    u64 rights = PTE_RW | PTE_US, nx = 0, e, *at;
+    u64 rights = PTE_RW | PTE_US, nx = 0, e, where;
+    const u64 *at;
     unsigned int shift = 39;
 
     for (;; shift -= 9) {
-        at = map_physical(d, table + (linear >> shift & 511) * 8, false);
+        where = table + (linear >> shift & 511) * 8;
+        at = map_physical(d, where, false);
         if (unlikely(!at))
             return false;
         e = READ_ONCE(*at);
@@ -80,8 +93,8 @@ static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, b
     if (access & HVM_ACCESS_WRITE) {
         if (!(rights & PTE_RW) && ((access & HVM_ACCESS_USER) || wp))
             return false;
-        if ((e & (PTE_A | PTE_D)) != (PTE_A | PTE_D))
-            __atomic_fetch_or(at, PTE_A | PTE_D, __ATOMIC_RELAXED);
+        if (unlikely((e & (PTE_A | PTE_D)) != (PTE_A | PTE_D)) && !set_dirty(d, where))
+            return false;
     }
     return !((access & HVM_ACCESS_FETCH) && has_nx && (nx & PTE_NX));
 }
@@ -89,9 +102,8 @@ static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, b
 bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
 {
     struct domain *d = v->domain;
-    u64 cr0 = hvm_ops->get(v, HVM_CR0), cr3, cr4, efer, table, rights = PTE_RW | PTE_US, e = 0, nx = 0;
+    u64 cr0 = hvm_ops->get(v, HVM_CR0), cr3, cr4, efer, table, where, rights = PTE_RW | PTE_US, e = 0, nx = 0;
     unsigned int level, size;
-    void *at = NULL;
 
     *error = access;
     if (!(cr0 & CR0_PG)) {
@@ -105,7 +117,7 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
     cr4 = hvm_ops->get(v, HVM_CR4);
     if (cr4 & X86_CR4_PAE) {
         linear = (u32)linear;
-        if (!read_entry(d, cr3 & ~31ull & 0xffffffff, linear >> 30, 8, &e, &at) || !(e & PTE_P))
+        if (!read_entry(d, (cr3 & ~31ull & 0xffffffff) + (linear >> 30) * 8, 8, &e) || !(e & PTE_P))
             return false;
         level = 2;
         size = 8;
@@ -120,7 +132,8 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
         unsigned int bits = size == 8 ? 9 : 10, shift = 12 + bits * (level - 1);
         u64 mask = size == 8 ? PTE_MFN : 0xfffff000;
 
-        if (!read_entry(d, table, (linear >> shift) & ((1u << bits) - 1), size, &e, &at) || !(e & PTE_P))
+        where = table + ((linear >> shift) & ((1u << bits) - 1)) * size;
+        if (!read_entry(d, where, size, &e) || !(e & PTE_P))
             return false;
         rights &= e;
         nx |= size == 8 && (efer & EFER_NX) ? e & PTE_NX : 0;
@@ -141,9 +154,7 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
         return false;
     if ((access & HVM_ACCESS_FETCH) && nx)
         return false;
-    if ((access & HVM_ACCESS_WRITE) && (e & (PTE_A | PTE_D)) != (PTE_A | PTE_D))
-        __atomic_fetch_or((u32 *)at, (u32)(PTE_A | PTE_D), __ATOMIC_RELAXED);
-    return true;
+    return !(access & HVM_ACCESS_WRITE) || (e & (PTE_A | PTE_D)) == (PTE_A | PTE_D) || set_dirty(d, where);
 }
 
 const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n)

@@ -374,6 +374,8 @@ size_t hvm_guest_clear(u64 dst, size_t n);
 /* ---- memory.c ---- */
 /** Let there be memory at a guest frame that the domain has but did not use yet. 0; -XEN_ENOENT: it has none there; -XEN_ENOMEM. */
 int hvm_populate(struct domain *d, gfn_t gfn);
+/** The same where p2m_get() said paged, and of which order. */
+int hvm_populate_entry(struct domain *d, gfn_t gfn, unsigned int order);
 /** A write to log-dirty memory: mark it and make it ordinary. 0 or an error of p2m_set(). */
 int hvm_mark_dirty(struct domain *d, gfn_t gfn);
 /** The domain's memory map, at most HVM_MEMMAP_MAX entries; returns how many. */

@@ -15,7 +15,7 @@
 #define CALL(n) (1ull << __HYPERVISOR_##n)
 static const u64 callable = CALL(memory_op) | CALL(multicall) | CALL(set_timer_op) | CALL(xen_version) | CALL(console_io) |
                             CALL(grant_table_op) | CALL(vm_assist) | CALL(vcpu_op) | CALL(xsm_op) | CALL(sched_op) |
-                            CALL(event_channel_op) | CALL(physdev_op) | CALL(hvm_op) | CALL(platform_op) | CALL(sysctl) | CALL(xenpmu_op);
+                            CALL(event_channel_op) | CALL(physdev_op) | CALL(hvm_op) | CALL(platform_op) | CALL(sysctl) | CALL(domctl) | CALL(xenpmu_op);
 
 bool arch_hypercall_allowed(const struct domain *d, unsigned int op)
 {

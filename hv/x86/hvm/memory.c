@@ -29,17 +29,12 @@ static void release(mfn_t mfn)
     frame_put(f);
 }
 
-int hvm_populate(struct domain *d, gfn_t gfn)
+int hvm_populate_entry(struct domain *d, gfn_t gfn, unsigned int order)
 {
-    enum p2m_type type;
-    unsigned int order;
     mfn_t mfn = MFN_INVALID;
     int rc;
 
-    (void)p2m_get(d, gfn, &type, &order);
-    if (type != P2M_PAGED)
-        return -XEN_ENOENT;
-    if (order >= P2M_ORDER_2M) {
+    if (order >= P2M_ORDER_2M && likely(!d->dirty)) { /* single frames are logged */
         order = P2M_ORDER_2M;
         mfn = domain_alloc_frame(d, order, 0);
     }
@@ -49,12 +44,23 @@ int hvm_populate(struct domain *d, gfn_t gfn)
     }
     if (mfn.n == MFN_INVALID.n)
         return -XEN_ENOMEM;
-    rc = p2m_set(d, GFN(gfn.n & ~((1ull << order) - 1)), mfn, P2M_RAM, order);
-    for (u64 i = 0; rc && i < (1ull << order); i++)
+    rc = p2m_fill(d, GFN(gfn.n & ~((1ull << order) - 1)), mfn, order);
+    if (likely(!rc)) {
+        __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1ull << order, __ATOMIC_RELAXED);
+        return 0;
+    }
+    for (u64 i = 0; i < (1ull << order); i++)
         release(MFN(mfn.n + i));
-    if (!rc)
-        d->arch.hvm->nr_lazy -= 1ull << order;
-    return rc;
+    return rc == -XEN_EAGAIN ? 0 : rc; /* another vCPU was faster */
+}
+
+int hvm_populate(struct domain *d, gfn_t gfn)
+{
+    enum p2m_type type;
+    unsigned int order;
+
+    (void)p2m_get(d, gfn, &type, &order);
+    return type == P2M_PAGED ? hvm_populate_entry(d, gfn, order) : -XEN_ENOENT;
 }
 
 int hvm_mark_dirty(struct domain *d, gfn_t gfn)

@@ -116,8 +116,6 @@ int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn
     unsigned int to = order / 9 + 1;
     u64 *t = d->arch.hvm->root, *e, old;
 
-    forget_windows(d->arch.hvm);
-
     for (unsigned int level = 4; level > to; level--) {
         e = &t[index_at(gfn, level)];
         if (type == P2M_NONE && !*e)
@@ -129,8 +127,10 @@ int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn
     e = &t[index_at(gfn, to)];
     old = *e;
     WRITE_ONCE(*e, entry_of(f, mfn, type, to));
-    if (old & f->present)
+    if (old & f->present) {
         d->arch.hvm->stale = true;
+        forget_windows(d->arch.hvm);
+    }
     free_tables(f, d, old, to);
     return 0;
 }

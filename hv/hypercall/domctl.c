@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DOMCTL: what the privileged domain's tools ask about and do to other domains (xen/domctl.h): their state, pausing, and the log of
+ * written frames (log-dirty), by which memory is copied while its domain runs. Others get -XEN_EPERM, other operations -XEN_ENOSYS.
+ *
+ * While a log is begun, read or ended, the domain is paused here, as on Xen. Reading is one piece of work whatever its length, but takes
+ * interrupts between steps. Only auto-translated domains can log: a PV domain's own writes are not seen (dirty.h), -XEN_EOPNOTSUPP as on
+ * Debian's Xen.
+ */
+#define __XEN_TOOLS__ 1
+#include "dirty.h"
+#include "hypercall.h"
+#include "sched/sched.h"
+#include <xen/domctl.h>
+
+/* Words of a bitmap between two looks at interrupts; 4,096 frames. */
+#define STEP_WORDS 64
+
+static void getdomaininfo(const struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    bool blocked = true, running = false;
+
+    *info = (struct xen_domctl_getdomaininfo){
+        .domain = d->id,
+        .tot_pages = d->tot_pages,
+        .max_pages = d->max_pages,
+        .outstanding_pages = d->claimed_pages,
+        .shared_info_frame = arch_virt_to_mfn(d->shared_info).n,
+        .max_vcpu_id = XEN_INVALID_MAX_VCPU_ID,
+        .gpaddr_bits = 40,
+    };
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        const struct vcpu *v = d->vcpu[i];
+
+        if (!v)
+            continue;
+        info->max_vcpu_id = i;
+        info->cpu_time += v->runstate.time[RUNSTATE_running];
+        if (v->pause_flags & VPF_DOWN)
+            continue;
+        info->nr_online_vcpus++;
+        running |= v->runstate.state == RUNSTATE_running;
+        blocked &= (v->pause_flags & VPF_BLOCKED) != 0;
+    }
+    info->flags = (d->dying ? XEN_DOMINF_dying : 0) | (d->shut_down ? XEN_DOMINF_shutdown : 0) | (d->tool_pauses ? XEN_DOMINF_paused : 0) |
+                  (blocked ? XEN_DOMINF_blocked : 0) | (running ? XEN_DOMINF_running : 0) |
+                  (d->kind == DOMAIN_PV ? 0 : XEN_DOMINF_hvm_guest | XEN_DOMINF_hap) | (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
+}
+
+/* Bits of the frames from 0 on to the caller's bitmap, of op->pages at most; op->pages becomes how many there were. */
+static long read_log(struct domain *d, struct xen_domctl_shadow_op *op, bool clean)
+{
+    u64 words[STEP_WORDS], pages = min_of(op->pages, d->max_ever_pfn + 1);
+
+    op->stats = (struct xen_domctl_shadow_op_stats){0};
+    for (u64 first = 0; first < pages; first += 64 * STEP_WORDS) {
+        u64 nr = min_of(pages - first, 64ull * STEP_WORDS);
+        long dirty = dirty_log_read(d, first, words, (nr + 63) / 64, clean);
+
+        if (dirty < 0)
+            return dirty;
+        op->stats.dirty_count += dirty;
+        if (op->dirty_bitmap.p && guest_copy_to((gva_t)op->dirty_bitmap.p + first / 8, words, (nr + 7) / 8))
+            return -XEN_EFAULT;
+        (void)hypercall_preempt_check();
+    }
+    op->pages = pages;
+    return 0;
+}
+
+static long shadow_op(struct domain *d, struct xen_domctl_shadow_op *op)
+{
+    long rc;
+
+    if (!d->p2m.ops)
+        return -XEN_EOPNOTSUPP;
+    if (op->op == XEN_DOMCTL_SHADOW_OP_ENABLE && op->mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)
+        return -XEN_EINVAL;
+    domain_pause(d);
+    switch (op->op) {
+    case XEN_DOMCTL_SHADOW_OP_ENABLE:
+    case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
+        rc = dirty_log_start(d, d->max_ever_pfn + 1);
+        break;
+    case XEN_DOMCTL_SHADOW_OP_CLEAN:
+    case XEN_DOMCTL_SHADOW_OP_PEEK:
+        rc = read_log(d, op, op->op == XEN_DOMCTL_SHADOW_OP_CLEAN);
+        break;
+    case XEN_DOMCTL_SHADOW_OP_OFF:
+        rc = dirty_log_stop(d);
+        break;
+    default:
+        rc = -XEN_EINVAL;
+        break;
+    }
+    domain_unpause(d);
+    return rc;
+}
+
+/* On Xen pausing and its end are counted; the end of none is an error. */
+static long unpause(struct domain *d)
+{
+    if (!READ_ONCE(d->tool_pauses))
+        return -XEN_EINVAL;
+    domain_unpause(d);
+    return 0;
+}
+
+long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
+{
+    struct domain *caller = current_vcpu()->domain, *d;
+    struct xen_domctl op;
+    bool answer = false;
+    long rc;
+
+    if (!caller->privileged)
+        return refuse(caller, __HYPERVISOR_domctl, 0, -XEN_EPERM);
+    if (!guest_read(&op, arg))
+        return -XEN_EFAULT;
+    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
+        return -XEN_EACCES;
+    d = op.cmd == XEN_DOMCTL_getdomaininfo ? domain_get_from(op.domain) : domain_get(op.domain);
+    if (!d)
+        return -XEN_ESRCH;
+    switch (op.cmd) {
+    case XEN_DOMCTL_getdomaininfo:
+        getdomaininfo(d, &op.u.getdomaininfo);
+        op.domain = d->id;
+        answer = true;
+        rc = 0;
+        break;
+    case XEN_DOMCTL_pausedomain:
+        rc = d == caller ? -XEN_EINVAL : 0;
+        if (!rc)
+            domain_pause(d);
+        break;
+    case XEN_DOMCTL_unpausedomain:
+        rc = d == caller ? -XEN_EINVAL : unpause(d);
+        break;
+    case XEN_DOMCTL_shadow_op:
+        rc = d == caller ? -XEN_EINVAL : d->dying ? -XEN_ESRCH : shadow_op(d, &op.u.shadow_op);
+        answer = !rc;
+        break;
+    default:
+        rc = refuse(caller, __HYPERVISOR_domctl, op.cmd, -XEN_ENOSYS);
+        break;
+    }
+    domain_put(d);
+    if (rc == -XEN_ERESTART)
+        return hypercall_continue(__HYPERVISOR_domctl, 1, arg);
+    if (answer && !guest_write(arg, &op))
+        rc = -XEN_EFAULT;
+    return rc;
+}
