@@ -337,8 +337,6 @@ static void end_domain(struct reader *r)
     }
     if (d->hide_xen && d->kind != DOMAIN_HVM)
         ERROR(r, "domain %s: only a domain of kind hvm can do without the hypervisor's interface", d->name);
-    if (d->kind != DOMAIN_PV && d->vcpus > 1)
-        ERROR(r, "domain %s: a domain of kind pvh or hvm has one vCPU", d->name);
     if (d->cap > 100 * d->vcpus)
         ERROR(r, "domain %s: a cap of %u %% is more than its %u vCPUs can use", d->name, d->cap, d->vcpus);
     if (d->privileged) {

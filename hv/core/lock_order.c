@@ -23,7 +23,8 @@ static const char *const names[] = {
     [LOCK_REAPING] = "reaping",       [LOCK_TOPOLOGY] = "topology",       [LOCK_EVTCHN] = "evtchn",
     [LOCK_PORT] = "port",             [LOCK_VIRQ] = "virq",               [LOCK_CONSOLE] = "console",
     [LOCK_FIFO_QUEUE] = "FIFO queue", [LOCK_GRANT] = "grant",             [LOCK_P2M] = "p2m",
-    [LOCK_DOMAIN_LIST] = "domain list", [LOCK_DOMAIN] = "domain",         [LOCK_SCHED] = "sched",
+    [LOCK_DOMAIN_LIST] = "domain list", [LOCK_DOMAIN] = "domain",         [LOCK_APIC_TIMER] = "local APIC timer",
+    [LOCK_SCHED] = "sched",
     [LOCK_RUNQUEUE] = "runqueue",     [LOCK_POLICY] = "policy",           [LOCK_TIMER] = "timer",
     [LOCK_HEAP] = "heap",             [LOCK_BUDDY] = "buddy",             [LOCK_LOG] = "log"};
 

@@ -100,6 +100,7 @@ enum lock_rank {
     LOCK_P2M,
     LOCK_DOMAIN_LIST,
     LOCK_DOMAIN,
+    LOCK_APIC_TIMER,
     LOCK_SCHED,
     LOCK_RUNQUEUE,
     LOCK_POLICY,

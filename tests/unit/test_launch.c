@@ -105,7 +105,6 @@ static const struct {
     {"domain a\nkernel=0\nmemory=1\ndomain a\nkernel=0\nmemory=1\n", "line 4: there are two domains \"a\""},
     {"domain a\nkind=xen\nkernel=0\nmemory=1\n", "line 2: kind \"xen\""},
     {"domain a\nkind=pvh\nkernel=0\nmemory=1\nxen=no\n", "only a domain of kind hvm"},
-    {"domain a\nkind=pvh\nkernel=0\nmemory=1\nvcpus=2\n", "has one vCPU"},
     {"domain a\nkind=pvh\nkernel=0\nmemory=1\nupcall=gsi\n", "line 5: upcall is callback or apic"},
     {"domain a\nkernel=9\nmemory=1\n", "line 2: there is no module \"9\" (5 modules)"},
     {"domain a\nkernel=3\nmemory=1\n", "line 2: there is no module \"3\""},

@@ -202,7 +202,7 @@ static void exit_hlt(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
         return;
     hvm_skip(v, r);
     if (!(r->rflags & X86_FLAGS_IF)) {
-        domain_shutdown(v->domain, SHUTDOWN_poweroff);
+        hvm_vcpu_halt(v);
         return;
     }
     if (hvm_irq_waits(v)) {

@@ -122,6 +122,7 @@ void hvm_vcpu_destroy(struct vcpu *v)
     if (h->vlapic)
         vlapic_destroy(h->vlapic);
     hvm_ops->vcpu_destroy(v);
+    arch_free(h->context);
     arch_free(h);
     v->arch.hvm = NULL;
 }

@@ -48,6 +48,8 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
     int vector;
     enum source from;
 
+    if (unlikely(h->startup))
+        hvm_start_up(v, r);
     if (unlikely(h->nmi_pending)) { /* goes before all else, and does not ask for IF */
         if (hvm_ops->injecting(v))
             return;
@@ -76,6 +78,8 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
 
 void hvm_apic_deliver(struct domain *d, const struct vlapic_message *m)
 {
+    struct vlapic *lowest = NULL;
+
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
         struct vlapic *l = v && v->arch.hvm ? v->arch.hvm->vlapic : NULL;
@@ -84,19 +88,27 @@ void hvm_apic_deliver(struct domain *d, const struct vlapic_message *m)
             continue;
         switch (m->mode) {
         case 0: /* fixed */
-        case 1: /* lowest priority: the first that matches */
             vlapic_raise(l, m->vector, m->level);
-            if (m->mode == 1)
-                return;
+            break;
+        case 1: /* lowest priority; of equal ones the first */
+            if (!(v->pause_flags & VPF_DOWN) && (!lowest || vlapic_priority(l) < vlapic_priority(lowest)))
+                lowest = l;
             break;
         case 4:
-            v->arch.hvm->nmi_pending = true;
-            hvm_vcpu_kick(v);
+            hvm_vcpu_nmi(v);
             break;
-        default: /* SMI, INIT, STARTUP: one vCPU, which runs; ExtINT: the PIC has its own way */
+        case 5:
+            hvm_vcpu_init(v);
+            break;
+        case 6:
+            hvm_vcpu_startup(v, m->vector);
+            break;
+        default: /* SMI: nobody handles it; ExtINT: the PIC has its own way */
             break;
         }
     }
+    if (lowest)
+        vlapic_raise(lowest, m->vector, m->level);
 }
 
 void arch_event_pending(struct vcpu *v)

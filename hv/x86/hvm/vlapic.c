@@ -8,7 +8,8 @@
  * another address is #GP. The xAPIC ID is read-only. The timer counts a clock of 1 GHz, so that a tick before division is one ns.
  * Timer policy: a periodic timer that is late has one interrupt for all the periods it missed, and never more than one in
  * PERIOD_MIN; the phase is kept. A one-shot time that is over already is an interrupt at once.
- * Locks: none; callers hold the domain's device lock (device.h). IRR and TMR change by plain operations.
+ * Locks: what other pcpus touch too is IRR, TMR and ESR, by atomic operations (a remote raise sets the bit, then its word's flag; the
+ * owner clears the flag, then looks again), and the timer, by its lock: it fires on the pcpu that it was set on. All else is the vCPU's own.
  */
 #include "device.h"
 #include "lib.h"
@@ -41,6 +42,7 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 #define ESR_REGISTER       (1u << 7)
 #define MODE_LOWEST        1
 #define MODE_NMI           4
+#define MODE_STARTUP       6
 #define MODE_EXTINT        7
 
 #define PERIOD_MIN MICROSECS(20)
@@ -63,6 +65,7 @@ struct vlapic {
     ns_t deadline;     /* of the timer, NS_NEVER: not running */
     u64 tsc_deadline;
     struct timer timer;
+    struct spinlock lock; /* deadline, tsc_deadline and the timer's registers */
     struct vcpu *v;
 };
 
@@ -73,6 +76,17 @@ static inline void put_bit(u64 *set, u8 n, bool on)
     u64 bit = 1ull << (n & 63);
 
     set[n >> 6] = on ? set[n >> 6] | bit : set[n >> 6] & ~bit;
+}
+
+/* The same where others do it at the same time. */
+static inline void put_shared_bit(u64 *set, u8 n, bool on)
+{
+    u64 bit = 1ull << (n & 63);
+
+    if (on)
+        __atomic_fetch_or(&set[n >> 6], bit, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_and(&set[n >> 6], ~bit, __ATOMIC_SEQ_CST);
 }
 
 int vlapic_pending(const struct vlapic *l)
@@ -89,9 +103,14 @@ int vlapic_pending(const struct vlapic *l)
 
 void vlapic_accept(struct vlapic *l, u8 vector)
 {
-    put_bit(l->irr, vector, false);
-    if (!l->irr[vector >> 6])
-        l->irr_words &= ~(1u << (vector >> 6));
+    u8 word = 1u << (vector >> 6);
+
+    put_shared_bit(l->irr, vector, false);
+    if (!READ_ONCE(l->irr[vector >> 6])) {
+        __atomic_fetch_and(&l->irr_words, (u8)~word, __ATOMIC_SEQ_CST);
+        if (unlikely(READ_ONCE(l->irr[vector >> 6])))
+            __atomic_fetch_or(&l->irr_words, word, __ATOMIC_SEQ_CST);
+    }
     put_bit(l->isr, vector, true);
     ASSERT(l->depth < ARRAY_SIZE(l->under) && l->isr_top >> 4 < vector >> 4);
     l->under[l->depth++ & 15] = l->isr_top;
@@ -123,10 +142,7 @@ static void raise_lvt(struct vlapic *l, unsigned int n);
 
 static __cold_ void note_error(struct vlapic *l, u32 error)
 {
-    bool known = l->esr & error;
-
-    l->esr |= error;
-    if (!known)
+    if (!(__atomic_fetch_or(&l->esr, error, __ATOMIC_SEQ_CST) & error))
         raise_lvt(l, LVT_ERROR);
 }
 
@@ -138,12 +154,12 @@ void vlapic_raise(struct vlapic *l, u8 vector, bool level)
         note_error(l, ESR_RECEIVE_VECTOR);
         return;
     }
-    put_bit(l->irr, vector, true);
-    l->irr_words |= 1u << (vector >> 6);
     if (unlikely(level || l->levels)) {
-        put_bit(l->tmr, vector, level);
         l->levels = true;
+        put_shared_bit(l->tmr, vector, level);
     }
+    put_shared_bit(l->irr, vector, true);
+    __atomic_fetch_or(&l->irr_words, (u8)(1u << (vector >> 6)), __ATOMIC_SEQ_CST);
     hvm_vcpu_kick(l->v);
 }
 
@@ -155,12 +171,12 @@ static void raise_lvt(struct vlapic *l, unsigned int n)
     if (lvt & LVT_MASKED || !l->enabled)
         return;
     if (n == LVT_ERROR && (lvt & 0xff) < 16) /* its own vector is the illegal one: only noted */
-        l->esr |= ESR_RECEIVE_VECTOR;
+        __atomic_fetch_or(&l->esr, ESR_RECEIVE_VECTOR, __ATOMIC_SEQ_CST);
     else
         vlapic_raise(l, lvt & 0xff, false);
 }
 
-/* ---- timer ---- */
+/* ---- timer; under its lock but for timer_fired(), timer_now() and the functions that say so ---- */
 
 static void stop_timer(struct vlapic *l)
 {
@@ -178,14 +194,23 @@ static inline void start_timer(struct vlapic *l, ns_t deadline)
 static void timer_fired(void *arg)
 {
     struct vlapic *l = arg;
-    u64 period = (u64)l->timer_count << l->timer_shift, missed;
-    ns_t now = now_ns(), deadline = l->deadline;
+    u64 period, missed;
+    ns_t now = now_ns(), deadline;
 
+    spin_lock(&l->lock);
+    deadline = l->deadline;
+    if (deadline == NS_NEVER || deadline > now) { /* stopped or set anew just before */
+        spin_unlock(&l->lock);
+        return;
+    }
     l->deadline = NS_NEVER;
     l->tsc_deadline = 0;
-    raise_lvt(l, LVT_TIMER);
-    if (TIMER_MODE(l->lvt[LVT_TIMER]) != TIMER_PERIODIC || !period || deadline == NS_NEVER)
+    period = (u64)l->timer_count << l->timer_shift;
+    if (TIMER_MODE(l->lvt[LVT_TIMER]) != TIMER_PERIODIC || !period) {
+        spin_unlock(&l->lock);
+        raise_lvt(l, LVT_TIMER);
         return;
+    }
     /* The first end of a period that is PERIOD_MIN after now or later, but the very next where that is far enough. */
     deadline += period;
     if (deadline < now + PERIOD_MIN && period < PERIOD_MIN)
@@ -195,17 +220,22 @@ static void timer_fired(void *arg)
         deadline += missed * period;
     }
     start_timer(l, deadline);
+    spin_unlock(&l->lock);
+    raise_lvt(l, LVT_TIMER);
 }
 
+/* Takes the lock. */
 static inline void set_timer_count(struct vlapic *l, u32 count)
 {
+    spin_lock(&l->lock);
     l->timer_count = count;
     if (unlikely(TIMER_MODE(l->lvt[LVT_TIMER]) >= TIMER_TSC_DEADLINE))
-        return;
-    if (likely(count))
+        ;
+    else if (likely(count))
         start_timer(l, now_ns() + ((u64)count << l->timer_shift));
     else
         stop_timer(l);
+    spin_unlock(&l->lock);
 }
 
 static u32 timer_now(const struct vlapic *l)
@@ -217,37 +247,43 @@ static u32 timer_now(const struct vlapic *l)
     return (l->deadline - now) >> l->timer_shift;
 }
 
+/* Takes the lock. */
 static void set_timer_divide(struct vlapic *l, u32 value)
 {
-    u32 left = timer_now(l);
+    u32 left;
 
+    spin_lock(&l->lock);
+    left = timer_now(l);
     l->timer_divide = value & 0xb;
     l->timer_shift = ((value & 3) | (value >> 1 & 4)) + 1;
     l->timer_shift &= 7; /* 111b divides by one */
     if (l->deadline != NS_NEVER && left)
         start_timer(l, now_ns() + ((u64)left << l->timer_shift));
+    spin_unlock(&l->lock);
 }
 
+/* Takes the lock. */
 static void set_tsc_deadline(struct vlapic *l, u64 tsc)
 {
     ns_t deadline;
+    bool over;
 
     if (TIMER_MODE(l->lvt[LVT_TIMER]) != TIMER_TSC_DEADLINE)
         return;
+    spin_lock(&l->lock);
     l->tsc_deadline = tsc;
-    if (!tsc) {
+    deadline = tsc ? hvm_tsc_deadline(tsc) : 0;
+    over = tsc && unlikely(deadline <= now_ns());
+    if (!tsc || over)
         stop_timer(l);
-        return;
-    }
-    deadline = hvm_tsc_deadline(tsc);
-    if (unlikely(deadline <= now_ns())) {
-        stop_timer(l);
-        raise_lvt(l, LVT_TIMER);
-    } else {
+    else
         start_timer(l, deadline);
-    }
+    spin_unlock(&l->lock);
+    if (unlikely(over))
+        raise_lvt(l, LVT_TIMER);
 }
 
+/* Takes the lock. */
 static void set_lvt(struct vlapic *l, unsigned int n, u32 value)
 {
     u32 old = l->lvt[n];
@@ -255,13 +291,13 @@ static void set_lvt(struct vlapic *l, unsigned int n, u32 value)
     value &= lvt_writable[n];
     if (!(l->svr & SVR_ENABLED))
         value |= LVT_MASKED;
+    spin_lock(&l->lock);
     l->lvt[n] = value;
-    if (n != LVT_TIMER)
-        return;
-    if ((TIMER_MODE(old) >= TIMER_TSC_DEADLINE) != (TIMER_MODE(value) >= TIMER_TSC_DEADLINE)) {
+    if (n == LVT_TIMER && (TIMER_MODE(old) >= TIMER_TSC_DEADLINE) != (TIMER_MODE(value) >= TIMER_TSC_DEADLINE)) {
         stop_timer(l);
         l->timer_count = 0;
     }
+    spin_unlock(&l->lock);
 }
 
 /* ---- inter-processor interrupts ---- */
@@ -279,6 +315,8 @@ static void send_message(struct vlapic *l, u32 icr, u32 dest)
     if (shorthand == 1) /* to itself there are fixed interrupts only */
         return;
     if (m.mode == 3 || m.mode == MODE_EXTINT) /* reserved; not for ICR */
+        return;
+    if (shorthand == 2 && m.mode == MODE_STARTUP) /* a vCPU that runs takes none */
         return;
     if (m.mode == 5 && !(icr & (1u << 14))) /* INIT level de-assert: nothing happens on processors since the Pentium 4 */
         return;
@@ -409,8 +447,7 @@ static bool write_register(struct vlapic *l, unsigned int reg, u32 value)
         set_svr(l, value);
         return true;
     case R_ESR:
-        l->esr_seen = l->esr;
-        l->esr = 0;
+        l->esr_seen = __atomic_exchange_n(&l->esr, 0, __ATOMIC_SEQ_CST);
         return true;
     case R_LVT ... R_LVT + NR_LVT - 1:
         set_lvt(l, reg - R_LVT, value);
@@ -541,17 +578,20 @@ static bool write_x2apic(struct vlapic *l, unsigned int reg, u64 value)
 
 static void reset(struct vlapic *l)
 {
+    spin_lock(&l->lock);
+    stop_timer(l);
+    l->timer_count = 0;
+    spin_unlock(&l->lock);
     memset(l->irr, 0, sizeof(l->irr));
     memset(l->isr, 0, sizeof(l->isr));
     memset(l->tmr, 0, sizeof(l->tmr));
     l->irr_words = l->isr_top = l->depth = l->tpr = 0;
     l->levels = false;
-    l->ldr = l->esr = l->esr_seen = l->icr = l->icr_high = l->timer_count = 0;
+    l->ldr = l->esr = l->esr_seen = l->icr = l->icr_high = 0;
     l->dfr = ~0u;
     l->svr = 0xff;
     for (unsigned int n = 0; n < NR_LVT; n++)
         l->lvt[n] = LVT_MASKED;
-    stop_timer(l);
     set_timer_divide(l, 0);
     refresh_enabled(l);
 }
@@ -622,6 +662,7 @@ struct vlapic *vlapic_create(struct vcpu *v, u32 apic_id, bool x2apic)
     l->may_x2apic = x2apic;
     l->base = BASE_EN | (v->id == 0 ? BASE_BSP : 0);
     timer_setup(&l->timer, timer_fired, l);
+    spin_lock_init(&l->lock, LOCK_APIC_TIMER);
     reset(l);
     return l;
 }

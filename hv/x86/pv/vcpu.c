@@ -344,7 +344,7 @@ int arch_vcpu_create(struct vcpu *v)
 
 int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online)
 {
-    return is_hvm_vcpu(v) ? -XEN_EOPNOTSUPP : pv_vcpu_initialise(v, context, online);
+    return is_hvm_vcpu(v) ? hvm_vcpu_initialise(v, context) : pv_vcpu_initialise(v, context, online);
 }
 
 void arch_vcpu_destroy(struct vcpu *v)
