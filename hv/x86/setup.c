@@ -10,7 +10,6 @@
 #include "mm.h"
 #include "smp.h"
 #include "hvm/hvm.h"
-#include "hvm/svm.h"
 #include "pv/build.h"
 #include "pv/io_rights.h"
 #include "core/hypercall.h"
@@ -274,7 +273,7 @@ void setup_start(u32 magic, u32 info)
     cpu_features.fsgsbase &= options.fsgsbase;
     cpu_features.xsave &= options.xsave;
     cpu_features.x2apic &= options.x2apic;
-    svm_rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF;
+    hvm_rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF;
     spec_ctrl.rsb_overwrite = options.spec_ctrl != SPEC_CTRL_OFF && !cpu_features.smep;
     printk("processor features in use: nx%s%s%s%s%s%s\n", cpu_features.smep ? " smep" : "", cpu_features.smap ? " smap" : "",
            cpu_features.fsgsbase ? " fsgsbase" : "", cpu_features.xsave ? " xsave" : "",

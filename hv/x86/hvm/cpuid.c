@@ -191,6 +191,9 @@ static bool hypercall_page(struct vcpu *v, u64 value)
     return true;
 }
 
+#define MSR_MISC_ENABLE 0x1a0
+#define MISC_ENABLE     (B(0) | B(11) | B(12)) /* fast strings; neither branch trace nor precise events (SDM vol. 4, table 2-2) */
+
 /* Registers that kernels look at on any AMD or Intel processor and that say nothing here: zero, writes ignored. */
 static bool reads_as_zero(u32 msr)
 {
@@ -209,7 +212,8 @@ bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
 {
     *value = 0;
     if (hvm_is_apic_msr(msr)) {
-        vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
+        if (msr == 0x808 || msr == 0x80a) /* TPR, PPR: CR8 may have been written without an exit */
+            vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
         return vlapic_msr_read(v->arch.hvm->vlapic, msr, value);
     }
     switch (msr) {
@@ -224,6 +228,9 @@ bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
         return true;
     case MSR_TSC_AUX:
         return false;
+    case MSR_MISC_ENABLE: /* Intel's kernels look whether NX is turned off: it is not */
+        *value = MISC_ENABLE;
+        return !cpu_features.amd;
     default:
         return reads_as_zero(msr);
     }
@@ -253,6 +260,8 @@ bool hvm_msr_write(struct vcpu *v, u32 msr, u64 value)
         return true;
     case 0x10: /* setting it would need an offset; kernels that try expect it to stay */
         return true;
+    case MSR_MISC_ENABLE:
+        return !cpu_features.amd && value == MISC_ENABLE;
     case 0x40000000:
         return hypercall_page(v, value);
     default:

@@ -9,6 +9,7 @@
 #include "x86/pv/io_rights.h"
 
 const struct hvm_ops *hvm_ops;
+u32 hvm_rsb_overwrite;
 
 static const struct hvm_ops *const vendors[] = {&svm_ops, &vmx_ops};
 

@@ -15,8 +15,6 @@
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
-u32 svm_rsb_overwrite;
-
 static struct {
     u64 host_vmcb;             /* physical: TR, FS, GS and MSRs of the hypervisor itself */
     u32 next_asid, nr_asids;
@@ -71,7 +69,7 @@ static int cpu_init_svm(unsigned int cpu)
     __asm__ volatile("vmsave %%rax" ::"a"(pcpu_svm[cpu].host_vmcb) : "memory");
     if (!cpu)
         printk("SVM: %u address-space numbers%s%s\n", b, has_nrip ? ", next RIP told" : "",
-               svm_rsb_overwrite ? "; return stack overwritten behind guests" : "");
+               hvm_rsb_overwrite ? "; return stack overwritten behind guests" : "");
     return 0;
 }
 

@@ -102,7 +102,5 @@ typedef bool svm_exit_fn(struct vcpu *v, struct regs *r);
  * pcpu's own state.
  */
 void svm_loop(struct regs *regs, u64 vmcb, u64 host, struct vcpu *v, svm_exit_fn *exited);
-/** Overwrite the return predictor when the loop ends: a guest in ring 0 can leave hypervisor addresses in it. */
-extern u32 svm_rsb_overwrite;
 
 #endif

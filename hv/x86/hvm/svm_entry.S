@@ -74,7 +74,7 @@ svm_loop:                               /* RDI: struct regs, RSI: guest's VMCB, 
     test %al, %al
     jne 1b
     add $40, %rsp
-    cmpl $0, svm_rsb_overwrite(%rip)
+    cmpl $0, hvm_rsb_overwrite(%rip)
     jne 3f
 2:  pop %r15
     pop %r14

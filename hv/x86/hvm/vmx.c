@@ -17,8 +17,7 @@
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
-#define IO_ORDER 1             /* bitmaps A and B */
-#define TPR_AT   0x80
+#define IO_ORDER 1 /* bitmaps A and B */
 
 static const u32 kept_msr[VMX_NR_MSRS] = {
     [VMX_STAR] = MSR_STAR, [VMX_LSTAR] = MSR_LSTAR, [VMX_CSTAR] = MSR_CSTAR, [VMX_SYSCALL_MASK] = MSR_SYSCALL_MASK,
@@ -257,14 +256,23 @@ void vmx_set(struct vcpu *v, enum hvm_register n, u64 value)
     vmx_done(x);
 }
 
+/* An entry wants the threshold to be no higher (§27.2.1.1); prepare() in vmx_exit.c raises it. */
 static void set_tpr(struct vcpu *v, u8 cr8)
 {
-    v->arch.hvm->vmx->apic_page[TPR_AT] = (cr8 & 15) << 4;
+    struct vmx_vcpu *x = v->arch.hvm->vmx;
+
+    x->apic_page[VMX_TPR_AT] = (cr8 & 15) << 4;
+    if (unlikely(x->threshold > (cr8 & 15))) {
+        (void)vmx_load(v);
+        x->threshold = cr8 & 15;
+        vmwrite(VMCS_TPR_THRESHOLD, x->threshold);
+        vmx_done(x);
+    }
 }
 
 static u8 get_tpr(const struct vcpu *v)
 {
-    return v->arch.hvm->vmx->apic_page[TPR_AT] >> 4;
+    return v->arch.hvm->vmx->apic_page[VMX_TPR_AT] >> 4;
 }
 
 /* ---- events ---- */

@@ -87,6 +87,11 @@ enum vmcs_field {
 #define ACCESS_L        (1u << 13)
 
 #define REASON_FAILED_ENTRY  (1u << 31)
+#define REASON_CPUID         10u
+#define REASON_VMCALL        18u
+#define REASON_IO            30u
+#define REASON_RDMSR         31u
+#define REASON_WRMSR         32u
 #define REASON_MACHINE_CHECK 41u
 
 #define X86_CR4_VMXE (1u << 13)
@@ -94,13 +99,15 @@ enum vmcs_field {
 #define X86_CR0_NW   (1u << 29)
 #define X86_CR0_CD   (1u << 30)
 
+#define VMX_TPR_AT 0x80 /* in apic_page */
+
 /* What of a guest's no VMCS keeps: in the processor while the vCPU is on it, here while it is off. */
 enum { VMX_STAR, VMX_LSTAR, VMX_CSTAR, VMX_SYSCALL_MASK, VMX_KERNEL_GS_BASE, VMX_NR_MSRS };
 
 struct vmx_vcpu {
     void *vmcs;
     u64 vmcs_paddr;
-    u8 *apic_page;             /* for the task priority alone (§30.1.1): at 0x80 */
+    u8 *apic_page;             /* for the task priority alone (§30.1.1) */
     s32 active_on;             /* pcpu whose VMCS cache may hold it, -1: none */
     s32 host_of;               /* pcpu whose state the host fields have, -1: none */
     bool launched;
@@ -186,8 +193,10 @@ void vmx_set(struct vcpu *v, enum hvm_register n, u64 value);
 
 /* ---- vmx_exit.c ---- */
 void vmx_run(struct vcpu *v, struct regs *r);
-/** From vmx_entry.S after each exit (failed: there was no entry). 0: leave the loop; else how to enter again, as vmx_enter()'s. */
-unsigned int vmx_exited(struct vcpu *v, struct regs *r, bool failed);
+/** From vmx_entry.S after each exit. 0: leave the loop; else how to enter again. */
+unsigned int vmx_exited(struct vcpu *v, struct regs *r);
+/** From there too: the processor refuses to enter at all, and v does not run again. */
+void vmx_entry_failed(struct vcpu *v, struct regs *r);
 /** A write to CR0 or CR4 that the processor left to the hypervisor (§25.6.6). False: #GP. */
 bool vmx_write_cr(struct vcpu *v, u8 cr, u64 value);
 
@@ -197,6 +206,5 @@ bool vmx_write_cr(struct vcpu *v, u8 cr, u64 value);
 /** World switches with the registers in *r until vmx_exited() says 0; how: VMX_LAUNCH or VMX_RESUME. v's VMCS is loaded. */
 void vmx_enter(struct regs *r, struct vcpu *v, unsigned int how);
 extern char vmx_exit_point[];
-extern u32 svm_rsb_overwrite;
 
 #endif

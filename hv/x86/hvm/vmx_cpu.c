@@ -141,7 +141,7 @@ int vmx_cpu_init(unsigned int cpu)
     p->next_vpid = 1;
     nr_on++;
     printk("VMX: revision %#x%s%s\n", vmx_caps.revision, vmx_caps.vpid ? ", VPID" : "",
-           svm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
+           hvm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
     return 0;
 }
 

@@ -5,7 +5,8 @@
  *
  * The loop is here, so that the registers that C keeps across calls are saved once and not at each exit: vmx_exited() says whether
  * and how the guest is entered again. An entry that the processor refuses before it has begun falls through VMLAUNCH or VMRESUME,
- * with the stack where an exit would have put it.
+ * with the registers still in struct regs. The return predictor, in which a guest may have left addresses, is overwritten when the
+ * loop ends: within it each return matches a call made since the exit.
  */
 #include "asm_offsets.h"
 
@@ -20,7 +21,6 @@ vmx_enter:                              /* RDI: struct regs, RSI: vCPU, EDX: VMX
     push %r13
     push %r14
     push %r15
-    push $0                             /* 1: the entry failed */
     push %rsi
     push %rdi
     mov $0x6c14, %eax                   /* VMCS_HOST_RSP */
@@ -45,9 +45,12 @@ vmx_enter:                              /* RDI: struct regs, RSI: vCPU, EDX: VMX
     mov R_rdi(%rdi), %rdi
     je 2f
     vmresume
-    jmp 3f
+    jmp 6f
 2:  vmlaunch
-3:  movq $1, 16(%rsp)
+6:  mov 8(%rsp), %rdi
+    mov (%rsp), %rsi
+    call vmx_entry_failed
+    jmp 3f
 vmx_exit_point:
     push %rdi
     mov 8(%rsp), %rdi
@@ -66,17 +69,16 @@ vmx_exit_point:
     mov %r14, R_r14(%rdi)
     mov %r15, R_r15(%rdi)
     pop R_rdi(%rdi)
-    cmpl $0, svm_rsb_overwrite(%rip)
-    jne 5f
-4:  mov %rdi, %rsi
+    mov %rdi, %rsi
     mov 8(%rsp), %rdi
-    mov 16(%rsp), %edx
-    call vmx_exited                     /* vCPU, struct regs, failed */
+    call vmx_exited                     /* vCPU, struct regs */
     mov (%rsp), %rdi
     test %eax, %eax
     jne 1b
-    add $24, %rsp
-    pop %r15
+3:  add $16, %rsp
+    cmpl $0, hvm_rsb_overwrite(%rip)
+    jne 5f
+4:  pop %r15
     pop %r14
     pop %r13
     pop %r12

@@ -7,6 +7,7 @@
  * step of the trap flag under a shadow, an exception into real mode with an error code, NMIs under their own blocking. All else the processor saved
  * itself, or vmx_write_cr() checked. An entry that fails all the same ends its domain alone.
  */
+#include "hot.h"
 #include "vmx.h"
 
 /* What an exit says, besides its reason. */
@@ -204,32 +205,28 @@ static __always_inline_ unsigned int prepare(struct vcpu *v, struct regs *r, str
         vmwrite(VMCS_GUEST_RFLAGS, r->rflags);
     if (unlikely(x->blocked | x->blocked_in_vmcs))
         write_shadow(x, r);
-    if (unlikely(x->threshold != x->apic_page[0x80] >> 4)) { /* lowering it exits */
-        x->threshold = x->apic_page[0x80] >> 4;
+    if (unlikely(x->threshold != x->apic_page[VMX_TPR_AT] >> 4)) { /* lowering it exits */
+        x->threshold = x->apic_page[VMX_TPR_AT] >> 4;
         vmwrite(VMCS_TPR_THRESHOLD, x->threshold);
     }
     return x->launched ? VMX_RESUME : VMX_LAUNCH;
 }
 
-unsigned int vmx_exited(struct vcpu *v, struct regs *r, bool failed)
+/* ---- the loop ---- */
+
+/* Everything but what follows: the whole description, the handler of exit.c. */
+static __attribute__((noinline)) unsigned int general(struct vcpu *v, struct regs *r, u32 reason)
 {
     struct hvm_vcpu *h = v->arch.hvm;
     struct vmx_vcpu *x = h->vmx;
     struct hvm_exit_info *info = &h->exit;
     enum hvm_exit why = HVM_EXIT_UNKNOWN;
-    u32 reason = vmread(VMCS_REASON);
 
-    if (unlikely(failed)) {
-        info->code = REASON_FAILED_ENTRY | (u32)vmread(VMCS_INSTRUCTION_ERROR) << 16;
-        (void)hvm_exited(v, r, HVM_EXIT_INVALID);
-        return 0;
-    }
     info->code = reason;
     r->rip = x->rip = vmread(VMCS_GUEST_RIP);
     r->rsp = x->rsp = vmread(VMCS_GUEST_RSP);
     r->rflags = x->rflags = vmread(VMCS_GUEST_RFLAGS);
     x->blocked = x->blocked_in_vmcs = vmread(VMCS_INTERRUPTIBILITY);
-    x->launched = true;
     if (likely(reason < ARRAY_SIZE(reason_of))) {
         unsigned int what = reason_of[reason].what;
 
@@ -253,6 +250,141 @@ unsigned int vmx_exited(struct vcpu *v, struct regs *r, bool failed)
         return 0;
     (void)vmx_load(v);
     return prepare(v, r, x);
+}
+
+void vmx_entry_failed(struct vcpu *v, struct regs *r)
+{
+    v->arch.hvm->exit.code = REASON_FAILED_ENTRY | (u32)vmread(VMCS_INSTRUCTION_ERROR) << 16;
+    (void)hvm_exited(v, r, HVM_EXIT_INVALID);
+}
+
+static __always_inline_ u64 next_rip(void)
+{
+    return vmread(VMCS_GUEST_RIP) + vmread(VMCS_LENGTH);
+}
+
+/* A hot way was taken, and something waits: the registers that it has left where they were are looked at. */
+static __attribute__((noinline)) unsigned int settle(struct vcpu *v, struct regs *r)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+
+    r->rip = x->rip = vmread(VMCS_GUEST_RIP);
+    r->rsp = x->rsp = vmread(VMCS_GUEST_RSP);
+    r->rflags = x->rflags = vmread(VMCS_GUEST_RFLAGS);
+    x->blocked = x->blocked_in_vmcs = vmread(VMCS_INTERRUPTIBILITY);
+    return hvm_settle(v, r) ? prepare(v, r, x) : 0;
+}
+
+/* A hot way ends: the instruction has been emulated, its shadow is over, and nothing else in the VMCS is other than it was. */
+static __always_inline_ unsigned int end(struct vcpu *v, struct hvm_vcpu *h, struct regs *r, u64 next)
+{
+    u64 blocked = vmread(VMCS_INTERRUPTIBILITY);
+
+    vmwrite(VMCS_GUEST_RIP, next);
+    if (unlikely(blocked))
+        vmwrite(VMCS_INTERRUPTIBILITY, blocked & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
+    return likely(!hvm_something_waits(v, h)) ? VMX_RESUME : settle(v, r);
+}
+
+/* 64-bit kernel code runs. */
+static __always_inline_ bool wide_kernel(void)
+{
+    return (vmread(VMCS_GUEST_ACCESS + 2) & ACCESS_L) && !(vmread(VMCS_GUEST_ACCESS + 4) & 3 << 5) &&
+           (vmread(VMCS_GUEST_EFER) & EFER_LMA);
+}
+
+/* A call may change the map, build a domain (whose VMCS is loaded then), or be issued again. */
+static __attribute__((noinline)) unsigned int hypercall(struct vcpu *v, struct regs *r, hypercall_fn *fn)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct hvm_domain *hd = v->domain->arch.hvm;
+
+    h->exit.length = vmread(VMCS_LENGTH); /* hvm_hypercall_continue() asks for both */
+    h->exit.caller = HVM_WIDE;
+    r->rip = next_rip();
+    h->count[HVM_EXIT_HYPERCALL]++;
+    get_cpu_info()->count.hypercall[r->rax]++;
+    r->rax = fn(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
+    if (unlikely(vmx_pcpu[this_cpu()].loaded != h->vmx || hd->nested_seen[this_cpu()] != READ_ONCE(hd->nested_generation))) {
+        (void)vmx_load(v);
+        vmwrite(VMCS_GUEST_RIP, r->rip);
+        return settle(v, r);
+    }
+    return end(v, h, r, r->rip);
+}
+
+static __attribute__((noinline)) unsigned int write_msr(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (!hvm_apic_wrmsr(v, h, r->rcx, (u32)r->rax | r->rdx << 32))
+        return general(v, r, REASON_WRMSR);
+    h->count[HVM_EXIT_MSR_WRITE]++;
+    return end(v, h, r, next_rip());
+}
+
+static __attribute__((noinline)) unsigned int read_msr(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    u64 value;
+
+    if (unlikely(!hvm_msr_read(v, (u32)r->rcx, &value)))
+        return general(v, r, REASON_RDMSR);
+    r->rax = (u32)value;
+    r->rdx = value >> 32;
+    h->count[HVM_EXIT_MSR_READ]++;
+    return end(v, h, r, next_rip());
+}
+
+static __always_inline_ unsigned int port_of_nobody(struct vcpu *v, struct regs *r, u32 q)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (q & 8)
+        r->rax = hvm_in_from_nobody(r->rax, (q & 7) + 1);
+    h->count[HVM_EXIT_IO]++;
+    return end(v, h, r, next_rip());
+}
+
+static __always_inline_ unsigned int known_cpuid(struct vcpu *v, struct hvm_vcpu *h, struct regs *r, const struct hvm_cpuid_answer *a)
+{
+    h->count[HVM_EXIT_CPUID]++;
+    r->rax = a->eax;
+    r->rbx = a->ebx;
+    r->rcx = a->ecx | (unlikely(a->leaf == ~1u) && (vmread(VMCS_GUEST_CR4) & X86_CR4_OSXSAVE) ? HVM_CPUID_OSXSAVE : 0);
+    r->rdx = a->edx;
+    return end(v, h, r, next_rip());
+}
+
+unsigned int vmx_exited(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+    u32 reason = vmread(VMCS_REASON);
+
+    h->vmx->launched = true;
+    if (hvm_traced() || unlikely(vmread(VMCS_GUEST_RFLAGS) & (X86_FLAGS_TF | X86_FLAGS_RF)))
+        return general(v, r, reason);
+    if (reason == REASON_VMCALL) {
+        hypercall_fn *fn = hvm_callee(v->domain, r->rax);
+
+        if (likely(fn && wide_kernel()))
+            return hypercall(v, r, fn);
+    } else if (reason == REASON_WRMSR) {
+        return write_msr(v, r);
+    } else if (reason == REASON_RDMSR) {
+        return read_msr(v, r);
+    } else if (reason == REASON_CPUID) {
+        const struct hvm_cpuid_answer *a = hvm_cpuid_known(h, (u32)r->rax, (u32)r->rcx);
+
+        if (likely(a))
+            return known_cpuid(v, h, r, a);
+    } else if (reason == REASON_IO) {
+        u32 q = vmread(VMCS_QUALIFICATION);
+
+        if (!(q & 16) && hvm_io_no_port(&v->domain->arch.hvm->io, q >> 16))
+            return port_of_nobody(v, r, q);
+    }
+    return general(v, r, reason);
 }
 
 void vmx_run(struct vcpu *v, struct regs *r)
