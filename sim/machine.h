@@ -98,6 +98,13 @@ struct sim_domain_result {
     double work;     /* ns of work done a ns */
 };
 
+/** The scheduler's own runstate counters of one vCPU at the end, ns since it was made. */
+struct sim_runstate {
+    uint16_t domid;
+    uint8_t vcpu_id;
+    uint64_t running, runnable, blocked, offline;
+};
+
 struct sim_load_result {
     double got, work;          /* processors, over its domains */
     uint64_t done;             /* requests, bursts, releases or rounds */
@@ -120,6 +127,8 @@ struct sim_result {
     unsigned nr_loads, nr_domains;
     struct sim_load_result *loads;
     struct sim_domain_result *domains;
+    struct sim_runstate *runstates; /* of all vCPUs */
+    unsigned nr_vcpus;
 };
 
 /** Told of what happens; for tests that check a property at every step. Any may be NULL. */

@@ -141,6 +141,21 @@ static json_t *hist_json(const struct sim_hist *h)
     return o;
 }
 
+/* What the trace is to agree with. */
+static json_t *runstates_json(const struct sim_result *r)
+{
+    json_t *vcpus = json_array();
+
+    for (unsigned i = 0; i < r->nr_vcpus; i++) {
+        const struct sim_runstate *v = &r->runstates[i];
+
+        json_array_append_new(vcpus, json_pack("{s:i, s:i, s:I, s:I, s:I, s:I}", "domid", v->domid, "vcpu_id", v->vcpu_id, "running",
+                                               (json_int_t)v->running, "runnable", (json_int_t)v->runnable, "blocked",
+                                               (json_int_t)v->blocked, "offline", (json_int_t)v->offline));
+    }
+    return vcpus;
+}
+
 json_t *sim_show_json(const struct sim_setup *setup, const struct sim_result *r)
 {
     json_t *loads = json_array(), *domains = json_array();
@@ -160,11 +175,15 @@ json_t *sim_show_json(const struct sim_setup *setup, const struct sim_result *r)
                                         d->index, "asked", d->asked, "feasible", d->feasible, "got", d->got, "work", d->work,
                                         "behind_ns", number(d->behind), "ahead_ns", number(d->ahead)));
     }
-    return json_pack("{s:s, s:o, s:f, s:o, s:o, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
+    json_t *all = json_pack("{s:s, s:o, s:f, s:o, s:o, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
                      "schema", "parangon-sim-1", "setup", sim_setup_json(setup), "seconds", r->seconds, "loads", loads, "domains",
                      domains, "machine", "busy", r->busy, "overhead", r->overhead, "work", r->work, "idle_while_waiting",
                      r->idle_while_waiting, "forced_idle", r->forced_idle, "corun_same", r->corun_same, "corun_other", r->corun_other,
                      "counts", "decisions", (json_int_t)r->decisions, "switches", (json_int_t)r->switches, "wakes",
                      (json_int_t)r->wakes, "migrations", (json_int_t)r->migrations, "far_migrations", (json_int_t)r->far_migrations,
                      "events", (json_int_t)r->events, "dropped", (json_int_t)r->dropped);
+
+    if (setup->config.trace)
+        json_object_set_new(all, "runstates", runstates_json(r));
+    return all;
 }

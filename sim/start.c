@@ -315,6 +315,21 @@ static void collect_domains(struct sim_result *result, double length)
     }
 }
 
+static void collect_runstates(struct sim_result *result)
+{
+    for (unsigned i = 0; i < sim.nr_vcpus; i++) {
+        struct vcpu_runstate_info r;
+
+        sched_get_runstate(&sim.vcpus[i].hv, &r);
+        result->runstates[i] = (struct sim_runstate){.domid = sim.vcpus[i].dom->hv.id,
+                                                     .vcpu_id = sim.vcpus[i].hv.id,
+                                                     .running = r.time[RUNSTATE_running],
+                                                     .runnable = r.time[RUNSTATE_runnable],
+                                                     .blocked = r.time[RUNSTATE_blocked],
+                                                     .offline = r.time[RUNSTATE_offline]};
+    }
+}
+
 static void collect(struct sim_result *result, double host_seconds)
 {
     double length = sim.config->length, all = length * sim.nr_cpus;
@@ -335,6 +350,7 @@ static void collect(struct sim_result *result, double host_seconds)
     result->corun_same = sim.corun_same / (all / sim.threads);
     result->corun_other = sim.corun_other / (all / sim.threads);
     collect_domains(result, length);
+    collect_runstates(result);
 }
 
 static int run_to_end(const struct sim_config *config, struct sim_result *result)
@@ -372,7 +388,9 @@ int sim_run(const struct sim_config *config, const struct sim_observer *observer
         result->nr_domains = sim.nr_domains;
         result->loads = calloc(config->nr_loads, sizeof(*result->loads));
         result->domains = calloc(sim.nr_domains, sizeof(*result->domains));
-        if (result->loads && result->domains && start_scheduler(config) == 0) {
+        result->nr_vcpus = sim.nr_vcpus;
+        result->runstates = calloc(sim.nr_vcpus, sizeof(*result->runstates));
+        if (result->loads && result->domains && result->runstates && start_scheduler(config) == 0) {
             start_cpus();
             if (start_domains(result) == 0)
                 status = run_to_end(config, result);
@@ -389,5 +407,6 @@ void sim_result_free(struct sim_result *result)
 {
     free(result->loads);
     free(result->domains);
+    free(result->runstates);
     memset(result, 0, sizeof(*result));
 }
