@@ -182,7 +182,8 @@ static void add_panel(struct figure *figure, enum run_kind kind, const char *tit
         const char *last = panel->nr_names ? panel->names[panel->nr_names - 1] : "";
 
         if (row->kind == kind && strcmp(row->platform, "native") && strcmp(row->workload, last) &&
-            !isnan(row->ratio.median) && panel->nr_names < PANEL_ROWS_MAX)
+            !isnan(row->ratio.median) && !report_is_primitive(row->workload) &&
+            panel->nr_names < PANEL_ROWS_MAX)
             panel->names[panel->nr_names++] = row->workload;
     }
     panel->mean = kind == RUN_MACRO && figure->stats->nr_aggregates;
@@ -200,7 +201,7 @@ static void layout(struct figure *figure)
         for (size_t i = 0; i < figure->stats->nr_rows; i++) {
             const struct stats_row *row = &figure->stats->rows[i];
 
-            any |= row->class == which && !isnan(row->ratio.median) &&
+            any |= row->class == which && !isnan(row->ratio.median) && !report_is_primitive(row->workload) &&
                    (!strcmp(row->platform, bars[which][0].platform) ||
                     !strcmp(row->platform, bars[which][1].platform));
         }

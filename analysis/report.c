@@ -5,7 +5,7 @@
  *
  * One block per class of mitigations, since classes are never crossed: native, what
  * native-matched makes of it, ours, the peer; then the mean and the worst of the suite. A second
- * block has what instruction counts do not see.
+ * block has what instruction counts do not see. Hardware-assisted domains have tables of their own (report_assisted.c).
  * Does not: compute (stats.c), write JSON (report_json.c), draw (figure.c).
  */
 #include <math.h>
@@ -253,13 +253,25 @@ static void print_means(FILE *out, const struct stats *stats, enum run_class cla
     fprintf(out, " |\n");
 }
 
-/* Whether the run has anything of a class. */
+/* Whether a class has anything for its table of PV and the peer. */
 static bool has_class(const struct stats *stats, enum run_class class)
 {
-    for (size_t i = 0; i < stats->nr_rows; i++)
-        if (stats->rows[i].class == class)
+    bool any = false, assisted = false;
+
+    for (size_t i = 0; i < stats->nr_rows; i++) {
+        const struct stats_row *row = &stats->rows[i];
+
+        if (report_is_primitive(row->workload)) {
+            assisted = true; /* has its own table */
+            continue;
+        }
+        if (row->class == class &&
+            (!strcmp(row->platform, blocks[class].ours) || !strcmp(row->platform, blocks[class].peer)))
             return true;
-    return false;
+        any |= row->class == class;
+        assisted |= row->class == class && report_is_assisted(row->platform);
+    }
+    return any && !assisted;
 }
 
 /* Call `print` once per workload of a class and kind, in table order. @return whether there was one
@@ -367,7 +379,7 @@ static void print_events(FILE *out, const struct stats *stats, enum run_class cl
 static bool row_shown(const struct stats_row *row)
 {
     return !strcmp(row->platform, "native") || !strcmp(row->platform, "native-matched") ||
-           !strcmp(row->platform, blocks[row->class].ours) ||
+           report_is_assisted(row->platform) || !strcmp(row->platform, blocks[row->class].ours) ||
            !strcmp(row->platform, blocks[row->class].peer);
 }
 
@@ -403,7 +415,7 @@ static void print_foot(FILE *out, const struct stats *stats)
           out);
     print_repeats(out, run);
     for (size_t i = 0; i < stats->nr_rows; i++)
-        hidden += !row_shown(&stats->rows[i]);
+        hidden += !row_shown(&stats->rows[i]) && !report_is_primitive(stats->rows[i].workload);
     if (hidden)
         fprintf(out, "%zu rows of other platforms have no column here: see --json\n", hidden);
     for (size_t i = 0; i < run->nr_errors; i++)
@@ -424,6 +436,9 @@ void report_tables(FILE *out, const struct run *run)
     for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++)
         if (has_class(stats, which))
             print_events(out, stats, which);
+    report_primitives(out, stats);
+    for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++)
+        report_assisted(out, stats, which);
     print_differences(out, run);
     print_foot(out, stats);
     stats_free(stats);

@@ -6,6 +6,7 @@
 #ifndef PARANGON_TABLES_H
 #define PARANGON_TABLES_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "analysis/stats.h"
@@ -21,6 +22,18 @@ const char *cell_rate(char cell[CELL_MAX], double value);    /* at most five cha
 /** The word for one flag (one bit) of a row, as it stands in tables and JSON; NULL for bits that
  * have none. */
 const char *row_flag_name(uint32_t bit);
+
+/** Is it a platform of hardware-assisted domains that report_assisted() has columns for? */
+bool report_is_assisted(const char *platform);
+
+/** Print the tables of hardware-assisted domains of a class; nothing when the run has none. */
+void report_assisted(FILE *out, const struct stats *stats, enum run_class class);
+
+/** Is it a primitive of guests/micro, with a table of its own? */
+bool report_is_primitive(const char *workload);
+
+/** Print the table of primitives; nothing when the run has none. */
+void report_primitives(FILE *out, const struct stats *stats);
 
 /** Print what still differs between the platforms, by the facts that they reported; nothing when
  * there are none. */

@@ -186,6 +186,9 @@ int cmd_boot(int argc, char **argv)
         fprintf(stderr, "parangon: %s cannot boot on %s: %s\n", o.guest, o.platform->name, why);
         return guest ? STATUS_INCOMPLETE : STATUS_USAGE;
     }
+    machine.plan = platform_plan_file(o.platform, &machine);
+    if (o.platform->domain && !machine.plan)
+        return STATUS_INCOMPLETE;
     o.platform->command(o.platform, &machine, &line);
     shown = words_line(&line);
     if (o.dry_run) {

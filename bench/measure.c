@@ -67,11 +67,20 @@ static int take_kernel(struct measurement *m, const char *path)
     return 0;
 }
 
+static bool is_micro(const struct plan_part *part)
+{
+    return strcmp(part->image, PLAN_MICRO) == 0;
+}
+
 static char *guest_args(const struct measure_slot *slot)
 {
-    char *workloads = words_join(&slot->part->workloads, '+'), *args;
+    char *workloads, *args;
     struct words seeds = {0};
     char *list;
+
+    if (is_micro(slot->part))
+        return format("tests=none costs=1");
+    workloads = words_join(&slot->part->workloads, '+');
 
     for (size_t i = 0; i < slot->part->nr_seeds; i++)
         words_add(&seeds, "%u", slot->seeds[i]);
@@ -119,15 +128,19 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
 {
     const char *set = slot->repeats ? "again" : run_set_name(slot->set);
     struct boot *boot = &m->boots[m->nr];
-    char *args = guest_args(slot), *plugin = NULL;
-    char *ramdisk = format("%s/guests/linux/%s", paths_get()->build, slot->part->image);
+    char *args = guest_args(slot), *plugin = NULL, *plan = NULL;
+    const bool micro = is_micro(slot->part);
+    char *ramdisk = micro ? NULL : format("%s/guests/linux/%s", paths_get()->build, slot->part->image);
+    char *kernel = micro ? format("%s/guests/micro/micro", paths_get()->build) : format("%s", m->kernel);
     struct inputs linked_inputs = m->inputs;
     struct machine full = {.inputs = &m->inputs,
                            .hypervisor = m->hypervisor,
-                           .kernel = m->kernel,
+                           .kernel = kernel,
                            .ramdisk = ramdisk,
+                           .micro = micro,
                            .guest_args = args,
                            .class = slot->class,
+                           .cpu = m->cpu,
                            .console = "file:" BOOT_CONSOLE};
     struct machine linked;
     const char *why = slot->platform->absent(slot->platform, &full);
@@ -142,6 +155,8 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
     }
     apart = plugin_args(&plugin, m->plugin, slot->platform, &full);
     full.plugin = plugin;
+    plan = platform_plan_file(slot->platform, &full);
+    full.plan = plan;
     linked = full;
     boot->name = format("%s-%s-%s-%s", slot->platform->name, run_class_name(slot->class), set,
                         slot->part->name);
@@ -153,19 +168,25 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
     boot->shown = words_line(&shown);
     linked.hypervisor = "hypervisor";
     linked.kernel = "vmlinux";
-    linked.ramdisk = "initrd";
+    linked.ramdisk = micro ? NULL : "initrd";
+    linked.plan = "guest.plan";
     linked.inputs = &linked_inputs;
     linked_inputs.xen = "xen";
     slot->platform->command(slot->platform, &linked, &boot->argv);
-    boot_link(boot, "vmlinux", m->kernel);
-    boot_link(boot, "initrd", ramdisk);
+    boot_link(boot, "vmlinux", kernel);
+    if (ramdisk)
+        boot_link(boot, "initrd", ramdisk);
+    if (plan)
+        boot_link(boot, "guest.plan", plan);
     boot_link(boot, "hypervisor", m->hypervisor);
     boot_link(boot, "xen", m->inputs.xen ? m->inputs.xen : "");
     m->slots[m->nr] = *slot;
     m->slots[m->nr++].apart = apart;
 out:
     words_free(&shown);
+    free(kernel);
     free(ramdisk);
+    free(plan);
     free(plugin);
     free(args);
     return result;
@@ -227,6 +248,7 @@ int measure_prepare(struct measurement *m, const struct plan *plan,
     m->kernel = m->inputs.kernel;
     if (options->kernel && (result = take_kernel(m, options->kernel)))
         return result;
+    m->cpu = platform_cpu_of_all(&plan->platforms);
     m->hypervisor = options->hypervisor ? realpath(options->hypervisor, NULL)
                                         : format("%s/hv/parangon", paths_get()->build);
     m->plugin = format("%s/bench/plugin/libcount.so", paths_get()->build);
@@ -381,7 +403,7 @@ int measure_run(struct measurement *m, const struct plan *plan,
     run_text(&run->experiment, plan->experiment);
     run_text(&run->mode, "count");
     run_text(&run->unit, "instructions");
-    run_text(&run->cpu_model, MACHINE_CPU);
+    run_text(&run->cpu_model, m->cpu ? m->cpu : MACHINE_CPU);
     run_text(&run->inputs_sha256, m->inputs.lock_sha256);
     run->quick = plan->quick;
     text = plan_text(plan);
@@ -397,7 +419,7 @@ int measure_run(struct measurement *m, const struct plan *plan,
                                              .nr_seeds = slot->part->nr_seeds,
                                              .iters = slot->part->iters,
                                              .facts = slot->first_part && slot->set == RUN_MAIN,
-                                             .boot_rows = slot->first_part,
+                                             .boot_rows = slot->first_part && !is_micro(slot->part),
                                              .apart = slot->apart};
 
         if (!slot->repeats)

@@ -24,6 +24,7 @@ struct measure_options {
 struct measurement {
     struct inputs inputs;
     char *kernel, *unpacked_kernel, *hypervisor, *plugin;
+    const char *cpu; /* model of all machines; NULL: MACHINE_CPU */
     struct boot *boots; /* one per platform, class, set and part */
     struct measure_slot *slots;
     size_t nr;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Experiment "overhead": what paravirtualization costs, our own and Debian's Xen beside native, in
- * both classes.
+ * both classes. "hvm" is the same for hardware-assisted domains, in the class "default"; "primitives"
+ * has the single operations of guests/micro.
  *
  * Two parts: `micro` (one operation of the kernel a workload) in the small image, and `macro` (the
  * frozen suite of programs) in the full one, each with warm-up under three seeds. The null
@@ -16,6 +17,7 @@
  * call run at 15 to 30 million), an iteration of REP (50 ns) and a PAUSE (300 ns: a native boot
  * calibrates its timer with ten million). `bench` prints what each machine took.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/paths.h"
@@ -81,6 +83,49 @@ static void overhead_plan(struct plan *plan, bool quick, const struct words *wor
     words_add(&part->workloads, "macro-1");
 }
 
+/* Hardware-assisted domains beside PV: all on the processor model that they need, so native and PV are measured on it again. */
+static void hvm_plan(struct plan *plan, bool quick, const struct words *workloads)
+{
+    static const char *const platforms[] = {"native", "native-matched", "pv", "pvh", "hvm-pv", "hvm"};
+
+    overhead_plan(plan, quick, workloads);
+    free(plan->experiment);
+    plan->experiment = format("hvm");
+    plan->classes = 1u << RUN_DEFAULT; /* nothing of what the classes differ in is on these paths */
+    words_free(&plan->platforms);
+    for (size_t i = 0; i < sizeof platforms / sizeof platforms[0]; i++)
+        words_add(&plan->platforms, "%s", platforms[i]);
+}
+
+static const struct experiment experiment_hvm = {
+    .name = "hvm",
+    .what = "what hardware assistance costs: PVH, HVM and HVM with PV drivers beside PV and native; some 10 minutes on 2 cores",
+    .plan = hvm_plan,
+};
+
+/* Single operations of guests/micro: also the unit costs of the overhead budget. */
+static void primitives_plan(struct plan *plan, bool quick, const struct words *workloads)
+{
+    static const char *const platforms[] = {"native", "pv", "pvh", "xen-pv", "xen-pvh"};
+    struct plan_part *part;
+
+    (void)workloads; /* they all run: a few seconds a machine */
+    plan->experiment = format("primitives");
+    plan->quick = quick;
+    plan->classes = 1u << RUN_DEFAULT;
+    for (size_t i = 0; i < sizeof platforms / sizeof platforms[0]; i++)
+        words_add(&plan->platforms, "%s", platforms[i]);
+    part = add_part(plan, "primitives", PLAN_MICRO, 0, 1, 1);
+    part->seeds[part->nr_seeds++] = 0; /* nothing is perturbed */
+    part->warmup = 0;                  /* the kernel settles each operation itself */
+}
+
+static const struct experiment experiment_primitives = {
+    .name = "primitives",
+    .what = "hypervisor instructions of single operations of guests/micro, PV and PVH, beside Debian's Xen; under a minute",
+    .plan = primitives_plan,
+};
+
 static const struct experiment experiment_overhead = {
     .name = "overhead",
     .what = "what paravirtualization costs against native, beside Debian's Xen",
@@ -89,6 +134,8 @@ static const struct experiment experiment_overhead = {
 
 const struct experiment *const experiment_table[] = {
     &experiment_overhead,
+    &experiment_hvm,
+    &experiment_primitives,
     NULL,
 };
 

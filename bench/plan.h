@@ -22,7 +22,7 @@
 
 struct plan_part {
     char *name;             /* "micro" */
-    char *image;            /* file in build/guests/linux */
+    char *image;            /* file in build/guests/linux; PLAN_MICRO: no Linux, but guests/micro and its primitives */
     struct words workloads; /* names of workloads or suites */
     uint32_t
         seeds[PLAN_SEEDS_MAX]; /* of the main set; the null set has these + PLAN_NULL_SEED_OFFSET */
@@ -32,6 +32,7 @@ struct plan_part {
 };
 
 #define PLAN_NULL_SEED_OFFSET 100
+#define PLAN_MICRO            "micro"
 
 struct plan {
     char *experiment;

@@ -19,6 +19,7 @@
 #include "bench/words.h"
 
 #define MACHINE_CPU        "qemu64"
+#define MACHINE_CPU_SVM    MACHINE_CPU ",+svm,+npt" /* what hardware-assisted domains need */
 #define MACHINE_MEMORY_MIB 1024 /* of the machine */
 #define GUEST_MEMORY_MIB   512  /* of a domain, and of a native guest */
 
@@ -28,9 +29,12 @@ struct machine {
     const char *hypervisor; /* build/hv/parangon */
     const char *kernel;     /* the guest's: an ELF image */
     const char *ramdisk;    /* may be NULL: none */
+    bool micro;             /* the kernel is guests/micro */
     const char *guest_args; /* for the guest's command line: pgn.workloads=... */
     const char *hv_args;    /* further options of the hypervisor; NULL for none */
     enum run_class class;
+    const char *cpu;        /* QEMU's model; NULL: what the platform needs */
+    const char *plan;       /* file of the launch plan, on platforms that have one */
     const char *console;    /* a QEMU character device: "file:console.log", "mon:stdio" */
     const char *plugin;     /* value of -plugin; NULL for none */
     const char *trace_file; /* backs the trace ring in shared memory; NULL for none (pv only) */
@@ -52,10 +56,12 @@ struct platform {
     const char *what;    /* one line for `list` */
     unsigned classes;    /* PLATFORM_HAS_*: classes of mitigations it can run */
     const char *console; /* the guest's console device on this platform: "ttyS0", "hvc0" */
-    const char *cpu;     /* QEMU's model, NULL: MACHINE_CPU; "qemu64,+svm,+npt" */
+    const char *cpu;     /* QEMU's model that it needs, NULL: MACHINE_CPU; MACHINE_CPU_SVM */
     unsigned note;       /* XEN_NOTE_*: the note in the guest's kernel that names its entry */
     const char *options[2];   /* of the hypervisor, by class; NULL: none */
     const char *guest_more;   /* further words for the guest's command line; NULL: none */
+    /* Lines of a launch plan that make its domain what it is ("kind = hvm"); NULL: a first domain by options. */
+    const char *domain;
     /** Why it cannot run here, in words that say what to do; NULL when it can. */
     const char *(*absent)(const struct platform *platform, const struct machine *machine);
     /** The command line, program included. Only for machines of which absent() is NULL. */
@@ -74,10 +80,21 @@ struct platform {
 extern const struct platform *const platform_table[]; /* in the order of tables; ends with NULL */
 
 extern const struct platform platform_native, platform_native_matched, platform_pv, platform_pvh,
-    platform_xen_pv, platform_xen_pv_tuned;
+    platform_hvm, platform_hvm_pv, platform_xen_pv, platform_xen_pv_tuned, platform_xen_pvh;
 
 /** @return the platform of that name, or NULL */
 const struct platform *platform_find(const char *name);
+
+/**
+ * The launch plan of a machine, as a file in the build folder that is named by its contents.
+ *
+ * @return its path (caller frees); NULL where the platform has no plan, and after a message where it
+ * cannot be written
+ */
+char *platform_plan_file(const struct platform *platform, const struct machine *machine);
+
+/** The processor model for machines of a run: one for all that are compared. NULL: MACHINE_CPU. */
+const char *platform_cpu_of_all(const struct words *names);
 
 /** Which classes a platform can run. */
 bool platform_has_class(const struct platform *platform, enum run_class class);
@@ -91,7 +108,7 @@ void platform_bare_command(const struct platform *platform, const struct machine
                            struct words *argv);
 
 /** The guest as first domain of Parangon's hypervisor, a boot module of it (multiboot 1). What kind of
- * domain it is, options[] say. */
+ * domain it is, options[] say, or the lines of its launch plan in `domain`. */
 const char *platform_parangon_absent(const struct platform *platform,
                                      const struct machine *machine);
 void platform_parangon_command(const struct platform *platform, const struct machine *machine,

@@ -26,7 +26,7 @@
 #define BOOT_INTERVALS "intervals"   /* the counting plugin's file */
 #define BOOT_ENTRIES   "entries"     /* its record of entries into the hypervisor */
 
-#define BOOT_LINKS_MAX 4
+#define BOOT_LINKS_MAX 5
 
 enum boot_state { BOOT_WAITS, BOOT_RUNS, BOOT_ENDED };
 

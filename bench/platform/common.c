@@ -3,6 +3,8 @@
  * What platforms share: the table, the machine, the guest's command line, and the launch forms that are
  * not a peer's (bench/platform.h).
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,8 +14,9 @@
 #include "bench/platform.h"
 
 const struct platform *const platform_table[] = {
-    &platform_native, &platform_native_matched, &platform_pv, &platform_pvh,
-    &platform_xen_pv, &platform_xen_pv_tuned,   NULL,
+    &platform_native,  &platform_native_matched, &platform_pv,           &platform_pvh,
+    &platform_hvm_pv,  &platform_hvm,            &platform_xen_pv,       &platform_xen_pv_tuned,
+    &platform_xen_pvh, NULL,
 };
 
 const struct platform *platform_find(const char *name)
@@ -27,6 +30,27 @@ const struct platform *platform_find(const char *name)
 bool platform_has_class(const struct platform *platform, enum run_class class)
 {
     return platform->classes & (1u << class);
+}
+
+const char *platform_cpu_of_all(const struct words *names)
+{
+    const char *cpu = NULL;
+
+    for (size_t i = 0; platform_table[i]; i++)
+        for (size_t k = 0; k < names->nr && platform_table[i]->cpu; k++) {
+            size_t n = strcspn(names->word[k], ":"); /* "pvh:default" */
+
+            if (strlen(platform_table[i]->name) == n &&
+                strncmp(platform_table[i]->name, names->word[k], n) == 0)
+                cpu = platform_table[i]->cpu;
+        }
+    return cpu;
+}
+
+/* The processor model of a machine. */
+static const char *cpu_of(const struct platform *platform, const struct machine *machine)
+{
+    return machine->cpu ? machine->cpu : platform->cpu;
 }
 
 void platform_base(const struct machine *machine, struct platform_hardware hardware,
@@ -97,13 +121,38 @@ static char *escape_commas(const char *text)
     return escaped;
 }
 
-/* The value of -initrd for multiboot: the guest kernel with its arguments, then the ramdisk. Caller
- * frees. */
+char *platform_plan_file(const struct platform *platform, const struct machine *machine)
+{
+    char *args, *text, *path, hex[65];
+    FILE *out;
+
+    if (!platform->domain)
+        return NULL;
+    args = guest_args(platform, machine);
+    text = format("parangon-plan 1\ndomain linux\n%s\nkernel = 1\n%smemory = %dM\ncmdline = %s\n",
+                  platform->domain, machine->ramdisk ? "ramdisk = 2\n" : "", GUEST_MEMORY_MIB, args);
+    sha256_hex(text, strlen(text), hex);
+    path = format("%s/plans/%.12s.plan", paths_get()->build, hex);
+    out = paths_make_parent(path) == 0 ? fopen(path, "w") : NULL;
+    if (!out || fputs(text, out) < 0 || fclose(out) != 0) {
+        fprintf(stderr, "parangon: cannot write the launch plan %s: %s\n", path, strerror(errno));
+        free(path);
+        path = NULL;
+    }
+    free(text);
+    free(args);
+    return path;
+}
+
+/* The value of -initrd for multiboot: the launch plan and the guest kernel, or the guest kernel with its
+ * arguments, then the ramdisk. Caller frees. */
 static char *modules(const struct platform *platform, const struct machine *machine)
 {
     char *args = guest_args(platform, machine), *escaped = escape_commas(args);
-    char *list = format("%s %s%s%s", machine->kernel, escaped, machine->ramdisk ? "," : "",
-                        machine->ramdisk ? machine->ramdisk : "");
+    const char *comma = machine->ramdisk ? "," : "", *ramdisk = machine->ramdisk ? machine->ramdisk : "";
+    char *list = platform->domain
+                     ? format("%s,%s%s%s", machine->plan, machine->kernel, comma, ramdisk)
+                     : format("%s %s%s%s", machine->kernel, escaped, comma, ramdisk);
 
     free(escaped);
     free(args);
@@ -116,7 +165,7 @@ void platform_hypervisor_command(const struct platform *platform, const struct m
     const char *options = platform->options[machine->class];
     char *list = modules(platform, machine);
 
-    platform_base(machine, (struct platform_hardware){.cpu = platform->cpu}, argv);
+    platform_base(machine, (struct platform_hardware){.cpu = cpu_of(platform, machine)}, argv);
     words_option(argv, "-kernel", "%s", image);
     words_option(argv, "-append", "%s%s%s%s%s", first_options, options ? " " : "",
                  options ? options : "", machine->hv_args ? " " : "",
@@ -168,7 +217,7 @@ void platform_bare_command(const struct platform *platform, const struct machine
     /* The half that mem= takes away lies above 4 GiB: QEMU puts the ramdisk at the end of what is
      * below, and a kernel that may not use that memory would copy the ramdisk first, byte by byte. */
     platform_base(machine,
-                  (struct platform_hardware){.cpu = platform->cpu, .low_mib = GUEST_MEMORY_MIB},
+                  (struct platform_hardware){.cpu = cpu_of(platform, machine), .low_mib = GUEST_MEMORY_MIB},
                   argv);
     words_option(argv, "-kernel", "%s", machine->kernel);
     if (machine->ramdisk)

@@ -12,7 +12,7 @@ const struct platform platform_pvh = {
     .what = "with hardware's help (SVM, nested paging) on Parangon's hypervisor",
     .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED,
     .console = "hvc0",
-    .cpu = MACHINE_CPU ",+svm,+npt",
+    .cpu = MACHINE_CPU_SVM,
     .note = XEN_NOTE_PVH_ENTRY,
     .options = {[RUN_DEFAULT] = "dom0=pvh", [RUN_TUNED] = "dom0=pvh spec-ctrl=no"},
     .absent = platform_parangon_absent,

@@ -15,7 +15,7 @@
  * platform_base() and platform_hypervisor_command().
  *
  * Rules: the same machine, kernel, ramdisk and guest parameters as every other platform, through the
- * shared functions; native has to be measured on the same CPU model. No path but those of the
+ * shared functions; a run measures native on the same CPU model. No path but those of the
  * request. Nothing random, no clock of the host.
  */
 #include "bench/platform.h"
@@ -27,7 +27,7 @@ const struct platform platform_skeleton = {
     .what = "one line for `parangon list`",
     .classes = PLATFORM_HAS_DEFAULT | PLATFORM_HAS_TUNED, /* of mitigations, that it can run */
     .console = "hvc0",             /* the guest's console on it */
-    .cpu = "qemu64,+svm,+npt",     /* left out: the model of all others */
+    .cpu = MACHINE_CPU_SVM,         /* left out: MACHINE_CPU. A run takes one model for all its platforms */
     .note = XEN_NOTE_PVH_ENTRY,    /* the kernel's entry that it is launched by */
     .options = {[RUN_DEFAULT] = "dom0=pvh", [RUN_TUNED] = "dom0=pvh spec-ctrl=no"},
     .guest_more = NULL,            /* words for the guest's command line, on this platform only */
