@@ -31,6 +31,18 @@
 #define TRACE_ON_sched_tick(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_tick(__VA_ARGS__))
 #define TRACE_sched_credit(...) TRACE_OFF(trace_off_sched_credit(__VA_ARGS__))
 #define TRACE_ON_sched_credit(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_credit(__VA_ARGS__))
+#define TRACE_sched_migrate(...) TRACE_OFF(trace_off_sched_migrate(__VA_ARGS__))
+#define TRACE_ON_sched_migrate(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_migrate(__VA_ARGS__))
+#define TRACE_sched_boost(...) TRACE_OFF(trace_off_sched_boost(__VA_ARGS__))
+#define TRACE_ON_sched_boost(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_boost(__VA_ARGS__))
+#define TRACE_sched_reset(...) TRACE_OFF(trace_off_sched_reset(__VA_ARGS__))
+#define TRACE_ON_sched_reset(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_reset(__VA_ARGS__))
+#define TRACE_sched_forced_idle(...) TRACE_OFF(trace_off_sched_forced_idle(__VA_ARGS__))
+#define TRACE_ON_sched_forced_idle(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_forced_idle(__VA_ARGS__))
+#define TRACE_sched_corun(...) TRACE_OFF(trace_off_sched_corun(__VA_ARGS__))
+#define TRACE_ON_sched_corun(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_corun(__VA_ARGS__))
+#define TRACE_sched_gang(...) TRACE_OFF(trace_off_sched_gang(__VA_ARGS__))
+#define TRACE_ON_sched_gang(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_gang(__VA_ARGS__))
 #endif
 
 #if !((TRACE_CLASSES) & TRACE_CLASS_MMU)

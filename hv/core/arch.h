@@ -167,9 +167,9 @@ void arch_get_physinfo(struct arch_physinfo *p);
 unsigned int arch_nr_cpus(void);
 u64 arch_online_mask(void);
 u32 arch_cpu_apic_id(unsigned int cpu);
-/** Where a pcpu is: thread within its core, core within its socket, socket. */
+/** Where a pcpu is: thread within its core, core within its socket, socket, NUMA node. Known before its idle vCPU is made. */
 struct arch_cpu_place {
-    u16 thread, core, socket;
+    u16 thread, core, socket, node;
 };
 void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p);
 /** Log the registers and the top of the stack of a vCPU (domain_crash). */

@@ -14,6 +14,7 @@
 
 #include "abi.h"
 #include "arch.h"
+#include "cpumask.h"
 #include "lib.h"
 #include "list.h"
 #include "p2m.h"
@@ -22,7 +23,6 @@
 #define MAX_DOMAINS      1024
 #define MAX_VCPUS        32    /* per domain; XEN_LEGACY_MAX_VCPUS of shared_info */
 #define DOMID_HV         DOMID_XEN
-#define NR_PCPUS         64
 
 struct compat_frame;
 struct dirty_log;

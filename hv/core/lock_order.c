@@ -33,7 +33,8 @@ static bool follows(const struct spinlock *top, const struct spinlock *l)
 {
     if (l->rank != top->rank)
         return l->rank > top->rank;
-    return l > top && (l->rank == LOCK_PORT || l->rank == LOCK_FIFO_QUEUE || l->rank == LOCK_GRANT);
+    return l > top && (l->rank == LOCK_PORT || l->rank == LOCK_FIFO_QUEUE || l->rank == LOCK_GRANT ||
+                       l->rank == LOCK_RUNQUEUE);
 }
 
 void lock_order_wait(const struct spinlock *l)

@@ -84,8 +84,8 @@ static inline void clear_bit(unsigned int n, volatile void *p)
 
 /**
  * The lock order (DESIGN §3, decision 7), outermost first: a processor that holds a lock may wait for those
- * further down only. hv/README.md says what each guards. Of two locks of LOCK_PORT, of LOCK_FIFO_QUEUE or of
- * LOCK_GRANT the one of the lower address comes first; no two of another rank are held at once.
+ * further down only. hv/README.md says what each guards. Of two locks of LOCK_PORT, of LOCK_FIFO_QUEUE, of
+ * LOCK_GRANT or of LOCK_RUNQUEUE the one of the lower address comes first; no two of another rank are held at once.
  */
 enum lock_rank {
     LOCK_NONE, /* never initialised */

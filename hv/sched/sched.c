@@ -1,63 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduling framework: see sched.h for what it owns and what a policy owns.
+ * The scheduling framework, its moving part: see sched.h and policy.h. pool.c is the rest.
  *
- * A vCPU's way: sched_wake() puts its unit into the runqueue of its pcpu; sched_run() on that pcpu,
- * called on the way out to a guest when somebody raised it, charges what ran, asks the policy and
+ * A vCPU's way: sched_wake() asks the policy where, and puts its unit into the runqueue of that
+ * pcpu; sched_run() on a pcpu, called on the way out to a guest when somebody raised it, charges
+ * what ran, takes a unit from another runqueue where the policy wants that, asks the policy and
  * switches. sched_sleep() takes a queued unit out at once; of a running one it only asks, and
  * sched_run() tells the policy. A wake-up in between undoes the request.
+ *
+ * A unit changes runqueues in two ways: asleep, from one to the other under both locks (lower
+ * address first); or stolen: the pcpu that wants it holds its own runqueue's lock and tries the
+ * other's. Where that fails it decides again in 50 us, should it idle. A running unit that may not
+ * stay is put to sleep, and woken elsewhere when its registers are in memory.
  *
  * There is no periodic tick: each decision may carry a time limit, for which one timer per pcpu is
  * set. A policy gives none where nothing else is runnable, so a lone vCPU is never disturbed.
  * Locks: sched_lock for making and unmaking, outside a runqueue's lock; both inside event port
  * locks, outside timer locks.
- * Does not: migrate a runnable unit between pcpus; it takes its runqueue when it wakes.
  */
-#include "sched.h"
-
-#include "core/arch.h"
-#include "lib.h"
 #include "core/timer.h"
+#include "framework.h"
 #include "trace/trace.h"
 
-struct sched_pcpu {
-    struct runqueue rq;
-    struct vcpu *idle;
-    struct timer timer;          /* the next decision is due */
-    ns_t decide_by;              /* its time; NS_NEVER: not set */
-    ns_t started;                /* when rq.curr came to run, for the rate limit */
-    ns_t charged;                /* time up to which rq.curr has been charged */
-    bool wake_preempts;          /* a woken unit wants to go first */
-    bool was_idle_once;          /* has made its first decision */
-} __aligned_(64);
+/* An idle pcpu that could not look into another's runqueue looks again after this. */
+#define STEAL_AGAIN MICROSECS(50)
 
 _Static_assert((int)SCHED_TURN == TRACE_PICK_TURN && (int)SCHED_BOOST == TRACE_PICK_BOOST &&
                (int)SCHED_UNDER == TRACE_PICK_UNDER && (int)SCHED_OVER == TRACE_PICK_OVER &&
-               (int)SCHED_IDLE == TRACE_PICK_IDLE && (int)SCHED_ONLY == TRACE_PICK_ONLY,
+               (int)SCHED_IDLE == TRACE_PICK_IDLE && (int)SCHED_ONLY == TRACE_PICK_ONLY &&
+               (int)SCHED_FORCED == TRACE_PICK_FORCED_IDLE && (int)SCHED_CORUN == TRACE_PICK_CORUN,
                "the trace names what decided");
-
-static struct sched_pcpu pcpus[NR_PCPUS];
-static struct cpupool first_pool;
-static struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
-
-extern const struct sched_ops *const __start_sched_policies[];
-extern const struct sched_ops *const __stop_sched_policies[];
-
-const struct sched_ops *sched_policy_at(unsigned int n)
-{
-    return n < (unsigned int)(__stop_sched_policies - __start_sched_policies) ? __start_sched_policies[n] : NULL;
-}
-
-const struct sched_ops *sched_find_policy(const char *name)
-{
-    const struct sched_ops *ops;
-
-    for (unsigned int n = 0; (ops = sched_policy_at(n)); n++) {
-        if (!strcmp(ops->name, name))
-            return ops;
-    }
-    return NULL;
-}
 
 /* ---- the states of a vCPU ---- */
 
@@ -123,7 +95,13 @@ static void slice_ended(void *arg)
 {
     struct sched_pcpu *p = arg;
 
-    arch_raise_schedule(p->rq.cpu);
+    arch_raise_schedule(p->cpu);
+}
+
+void sched_setup_timer(struct sched_pcpu *p)
+{
+    p->decide_by = NS_NEVER;
+    timer_setup(&p->timer, slice_ended, p);
 }
 
 /* Decide again at `when` (NS_NEVER: no need) instead of at the limit set before. */
@@ -131,233 +109,259 @@ static void set_limit(struct sched_pcpu *p, ns_t when)
 {
     p->decide_by = when;
     if (when != NS_NEVER)
-        timer_set(&p->timer, p->rq.cpu, when);
+        timer_set(&p->timer, p->cpu, when);
     else
         timer_stop(&p->timer);
+}
+
+void sched_decide_again(struct sched_pcpu *p, ns_t now)
+{
+    p->decide_by = now;
+    arch_raise_schedule(p->cpu);
 }
 
 static void tighten_limit(struct sched_pcpu *p, ns_t when, ns_t now)
 {
     if (when >= p->decide_by)
         return;
-    if (when <= now) {
-        p->decide_by = now;
-        arch_raise_schedule(p->rq.cpu);
-    } else {
+    if (when <= now)
+        sched_decide_again(p, now);
+    else
         set_limit(p, when);
-    }
 }
 
-/* ---- making and unmaking ---- */
-
-int sched_init(const char *policy)
+/* Those that the policy wants to decide anew. */
+static void send_kicks(struct runqueue *q, ns_t now)
 {
-    const struct sched_ops *ops = sched_find_policy(policy);
+    struct cpumask kick = cpumask_and(&q->kick, &q->cpus);
 
-    if (!ops) {
-        printk("scheduler: there is no policy \"%s\"\n", policy);
-        return -XEN_ENOENT;
-    }
-    arch_free(first_pool.priv);
-    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
-        arch_free(pcpus[cpu].rq.priv);
-    memset(&first_pool, 0, sizeof(first_pool));
-    memset(pcpus, 0, sizeof(pcpus));
-    first_pool.ops = ops;
-    if (ops->pool_size && !(first_pool.priv = arch_alloc(ops->pool_size)))
-        return -XEN_ENOMEM;
-    if (ops->pool_init)
-        ops->pool_init(&first_pool, now_ns());
-    return 0;
+    q->kick = CPUMASK_NONE;
+    q->kicked = false;
+    cpumask_for_each(cpu, &kick)
+        sched_decide_again(sched_pcpu(cpu), now);
 }
 
-static int pcpu_create(struct vcpu *idle)
-{
-    struct sched_pcpu *p = &pcpus[idle->processor];
-    struct cpupool *pool = &first_pool;
+/* ---- idle pcpus ---- */
 
-    spin_lock_init(&p->rq.lock, LOCK_RUNQUEUE);
-    p->idle = idle;
-    p->rq.cpu = idle->processor;
-    p->rq.pool = pool;
-    p->decide_by = NS_NEVER;
-    timer_setup(&p->timer, slice_ended, p);
-    if (pool->ops->queue_size && !(p->rq.priv = arch_alloc(pool->ops->queue_size)))
-        return -XEN_ENOMEM;
-    if (pool->ops->queue_init)
-        pool->ops->queue_init(&p->rq);
-    spin_lock(&sched_lock);
-    pool->cpus |= 1ull << idle->processor;
-    pool->nr_cpus++;
-    spin_unlock(&sched_lock);
-    idle->runstate.state = RUNSTATE_running;
-    idle->runstate.state_entry_time = now_ns();
-    return 0;
+/* The whole core is idle, as far as one can see without a lock. */
+static bool core_idle(const struct sched_pcpu *p)
+{
+    return p->threads == 1 || cpumask_within(&p->core, &p->q->pool->idle);
 }
 
-/*
- * The scheduler's view of v's domain: that of another of its vCPUs, or a new one. Under sched_lock.
- */
-static struct sched_domain *domain_of(const struct vcpu *v)
+static void now_idle(struct sched_pcpu *p)
 {
-    struct domain *d = v->domain;
-    const struct sched_ops *ops = first_pool.ops;
-    struct sched_domain *dom;
+    struct cpupool *pool = p->q->pool;
 
-    for (unsigned int i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i] && d->vcpu[i] != v && d->vcpu[i]->unit)
-            return d->vcpu[i]->unit->dom;
-    }
-    dom = arch_alloc(sizeof(*dom) + ops->domain_size);
-    if (!dom)
-        return NULL;
-    dom->domain = d;
-    dom->pool = &first_pool;
-    dom->weight = d->weight ? d->weight : SCHED_WEIGHT_NORMAL;
-    dom->cap = d->cap;
-    d->weight = dom->weight;
-    dom->priv = ops->domain_size ? dom + 1 : NULL;
-    if (ops->domain_init)
-        ops->domain_init(dom, now_ns());
-    return dom;
-}
-
-/*
- * The pcpu of the pool and in the mask that follows `last`, so that units spread over them in turn.
- */
-static u16 next_cpu(u64 mask, u16 last)
-{
-    u64 above = last + 1 < 64 ? mask >> (last + 1) << (last + 1) : 0;
-
-    return __builtin_ctzll(above ? above : mask);
-}
-
-int sched_vcpu_create(struct vcpu *v)
-{
-    static u16 last_cpu;
-    const struct sched_ops *ops = first_pool.ops;
-    struct sched_unit *u;
-
-    if (v->is_idle)
-        return pcpu_create(v);
-
-    u = arch_alloc(sizeof(*u) + ops->unit_size);
-    if (!u)
-        return -XEN_ENOMEM;
-    spin_lock(&sched_lock);
-    u->dom = domain_of(v);
-    if (!u->dom) {
-        spin_unlock(&sched_lock);
-        arch_free(u);
-        return -XEN_ENOMEM;
-    }
-    u->dom->refs++;
-    u->cpu = last_cpu = next_cpu(first_pool.cpus, last_cpu);
-    spin_unlock(&sched_lock);
-
-    u->vcpu = v;
-    u->affinity = ~0ull;
-    u->priv = ops->unit_size ? u + 1 : NULL;
-    if (ops->unit_init)
-        ops->unit_init(u);
-    v->processor = u->cpu;
-    v->runstate.state = RUNSTATE_offline;
-    v->runstate.state_entry_time = now_ns();
-    v->unit = u;
-    return 0;
-}
-
-void sched_vcpu_destroy(struct vcpu *v)
-{
-    struct sched_unit *u = v->unit;
-    struct runqueue *q;
-
-    if (!u)
+    if (cpumask_test(&pool->idle, p->cpu))
         return;
-    q = &pcpus[u->cpu].rq;
-    ASSERT_NAMED("sched_destroy_asleep", !u->running);
-    spin_lock(&sched_lock);
-    spin_lock(&q->lock);
-    if (u->runnable)
-        q->pool->ops->sleep(q, u, now_ns());
-    if (q->pool->ops->unit_fini)
-        q->pool->ops->unit_fini(q, u);
-    spin_unlock(&q->lock);
-    v->unit = NULL;
-    if (--u->dom->refs == 0)
-        arch_free(u->dom);
-    spin_unlock(&sched_lock);
-    arch_free(u);
+    cpumask_set_atomic(&pool->idle, p->cpu);
+    if (core_idle(p))
+        cpumask_set_atomic(&pool->idle_cores, p->core_first);
+}
+
+static void now_busy(struct sched_pcpu *p)
+{
+    struct cpupool *pool = p->q->pool;
+
+    if (!cpumask_test(&pool->idle, p->cpu))
+        return;
+    cpumask_clear_atomic(&pool->idle, p->cpu);
+    if (cpumask_test(&pool->idle_cores, p->core_first))
+        cpumask_clear_atomic(&pool->idle_cores, p->core_first);
+}
+
+void sched_note_idle(struct sched_pcpu *p)
+{
+    if (!READ_ONCE(p->curr) && !READ_ONCE(p->q->waiting))
+        now_idle(p);
+}
+
+/* One of `set` that is idle and that u may run on; the first thread of an idle core where cores. */
+static u16 idle_in(const struct sched_unit *u, const struct cpumask *may, const struct cpumask *set, bool cores)
+{
+    const struct cpupool *pool = u->dom->pool;
+    struct cpumask m = cpumask_and(cores ? &pool->idle_cores : &pool->idle, set);
+    unsigned int cpu = u->cpu;
+
+    for (unsigned int tries = 0; tries < 4; tries++) {
+        cpu = cpumask_cycle_of(&m, may, cpu);
+        if (cpu == NR_PCPUS)
+            break;
+        if (!cores || core_idle(sched_pcpu(cpu)))
+            return cpu;
+        cpu++; /* the hint was old */
+    }
+    return SCHED_NO_CPU;
+}
+
+static u16 nearest_idle_of(const struct sched_unit *u, const struct cpumask *may, bool cores)
+{
+    const struct sched_pcpu *home = sched_pcpu(u->cpu);
+    const struct cpupool *pool = u->dom->pool;
+    u16 cpu;
+
+    if (cpumask_test(may, u->cpu) && cpumask_test(&pool->idle, u->cpu) && (!cores || core_idle(home)))
+        return u->cpu;
+    if (!cores && home->threads > 1 && (cpu = idle_in(u, may, &home->core, false)) != SCHED_NO_CPU)
+        return cpu;
+    if ((cpu = idle_in(u, may, &home->socket, cores)) != SCHED_NO_CPU)
+        return cpu;
+    if ((cpu = idle_in(u, may, &home->node, cores)) != SCHED_NO_CPU)
+        return cpu;
+    return idle_in(u, may, &pool->cpus, cores);
+}
+
+u16 sched_nearest_idle(const struct sched_unit *u, bool cores_first)
+{
+    struct cpumask soft = cpumask_and(&u->allowed, &u->soft);
+    u16 cpu = SCHED_NO_CPU;
+
+    if (cpumask_empty(&u->dom->pool->idle))
+        return SCHED_NO_CPU;
+    for (int pass = cpumask_empty(&soft) || cpumask_within(&u->allowed, &soft) ? 1 : 0; pass < 2; pass++) {
+        const struct cpumask *may = pass ? &u->allowed : &soft;
+
+        if (cores_first)
+            cpu = nearest_idle_of(u, may, true);
+        if (cpu == SCHED_NO_CPU)
+            cpu = nearest_idle_of(u, may, false);
+        if (cpu != SCHED_NO_CPU)
+            break;
+    }
+    return cpu;
+}
+
+u16 sched_place(struct sched_unit *u, ns_t now)
+{
+    u16 cpu = sched_nearest_idle(u, false);
+
+    if (cpu != SCHED_NO_CPU)
+        return cpu;
+    if (cpumask_test(&u->allowed, u->cpu))
+        return u->cpu;
+    return cpumask_cycle_of(&u->allowed, &u->allowed, sched_random(sched_pcpu(u->cpu)) % NR_PCPUS);
 }
 
 /* ---- waking and sleeping ---- */
 
-/* Lock the runqueue that u belongs to. */
-static struct sched_pcpu *lock_queue_of(const struct sched_unit *u)
+struct runqueue *sched_lock_queue_of(const struct sched_unit *u)
 {
     for (;;) {
-        struct sched_pcpu *p = &pcpus[READ_ONCE(u->cpu)];
+        struct runqueue *q = sched_pcpu(READ_ONCE(u->cpu))->q;
 
-        spin_lock(&p->rq.lock);
-        if (likely(p->rq.cpu == READ_ONCE(u->cpu)))
-            return p;
-        spin_unlock(&p->rq.lock);
+        spin_lock(&q->lock);
+        if (likely(q == sched_pcpu(READ_ONCE(u->cpu))->q))
+            return q;
+        spin_unlock(&q->lock);
     }
 }
 
-/* A unit that sleeps and may not run on its pcpu any more goes to another. */
-static void move_if_not_allowed(struct sched_unit *u)
+static void set_cpu(struct sched_unit *u, u16 cpu, u8 why)
 {
-    if (unlikely(!(u->affinity & (1ull << u->cpu))))
-        u->cpu = u->vcpu->processor = next_cpu(u->affinity & first_pool.cpus, u->cpu);
+    TRACE_sched_migrate(u->dom->domain->id, u->vcpu->id, u->cpu, cpu, why);
+    u->cpu = u->vcpu->processor = cpu;
+}
+
+/*
+ * u, asleep in q, which is locked, is about to wake on pcpu cpu: give it to that pcpu's runqueue.
+ * Its lock is held instead then. NULL: somebody else did something with u meanwhile; no lock is held.
+ */
+static struct runqueue *move_asleep(struct sched_unit *u, struct runqueue *q, u16 cpu)
+{
+    struct runqueue *to = sched_pcpu(cpu)->q;
+    u16 from = u->cpu;
+
+    if (to != q) {
+        spin_unlock(&q->lock);
+        spin_lock(q < to ? &q->lock : &to->lock);
+        spin_lock(q < to ? &to->lock : &q->lock);
+        if (u->cpu != from || u->runnable || !cpumask_test(&u->allowed, cpu)) {
+            spin_unlock(&q->lock);
+            spin_unlock(&to->lock);
+            return NULL;
+        }
+        spin_unlock(&q->lock);
+    }
+    set_cpu(u, cpu, u->moved ? TRACE_MIGRATE_AFFINITY : TRACE_MIGRATE_WAKE);
+    return to;
+}
+
+void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
+{
+    struct vcpu *v = u->vcpu;
+    struct sched_wake_result r;
+    struct sched_pcpu *p;
+    ns_t now;
+
+    for (;;) {
+        const struct sched_ops *ops = q->pool->ops;
+        u16 cpu;
+
+        if (u->runnable || (!vcpu_runnable(v) && !u->moved)) {
+            u->moved = false;
+            spin_unlock(&q->lock);
+            return;
+        }
+        now = now_ns();
+        if (!q->pool->several)
+            break;
+        cpu = ops->place ? ops->place(u, now) : sched_place(u, now);
+        if (cpu == u->cpu || (q = move_asleep(u, q, cpu)))
+            break;
+        q = sched_lock_queue_of(u);
+    }
+    if (unlikely(u->moved) && !vcpu_runnable(v)) {
+        u->moved = false;
+        spin_unlock(&q->lock);
+        return;
+    }
+    u->runnable = true;
+    runstate_change(v, RUNSTATE_runnable, now);
+    sched_waits(q, u);
+    r = q->pool->ops->wake(q, u, now);
+    u->moved = false;
+    TRACE_sched_wake(v->domain->id, v->id, r.preempt);
+
+    p = sched_pcpu(r.cpu);
+    if (r.preempt) {
+        ns_t may_switch = p->curr ? p->started + q->pool->t.rate_limit : now;
+
+        p->wake_preempts = true;
+        if (q->pool->several && !p->curr)
+            now_busy(p);
+        tighten_limit(p, may_switch, now);
+    }
+    tighten_limit(p, r.decide_by, now);
+    if (unlikely(q->kicked))
+        send_kicks(q, now);
+    spin_unlock(&q->lock);
 }
 
 void sched_wake(struct vcpu *v)
 {
-    struct sched_unit *u = v->unit;
-    struct sched_pcpu *p = lock_queue_of(u);
-    struct sched_wake_result r;
-    ns_t now;
-
-    if (u->runnable || !vcpu_runnable(v)) {
-        spin_unlock(&p->rq.lock);
-        return;
-    }
-    now = now_ns();
-    u->runnable = true;
-    runstate_change(v, RUNSTATE_runnable, now);
-    r = p->rq.pool->ops->wake(&p->rq, u, now);
-    TRACE_sched_wake(v->domain->id, v->id, r.preempt);
-
-    if (r.preempt) {
-        ns_t may_switch = p->rq.curr ? p->started + SCHED_RATE_LIMIT : now;
-
-        p->wake_preempts = true;
-        tighten_limit(p, may_switch, now);
-    }
-    tighten_limit(p, r.decide_by, now);
-    spin_unlock(&p->rq.lock);
+    sched_wake_unit(v->unit, sched_lock_queue_of(v->unit));
 }
 
 void sched_sleep(struct vcpu *v)
 {
     struct sched_unit *u = v->unit;
-    struct sched_pcpu *p = lock_queue_of(u);
+    struct runqueue *q = sched_lock_queue_of(u);
 
     if (u->running) {
-        arch_raise_schedule(p->rq.cpu);
+        arch_raise_schedule(u->cpu);
     } else if (!vcpu_runnable(v)) {
         ns_t now = now_ns();
 
         if (u->runnable) {
-            u->runnable = false;
-            p->rq.pool->ops->sleep(&p->rq, u, now);
+            sched_unqueue(q, u, now);
             TRACE_sched_block(v->domain->id, v->id, trace_asleep(v));
-            move_if_not_allowed(u);
         }
         runstate_change(v, state_asleep(v), now);
+        if (unlikely(q->kicked))
+            send_kicks(q, now);
     }
-    spin_unlock(&p->rq.lock);
+    spin_unlock(&q->lock);
 }
 
 void sched_block_current(void)
@@ -377,24 +381,28 @@ void sched_yield_current(void)
     arch_raise_schedule(this_cpu());
 }
 
+bool sched_is_off(const struct vcpu *v)
+{
+    return !READ_ONCE(v->unit->running) && !__atomic_load_n(&v->unit->saving, __ATOMIC_ACQUIRE);
+}
+
 /* ---- deciding ---- */
 
-/* Account what the running unit has used. */
-static void charge_current(struct sched_pcpu *p, ns_t now)
+void sched_charge_current(struct sched_pcpu *p, ns_t now)
 {
-    struct sched_unit *u = p->rq.curr;
+    struct sched_unit *u = p->curr;
 
     if (!u)
         return;
-    if (p->rq.pool->ops->charge)
-        p->rq.pool->ops->charge(&p->rq, u, now - p->charged, now);
+    if (p->q->pool->ops->charge)
+        p->q->pool->ops->charge(p, u, now - p->charged, now);
     p->charged = now;
 }
 
 /* Why sched_run() was asked for, for the trace: numbers of `switch_reason`. */
 static u8 switch_reason(const struct sched_pcpu *p, ns_t now)
 {
-    const struct sched_unit *u = p->rq.curr;
+    const struct sched_unit *u = p->curr;
 
     if (!p->was_idle_once)
         return TRACE_SWITCH_START;
@@ -407,67 +415,243 @@ static u8 switch_reason(const struct sched_pcpu *p, ns_t now)
     return p->wake_preempts ? TRACE_SWITCH_WAKE : TRACE_SWITCH_SLICE_END;
 }
 
+/* Take a unit out of another runqueue into p's, which is locked. False: none came; *again: try soon. */
+static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, bool *again)
+{
+    const struct sched_ops *ops = p->q->pool->ops;
+    struct sched_unit *u;
+
+    if (!spin_trylock(&from->lock)) {
+        *again = true;
+        return false;
+    }
+    u = ops->steal(from, p, now);
+    if (u) {
+        sched_waits_no_more(from, u);
+        set_cpu(u, p->cpu, TRACE_MIGRATE_BALANCE);
+        u->moved = true;
+        sched_waits(p->q, u);
+        (void)ops->wake(p->q, u, now); /* p decides now, whatever it answers */
+        u->moved = false;
+    }
+    if (unlikely(from->kicked))
+        send_kicks(from, now);
+    spin_unlock(&from->lock);
+    return u;
+}
+
+/* p would idle: a unit of the nearest runqueue in which one waits. */
+static bool take_from_nearest(struct sched_pcpu *p, ns_t now, bool *again)
+{
+    const struct cpupool *pool = p->q->pool;
+    const struct cpumask *const sets[] = {&p->socket, &p->node, &pool->cpus};
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(sets); i++) {
+        struct cpumask m = cpumask_and(&pool->loaded, sets[i]);
+
+        for (unsigned int cpu = p->cpu; (cpu = cpumask_cycle_of(&m, &m, cpu)) < NR_PCPUS; cpumask_clear(&m, cpu)) {
+            const struct runqueue *from = sched_pcpu(cpu)->q;
+
+            if (from != p->q && READ_ONCE(from->waiting) > READ_ONCE(from->parked) && take_from(p, sched_pcpu(cpu)->q, now, again))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now, bool *again)
+{
+    const struct sched_ops *ops = p->q->pool->ops;
+
+    if (ops->balance) {
+        struct runqueue *from = ops->balance(p, prev, now);
+
+        if (from)
+            (void)take_from(p, from, now, again);
+    }
+}
+
+/*
+ * p has decided, and units wait behind its choice while pcpus idle: these come and look. One that
+ * preempted another, `leaves` now waiting, looks for a place for that one first. Units that may not
+ * run everywhere are not offered again at each decision.
+ */
+static void offer(struct sched_pcpu *p, const struct sched_unit *waits)
+{
+    const struct runqueue *q = p->q;
+    struct cpumask left = q->pool->idle;
+    s64 n = (s64)q->waiting - q->parked - (p->curr ? q->pinned : 0);
+    unsigned int cpu = waits ? sched_nearest_idle(waits, false) : SCHED_NO_CPU;
+
+    if (cpu != SCHED_NO_CPU) {
+        arch_raise_schedule(cpu);
+        cpumask_clear(&left, cpu);
+        n--;
+    }
+    for (cpu = p->cpu; n > 0 && (cpu = cpumask_cycle_of(&left, &left, cpu)) < NR_PCPUS; n--) {
+        cpumask_clear(&left, cpu);
+        arch_raise_schedule(cpu);
+    }
+}
+
+/* Idling that the policy forces begins, goes on or ends. */
+static void note_forced_idle(struct sched_pcpu *p, bool forced, ns_t now)
+{
+    if (p->forced == forced)
+        return;
+    p->forced = forced;
+    if (forced) {
+        p->forced_since = now;
+    } else {
+        p->forced_total += now - p->forced_since;
+        TRACE_sched_forced_idle(now - p->forced_since);
+    }
+}
+
+ns_t sched_forced_idle(unsigned int cpu)
+{
+    const struct sched_pcpu *p = sched_pcpu(cpu);
+    ns_t now = now_ns();
+
+    return p->forced_total + (p->forced && now > p->forced_since ? now - p->forced_since : 0);
+}
+
+/* Who runs beside it on its core's other threads; another runqueue's may have changed by now. */
+static void trace_corun(const struct sched_pcpu *p)
+{
+    cpumask_for_each(cpu, &p->core) {
+        u32 beside = READ_ONCE(sched_pcpu(cpu)->running);
+
+        if (cpu != p->cpu && beside)
+            TRACE_sched_corun((u16)p->running, p->running >> 16 & 0xff, cpu, (u16)beside, beside >> 16 & 0xff);
+    }
+}
+
+/* What the processor does for a decision; v's registers are in memory when it is off. */
+static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, bool several)
+{
+    /*
+     * Its last pcpu still stores its registers. This one's are stored before it waits, so that two
+     * pcpus cannot wait for each other.
+     */
+    if (several && !to->is_idle && unlikely(__atomic_load_n(&to->unit->saving, __ATOMIC_ACQUIRE))) {
+        if (!from->is_idle) {
+            arch_context_switch(from, p->idle);
+            __atomic_store_n(&from->unit->saving, false, __ATOMIC_RELEASE);
+            from = p->idle;
+        }
+        while (__atomic_load_n(&to->unit->saving, __ATOMIC_ACQUIRE))
+            arch_relax();
+    }
+    arch_context_switch(from, to);
+    if (several && !from->is_idle)
+        __atomic_store_n(&from->unit->saving, false, __ATOMIC_RELEASE);
+}
+
 void sched_run(void)
 {
-    struct sched_pcpu *p = &pcpus[this_cpu()];
-    const struct sched_ops *ops = p->rq.pool->ops;
-    struct sched_unit *prev, *stays = NULL;
+    struct sched_pcpu *p = sched_pcpu(this_cpu());
+    struct runqueue *q = p->q;
+    const struct sched_ops *ops = q->pool->ops;
+    bool several = q->pool->several, again = false;
+    struct sched_unit *prev, *stays = NULL, *leaves = NULL;
     struct sched_choice choice;
     struct vcpu *from, *to;
     ns_t now, limit;
     u8 why;
 
-    spin_lock(&p->rq.lock);
+    spin_lock(&q->lock);
     now = now_ns();
-    prev = p->rq.curr;
+    prev = p->curr;
     why = switch_reason(p, now);
     p->was_idle_once = true;
 
     if (prev) {
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
         if (vcpu_runnable(prev->vcpu) && !prev->yielded && now < p->decide_by) {
-            spin_unlock(&p->rq.lock);
+            spin_unlock(&q->lock);
             return;
         }
-        charge_current(p, now);
-        if (vcpu_runnable(prev->vcpu)) {
-            stays = prev;
-        } else {
-            prev->runnable = false;
-            ops->sleep(&p->rq, prev, now);
+        sched_charge_current(p, now);
+        if (!vcpu_runnable(prev->vcpu)) {
+            sched_unqueue(q, prev, now);
             TRACE_sched_block(prev->dom->domain->id, prev->vcpu->id, trace_asleep(prev->vcpu));
-            move_if_not_allowed(prev);
+        } else if (several && unlikely(!p->online || !sched_allowed(prev, p->cpu))) {
+            sched_unqueue(q, prev, now);
+            leaves = prev;
+        } else {
+            stays = prev;
         }
     }
-    choice = ops->pick(&p->rq, stays, now);
+    if (unlikely(!p->online)) {
+        choice = (struct sched_choice){.slice = NS_NEVER, .why = SCHED_IDLE};
+    } else {
+        if (q->pool->nr_queues > 1)
+            balance(p, stays, now, &again);
+        choice = ops->pick(p, stays, now);
+    }
     if (prev)
         prev->yielded = false;
+    if (choice.unit != stays) {
+        if (stays)
+            sched_waits(q, stays);
+        if (choice.unit)
+            sched_waits_no_more(q, choice.unit);
+    }
+    if (!choice.unit && choice.why == SCHED_IDLE && q->pool->nr_queues > 1 && p->online && ops->steal &&
+        !cpumask_empty(&q->pool->loaded) && take_from_nearest(p, now, &again)) {
+        choice = ops->pick(p, NULL, now);
+        if (choice.unit)
+            sched_waits_no_more(q, choice.unit);
+    }
     p->wake_preempts = false;
-    p->rq.picked_at = now;
+    p->picked_at = now;
     limit = choice.slice == NS_NEVER ? NS_NEVER : now + choice.slice;
+    if (unlikely(again) && !choice.unit)
+        limit = min_of(limit, now + STEAL_AGAIN);
     if (limit != p->decide_by || timer_active(&p->timer) != (limit != NS_NEVER))
         set_limit(p, limit);
+    if (several) {
+        note_forced_idle(p, choice.why == SCHED_FORCED, now);
+        if (choice.unit || choice.why == SCHED_FORCED || !p->online)
+            now_busy(p);
+        else
+            now_idle(p);
+    }
+    if (several && choice.unit && !cpumask_empty(&q->pool->idle))
+        offer(p, choice.unit != stays ? stays : NULL);
+    if (unlikely(q->kicked))
+        send_kicks(q, now);
     from = prev ? prev->vcpu : p->idle;
     to = choice.unit ? choice.unit->vcpu : p->idle;
     TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice);
     if (from == to) {
-        spin_unlock(&p->rq.lock);
+        spin_unlock(&q->lock);
         return;
     }
 
     if (prev) {
         prev->running = false;
-        runstate_change(from, stays ? RUNSTATE_runnable : state_asleep(from), now);
+        prev->saving = several;
+        runstate_change(from, stays || leaves ? RUNSTATE_runnable : state_asleep(from), now);
     } else {
         runstate_change(from, RUNSTATE_runnable, now);
     }
-    if (choice.unit)
+    if (choice.unit) {
         choice.unit->running = true;
-    p->rq.curr = choice.unit;
+        if (several && choice.unit->cpu != p->cpu)
+            set_cpu(choice.unit, p->cpu, TRACE_MIGRATE_SHARED);
+    }
+    p->curr = choice.unit;
     p->started = p->charged = now;
     runstate_change(to, RUNSTATE_running, now);
     TRACE_sched_switch(trace_domid(from), from->id, trace_state(from), trace_domid(to), to->id, why, choice.slice);
-    spin_unlock(&p->rq.lock);
+    if (several) {
+        p->running = choice.unit ? (u32)to->domain->id | (u32)to->id << 16 | 1u << 24 : 0;
+        if (p->threads > 1 && choice.unit)
+            trace_corun(p);
+    }
+    spin_unlock(&q->lock);
 
     /*
      * Other vCPUs of the domain may look at from's state; its own copy is only seen when it runs
@@ -475,59 +659,12 @@ void sched_run(void)
      */
     if (prev && from->domain->max_vcpus > 1)
         runstate_copy_out(from);
-    arch_context_switch(from, to);
+    switch_to(p, from, to, several);
+    if (unlikely(leaves)) {
+        q = sched_lock_queue_of(leaves);
+        leaves->moved = true;
+        sched_wake_unit(leaves, q);
+    }
     if (choice.unit)
         runstate_copy_out(to);
-}
-
-/* ---- parameters ---- */
-
-int sched_set_params(struct domain *d, u16 weight, u16 cap)
-{
-    struct sched_domain *dom = d->vcpu[0] && d->vcpu[0]->unit ? d->vcpu[0]->unit->dom : NULL;
-    ns_t now = now_ns();
-
-    if (!weight || cap > 100 * d->max_vcpus)
-        return -XEN_EINVAL;
-    spin_lock(&sched_lock);
-    if (dom) {
-        u64 cpus = dom->pool->cpus;
-
-        for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++) {
-            if (cpus & (1ull << cpu)) {
-                spin_lock(&pcpus[cpu].rq.lock);
-                charge_current(&pcpus[cpu], now);
-                spin_unlock(&pcpus[cpu].rq.lock);
-            }
-        }
-        if (dom->pool->ops->params)
-            dom->pool->ops->params(dom, weight, cap, now);
-        dom->weight = weight;
-        dom->cap = cap;
-        for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++) {
-            if (cpus & (1ull << cpu)) {
-                pcpus[cpu].decide_by = now;
-                arch_raise_schedule(cpu);
-            }
-        }
-    }
-    d->weight = weight;
-    d->cap = cap;
-    spin_unlock(&sched_lock);
-    return 0;
-}
-
-int sched_set_affinity(struct vcpu *v, u64 cpus)
-{
-    struct sched_unit *u = v->unit;
-    struct sched_pcpu *p;
-
-    if (!(cpus & first_pool.cpus))
-        return -XEN_EINVAL;
-    p = lock_queue_of(u);
-    u->affinity = cpus;
-    if (!u->runnable)
-        move_if_not_allowed(u);
-    spin_unlock(&p->rq.lock);
-    return 0;
 }

@@ -1,154 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling: the framework that the hypervisor calls, and the interface of a policy.
+ * Scheduling: what the hypervisor calls. A policy's side is in policy.h.
  *
- * The framework (sched.c) owns when: states and runstates of vCPUs, the slice timer, the rate
- * limit, affinity, trace. A policy owns the order: which of the runnable units goes next on a pcpu,
- * and for how long. Policies are pure (DESIGN §3, decision 8): time and wake-ups come in as
- * arguments, interrupts and timers go out as results; a policy calls nothing but lists, heaps and
- * the trace, so the simulator and the unit tests drive the same objects.
+ * Any number of pcpus in pools, each pool with a policy of its own. The framework (sched.c, pool.c)
+ * owns when: states and runstates of vCPUs, the slice timers, the rate limit, affinity, moving
+ * between runqueues, unplugging of pcpus, trace. A policy owns the order and the place.
  *
- * What is scheduled is a unit (a vCPU; with core scheduling, the vCPUs of a core) on the pcpus of a
- * pool, each of which has a runqueue. A policy gets a piece of memory of its own in each of them,
- * zeroed, sized in its struct sched_ops.
- *
- * Locks: a runqueue's lock is taken by the framework around every operation of a policy; it is
- * taken inside event port locks and outside timer locks. Interrupts are off. What a policy keeps
- * per pool or domain it guards itself.
+ * The environment (the hypervisor, tests/host, the simulator) gives: now_ns(), this_cpu(),
+ * current_vcpu(), timers (core/timer.h), and of core/arch.h arch_raise_schedule(),
+ * arch_context_switch(), arch_alloc(), arch_free(), arch_cpu_place(); runstate_copy_out();
+ * printk(). Interrupts are off wherever this is called.
  */
 #ifndef PARANGON_SCHED_H
 #define PARANGON_SCHED_H
 
 #include "core/domain.h"
+#include "cpumask.h"
 
 #define SCHED_WEIGHT_NORMAL 256
-#define SCHED_RATE_LIMIT    MILLISECS(1) /* a woken unit preempts none that has run less (but yield and block switch at once) */
-
-/* What decided a choice: numbers of `pick_reason` in trace/events.def. */
-enum sched_why {
-    SCHED_TURN, SCHED_BOOST, SCHED_UNDER, SCHED_OVER, SCHED_IDLE, SCHED_ONLY,
-};
+#define SCHED_RATE_LIMIT    MILLISECS(1) /* default; see struct sched_tunables */
 
 struct sched_ops;
+struct cpupool;
 
-/** Pcpus that share one policy; a domain belongs to one. */
-struct cpupool {
-    const struct sched_ops *ops;
-    u64 cpus;                    /* bit per pcpu */
-    u16 nr_cpus;
-    void *priv;                  /* the policy's */
+/** Which pcpus share a runqueue, or (policy smt) run one domain at a time. */
+enum sched_span { SPAN_POLICY, SPAN_CPU, SPAN_CORE, SPAN_SOCKET };
+
+/** What may be set for a pool at run time. */
+struct sched_tunables {
+    ns_t slice;                  /* longest time between two decisions while others wait; 0: the policy's own */
+    ns_t rate_limit;             /* a woken unit preempts none that has run less (but yield and block switch at once) */
+    u8 span;                     /* enum sched_span; SPAN_POLICY: the policy's own. Before the pool's first pcpu only */
+    bool exclusive;              /* policy smt: siblings run one domain, or idle */
 };
 
-/** A domain as the scheduler sees it: one per domain, shared by its units. */
-struct sched_domain {
-    struct domain *domain;
-    struct cpupool *pool;
-    u32 refs;                    /* units */
-    u16 weight, cap;             /* as last given to the policy */
-    void *priv;                  /* the policy's */
-};
-
-/** What a policy orders. */
-struct sched_unit {
-    struct vcpu *vcpu;           /* its only vCPU, as long as units are no cores */
-    struct sched_domain *dom;
-    u64 affinity;                /* pcpus it may run on */
-    u16 cpu;                     /* runqueue it belongs to; changes only while it is not runnable */
-    bool runnable;               /* the policy has been told wake() and not sleep() */
-    bool running;                /* picked, on its pcpu now */
-    bool yielded;                /* asked to give way; for the next pick() */
-    void *priv;                  /* the policy's */
-};
-
-/** The runqueue of a pcpu. */
-struct runqueue {
-    struct spinlock lock;
-    unsigned int cpu;
-    struct cpupool *pool;
-    struct sched_unit *curr;     /* runs now; NULL: the idle vCPU */
-    ns_t picked_at;              /* when curr was last picked: its slice counts from here */
-    void *priv;                  /* the policy's */
-};
-
-/** Answer to a wake-up. */
-struct sched_wake_result {
-    bool preempt;                /* goes before what runs now on its pcpu */
-    ns_t decide_by;              /* pick() wants to be called no later (system time); NS_NEVER: no wish */
-};
-
-/** Answer to "what next?". */
-struct sched_choice {
-    struct sched_unit *unit;     /* NULL: nothing, the pcpu idles */
-    ns_t slice;                  /* longest time until the next pick(); NS_NEVER: until something wakes, sleeps or yields */
-    enum sched_why why;
-};
-
-/**
- * A policy. Missing operations (NULL) do nothing; wake, sleep and pick are required. Those with a
- * queue run under its lock. A policy's own data: pool->priv, queue->priv, dom->priv and unit->priv,
- * of the sizes given here (0: NULL).
- */
-struct sched_ops {
-    const char *name;
-    const char *doc;             /* one line, for the list of policies */
-    size_t pool_size, queue_size, domain_size, unit_size;
-
-    void (*pool_init)(struct cpupool *pool, ns_t now);
-    void (*queue_init)(struct runqueue *q);
-    void (*domain_init)(struct sched_domain *dom, ns_t now);
-    void (*unit_init)(struct sched_unit *u);
-    /** The unit goes away; it is not runnable. */
-    void (*unit_fini)(struct runqueue *q, struct sched_unit *u);
-
-    /**
-     * Weight or cap of the domain become those given; dom->weight and cap still have the old ones.
-     * No runqueue is locked.
-     */
-    void (*params)(struct sched_domain *dom, u16 weight, u16 cap, ns_t now);
-    /** u became runnable and belongs to q from now on. */
-    struct sched_wake_result (*wake)(struct runqueue *q, struct sched_unit *u, ns_t now);
-    /** u is no longer runnable: it was queued in q, or it is q->curr and will not run on. */
-    void (*sleep)(struct runqueue *q, struct sched_unit *u, ns_t now);
-    /** u, which is q->curr, has used the processor for `ran` ns since the last charge. */
-    void (*charge)(struct runqueue *q, struct sched_unit *u, ns_t ran, ns_t now);
-    /**
-     * Choose what runs next. prev is what ran if it is still runnable (it is in no queue: choose it
-     * again or queue it; prev->yielded says that it wants to give way), else NULL. The chosen unit
-     * leaves the queue.
-     */
-    struct sched_choice (*pick)(struct runqueue *q, struct sched_unit *prev, ns_t now);
-};
-
-/**
- * Register a policy: SCHED_POLICY(rr, .doc = "...", .wake = rr_wake, ...); one line at the end of
- * its file.
- */
-#define SCHED_POLICY(policy, ...)                                                                  \
-    static const struct sched_ops policy##_ops = {.name = #policy, __VA_ARGS__};                   \
-    static const struct sched_ops *const policy##_entry                                            \
-        __attribute__((section("sched_policies"), used)) = &policy##_ops
+/** What holds unless said otherwise: the policy's own slice and span, SCHED_RATE_LIMIT, not exclusive. */
+#define SCHED_TUNABLES_DEFAULT ((struct sched_tunables){.rate_limit = SCHED_RATE_LIMIT})
 
 /** The registered policy of this name, or NULL. */
 const struct sched_ops *sched_find_policy(const char *name);
-/** The n-th registered policy, NULL behind the last. */
+/** The n-th registered policy, NULL behind the last; and what it says of itself. */
 const struct sched_ops *sched_policy_at(unsigned int n);
+const char *sched_policy_name(const struct sched_ops *ops);
+const char *sched_policy_doc(const struct sched_ops *ops);
 
 /**
- * Choose the policy of the first pool, to which every pcpu belongs, before the first vCPU is made.
- * (Again, when all are gone.)
+ * Begin: pool 0 with this policy and SCHED_TUNABLES_DEFAULT, to which every pcpu belongs that no
+ * other pool claims. Before the first idle vCPU is made. (Again, when all vCPUs and pcpus are gone.)
  * @return 0; -XEN_ENOENT: no such policy; -XEN_ENOMEM.
  */
 int sched_init(const char *policy);
+/**
+ * More pools, after sched_init() and before the pcpus they claim: "CPUS:POLICY" separated by '/',
+ * CPUS as 2-3,6; "2-3:rr/4-7:smt" makes pools 1 and 2. Each gets the tunables of pool 0.
+ * @return 0; -XEN_EINVAL: not of this form, or a pcpu claimed twice; -XEN_ENOENT: no such policy;
+ *         -XEN_ENOMEM. What came before the mistake holds.
+ */
+int sched_make_pools(const char *spec);
+/** Pool `id`, or NULL. */
+struct cpupool *sched_pool(unsigned int id);
+/**
+ * Other tunables from now on.
+ * @return 0; -XEN_EBUSY: another span, and the pool has pcpus.
+ */
+int sched_tune(struct cpupool *pool, const struct sched_tunables *t);
+/** Seed of the random numbers that policies use (they are the same in each run unless this differs). */
+void sched_seed(u64 seed);
 
 /**
  * Take a new vCPU in, not running (its pause_flags say why, VPF_DOWN mostly). An idle vCPU
- * (v->is_idle) makes its v->processor a pcpu of the pool, with timer_init_cpu() done before. Uses
- * v->domain->weight (0: normal) and cap.
+ * (v->is_idle) makes its v->processor a pcpu of the pool that claims it, with timer_init_cpu() done
+ * before. Uses v->domain->weight (0: normal) and cap; the domain is in pool 0.
  * @return 0, -XEN_ENOMEM.
  */
 int sched_vcpu_create(struct vcpu *v);
-/** Forget v; it sleeps and no pcpu runs it any more. */
+/** Forget v; it sleeps, and sched_is_off() says that no pcpu runs it any more. */
 void sched_vcpu_destroy(struct vcpu *v);
+/**
+ * No pcpu runs v, and the one that did last is through with arch_context_switch(). Of a vCPU that
+ * may be woken meanwhile the answer may be old.
+ */
+bool sched_is_off(const struct vcpu *v);
 
 /** v->pause_flags became 0: it may run. Harmless when it may already. From any pcpu. */
 void sched_wake(struct vcpu *v);
@@ -180,12 +112,43 @@ void sched_run(void);
  */
 int sched_set_params(struct domain *d, u16 weight, u16 cap);
 /**
- * Pcpus that v may run on. @return 0; -XEN_EINVAL: none of them is in its pool.
- * Takes effect when it next sleeps, or at once if it does.
+ * Pcpus that v may run on, from now on: if it runs elsewhere, its pcpu is asked to schedule and
+ * gives it away. While none of them is online in its pool, v runs on any of the pool's.
+ * @return 0; -XEN_EINVAL: none of them is in its pool.
  */
-int sched_set_affinity(struct vcpu *v, u64 cpus);
+int sched_set_affinity_mask(struct vcpu *v, const struct cpumask *cpus);
+/** The same for pcpus 0 to 63 of a word. */
+static inline int sched_set_affinity(struct vcpu *v, u64 cpus)
+{
+    struct cpumask m = cpumask_from_word(cpus);
+
+    return sched_set_affinity_mask(v, &m);
+}
+/** Pcpus that v had better run on, among those that it may. All: no preference. */
+void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus);
+/** What was last set. */
+void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft);
+/**
+ * Put a domain, all of whose vCPUs are off (sched_is_off()) and down or paused, into another pool.
+ * @return 0; -XEN_ENOENT: no such pool; -XEN_EBUSY: a vCPU is not off, or the pool has no pcpus;
+ *         -XEN_ENOMEM: it stays where it is.
+ */
+int sched_set_pool(struct domain *d, unsigned int id);
+
+/**
+ * A pcpu leaves its pool: its waiting units go to others now, what runs there at its next
+ * sched_run(), which is raised. Vcpus that may run nowhere else run anywhere in the pool until it
+ * comes back. It is through when sched_cpu_is_idle().
+ * @return 0; -XEN_EBUSY: it is the last of its pool; -XEN_ENOENT: it is in none.
+ */
+int sched_cpu_down(unsigned int cpu);
+bool sched_cpu_is_idle(unsigned int cpu);
+/** It comes back: units that want it move to it. @return 0; -XEN_ENOENT: it was never a pcpu. */
+int sched_cpu_up(unsigned int cpu);
 
 /** v's time in each runstate up to now, as VCPUOP_get_runstate_info tells. */
 void sched_get_runstate(const struct vcpu *v, struct vcpu_runstate_info *out);
+/** Time that a pcpu has idled although units waited, because of exclusivity. */
+ns_t sched_forced_idle(unsigned int cpu);
 
 #endif

@@ -34,6 +34,7 @@ unsigned int host_fail_alloc, host_preempt_after;
 u64 host_timer_interrupts, host_timer_programmed;
 jmp_buf host_machine_end;
 bool host_catch_end;
+unsigned int host_threads = 1, host_cores = NR_PCPUS;
 
 static struct {
     struct vcpu *idle, *running;
@@ -616,9 +617,13 @@ u64 arch_online_mask(void)
     return nr_cpus < 64 ? (1ull << nr_cpus) - 1 : ~0ull;
 }
 
+/* Sockets of host_cores cores of host_threads threads; pcpus are numbered threads first. */
 void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
 {
-    *p = (struct arch_cpu_place){.core = cpu};
+    unsigned int core = cpu / host_threads;
+
+    *p = (struct arch_cpu_place){
+        .thread = cpu % host_threads, .core = core % host_cores, .socket = core / host_cores, .node = core / host_cores};
 }
 
 /* One thread plays all pcpus: nobody can be waited for. */

@@ -121,6 +121,8 @@ extern unsigned int host_preempt_after;
  */
 extern jmp_buf host_machine_end;
 extern bool host_catch_end;
+/** Threads of a core and cores of a socket, before host_machine_start(). Each pcpu a core, one socket, unless a test says else. */
+extern unsigned int host_threads, host_cores;
 
 /* ---- what was said ---- */
 

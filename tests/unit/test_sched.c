@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "actors.h"
-#include "sched/sched.h"
+#include "sched/policy.h"
 
 static struct domain *domains[8];
 

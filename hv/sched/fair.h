@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Weights and caps by virtual time, for the policies that share processors in proportion (credit,
+ * smt): accounts, and queues ordered by them.
+ *
+ * Virtual time. The pool's V runs as a fluid scheduler would serve weight 1; a domain's vt as it is
+ * served: its use / its weight. Its credit is weight * (V - vt). A domain's vt stands still while it
+ * waits, so the order of the waiting does not change, a heap holds it, and no tick hands out credit:
+ * use is accounted when something happens, exactly as used.
+ *
+ * Feasible shares. A domain cannot use more pcpus than it has units that want to run, whatever its
+ * weight. Those whose weight would give them more ("full") get their units' worth, and the rest
+ * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and a full
+ * domain is charged at that rate (water filling; Chandra et al., Surplus Fair Scheduling, OSDI 2000,
+ * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
+ * that starts at V would starve them.
+ *
+ * Caps. In each period of 30 ms a domain may use cap % of one pcpu. A unit that is picked takes what
+ * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.
+ * What it overran (latency of a timer) is taken off the next period. Unused time is not carried
+ * over. When the budget is gone the domain's units are parked until the period ends; parked units do
+ * not compete.
+ *
+ * Locks: everything here is guarded by the pool's lock (fair_lock()), which is inside the
+ * runqueues'.
+ */
+#ifndef PARANGON_SCHED_FAIR_H
+#define PARANGON_SCHED_FAIR_H
+
+#include "core/pheap.h"
+#include "lib.h"
+#include "policy.h"
+
+#define CAP_PERIOD   MILLISECS(30)
+/* Less than this of a slice left is not worth a turn of its own. */
+#define SLICE_LEAST  MICROSECS(500)
+/* Less than this of a capped domain's time is not worth a turn. */
+#define BUDGET_LEAST MICROSECS(10)
+/*
+ * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
+ * that a sleeper's credit does not wrap, and lasts 18 years with total weight 256 on one pcpu, 26
+ * days with total weight 1.
+ */
+#define VT_SHIFT     12
+#define VT_START     (1ull << 48)
+
+struct fair_pool {
+    struct spinlock lock;
+    u64 vt;                  /* V */
+    u64 rest;                /* remainder of its last division */
+    ns_t updated;
+    u64 weight;              /* sum over the domains that compete and are not full */
+    s64 cpus;                /* pcpus that are left to them */
+    u16 nr_cpus;             /* of the pool, as counted in cpus */
+    bool several;            /* it was more than one at some time: domains are in sharing or full */
+    struct pheap sharing, full; /* domains that compete, in pools of several pcpus: most weight per unit first; least first */
+    struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
+    u32 nr_pinned;           /* units that wait and may not run anywhere */
+};
+
+struct fair_domain {
+    u64 vt;
+    u64 rest;                /* remainder of its last division */
+    u32 competing;           /* its units that are runnable and not parked */
+    u16 weight;
+    s64 budget;              /* capped: ns that its units may still take in this period */
+    u64 period;              /* the period (time / CAP_PERIOD) that budget is for */
+    struct pheap_node node;  /* in the pool's sharing or full */
+    u8 set;                  /* enum fair_set */
+    struct list waiting;     /* its units that wait, boosted or not */
+    struct sched_domain *dom;
+};
+
+enum fair_set { FAIR_OUT, FAIR_ALONE, FAIR_SHARING, FAIR_FULL };
+
+struct fair_queue {
+    struct pheap waiting;    /* by vt: units that may run on each pcpu of the pool */
+    struct pheap pinned;     /* by vt: the others */
+    struct list pins;        /* the others again */
+    struct list boosted;     /* in order of waking */
+    struct list parked;      /* until the next period */
+    struct pheap_node node;  /* in the pool's queues */
+    bool listed;
+    struct runqueue *q;
+};
+
+enum fair_place { FAIR_NOWHERE, FAIR_WAITING, FAIR_PINNED, FAIR_BOOSTED, FAIR_PARKED };
+
+struct fair_unit {
+    struct pheap_node node;
+    struct list link;        /* in boosted, parked or pins */
+    struct list in_domain;   /* in its domain's waiting */
+    struct sched_unit *unit;
+    u8 place;                /* enum fair_place */
+    bool parked;             /* counted in its runqueue's parked */
+    bool in_boost;           /* runs because it was boosted */
+    ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
+    ns_t used;               /* since the slice began */
+    u64 slice_vt;            /* its domain's vt when the slice began */
+    s64 taken;               /* of its domain's budget, and not used yet */
+    u64 taken_period;
+};
+
+static inline struct fair_pool *fair_pool(const struct cpupool *pool)
+{
+    return pool->priv;
+}
+
+static inline struct fair_domain *fair_domain(const struct sched_unit *u)
+{
+    return u->dom->priv;
+}
+
+static inline struct fair_unit *fair_unit(const struct sched_unit *u)
+{
+    return u->priv;
+}
+
+static inline struct fair_queue *fair_queue(const struct runqueue *q)
+{
+    return q->priv;
+}
+
+/** Lock the pool's accounts, and bring V up to now. */
+struct fair_pool *fair_lock(struct cpupool *pool, ns_t now);
+static inline void fair_unlock(struct fair_pool *p)
+{
+    spin_unlock(&p->lock);
+}
+
+/** Credit in us of processor time, for the trace. */
+s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d);
+/** Has the domain credit left? */
+static inline bool fair_under(const struct fair_pool *p, const struct fair_domain *d)
+{
+    return d->vt <= p->vt;
+}
+
+/** How far V goes in this time. */
+u64 fair_slice_vt(const struct fair_pool *p, ns_t ns);
+
+/* Operations that a policy has as they are: see struct sched_ops. */
+void fair_pool_init(struct cpupool *pool, ns_t now);
+void fair_queue_init(struct runqueue *q, ns_t now);
+void fair_domain_init(struct sched_domain *dom, ns_t now);
+void fair_unit_init(struct sched_unit *u);
+void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now);
+void fair_cpus_change(struct cpupool *pool, ns_t now);
+void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now);
+void fair_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now);
+
+/** u wants to run, or does not any more (or is parked): its domain's weight counts while any of its units does. */
+void fair_compete(struct fair_pool *p, struct sched_unit *u);
+void fair_stop_competing(struct fair_pool *p, struct sched_unit *u);
+
+/** A capped domain has nothing left that u could take; of what it has, the present period's is known. */
+bool fair_out_of_budget(const struct sched_unit *u, ns_t now);
+/** When the present period ends. */
+static inline ns_t fair_next_period(ns_t now)
+{
+    return (now / CAP_PERIOD + 1) * CAP_PERIOD;
+}
+/** u is picked and its domain capped: take its time out of the budget. @return how long it may run at most. */
+ns_t fair_take_budget(struct sched_unit *u, ns_t now);
+/** u has stopped, or is about to be picked again: give back what it took and did not use. */
+void fair_give_back(struct sched_unit *u);
+
+/** Queue u: by its vt, or (preempted in a slice of which something is left) where it was; before others; until the period ends. */
+void fair_enqueue(struct runqueue *q, struct sched_unit *u);
+void fair_enqueue_boosted(struct runqueue *q, struct sched_unit *u);
+void fair_park(struct runqueue *q, struct sched_unit *u);
+/** Out of wherever it is. */
+void fair_dequeue(struct runqueue *q, struct sched_unit *u);
+/** What ran and still wants to: it keeps its slice if it was preempted within it. `slice` is the whole. */
+void fair_requeue(struct runqueue *q, struct sched_unit *u, ns_t slice);
+/** A period has begun: the parked that have budget compete again. */
+void fair_unpark(struct runqueue *q, ns_t now);
+/**
+ * The first unit of q that may run on p, taken out of the queue; those on the way whose domain has
+ * used up its time are parked. The boosted come first.
+ */
+struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now);
+/** The key of the first that waits, 0: a boosted one, ~0: none. */
+u64 fair_first_key(struct runqueue *q);
+/** The runqueue whose first waiting unit is the pool's first, if it is not q; NULL: none, or it is. */
+struct runqueue *fair_first_queue(struct runqueue *q);
+/** Answer to a pick: u, taken from the queue, runs at most slice, as the cap lets it. */
+struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t slice, ns_t boost_slice, ns_t now);
+
+#endif

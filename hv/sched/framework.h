@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the framework share (sched.c: waking, sleeping, deciding; pool.c: pools, pcpus,
+ * units, parameters, affinity). Policies see policy.h only.
+ */
+#ifndef PARANGON_SCHED_FRAMEWORK_H
+#define PARANGON_SCHED_FRAMEWORK_H
+
+#include "core/arch.h"
+#include "lib.h"
+#include "policy.h"
+
+/** Making and unmaking, parameters, affinity, pools: outside the runqueues' locks. */
+extern struct spinlock sched_lock;
+
+/** Lock the runqueue that u belongs to. */
+struct runqueue *sched_lock_queue_of(const struct sched_unit *u);
+/**
+ * u sleeps, and its runqueue q is locked: it wakes if its vCPU may run, where its policy places it.
+ * With u->moved it is placed in any case. The runqueue is unlocked.
+ */
+void sched_wake_unit(struct sched_unit *u, struct runqueue *q);
+/** Account what p's running unit has used. Its runqueue is locked. */
+void sched_charge_current(struct sched_pcpu *p, ns_t now);
+/** p shall decide anew: its runqueue is locked. */
+void sched_decide_again(struct sched_pcpu *p, ns_t now);
+/** p may be idle: others may place units there if it is. */
+void sched_note_idle(struct sched_pcpu *p);
+/** Make its slice timer, not set. */
+void sched_setup_timer(struct sched_pcpu *p);
+
+/** u comes to wait in q, or does not any more. Locked. */
+static inline void sched_waits(struct runqueue *q, struct sched_unit *u)
+{
+    u->pinned = u->restricted;
+    q->pinned += u->pinned;
+    if (q->waiting++ == 0 && q->pool->nr_queues > 1)
+        cpumask_set_atomic(&q->pool->loaded, q->first);
+}
+
+static inline void sched_waits_no_more(struct runqueue *q, struct sched_unit *u)
+{
+    q->pinned -= u->pinned;
+    if (--q->waiting == 0 && q->pool->nr_queues > 1)
+        cpumask_clear_atomic(&q->pool->loaded, q->first);
+}
+
+/** A queued or running unit is taken from its policy. Locked. */
+static inline void sched_unqueue(struct runqueue *q, struct sched_unit *u, ns_t now)
+{
+    if (!u->running)
+        sched_waits_no_more(q, u);
+    u->runnable = false;
+    q->pool->ops->sleep(q, u, now);
+}
+
+#endif

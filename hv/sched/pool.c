@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduling framework's still part: policies by name, pools, pcpus with their topology and
+ * runqueues, units, parameters, affinity, unplugging. See sched.h and policy.h.
+ *
+ * A pool has a runqueue for each pcpu, core or socket, as its span says. A runqueue lives as long
+ * as the pool; pcpus leave it and come back. Which pcpus a unit may run on (u->allowed) is its
+ * affinity among the pool's online pcpus, or all of these where that leaves none: so unplugging
+ * never strands a unit, and plugging in again restores what was asked for.
+ * Locks: sched_lock around everything here, runqueues' inside it.
+ * Does not: merge or split runqueues of a pool that has pcpus; move a domain that runs to another
+ * pool.
+ */
+#include "core/timer.h"
+#include "framework.h"
+
+struct sched_pcpu sched_pcpus[NR_PCPUS];
+struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
+
+static struct cpupool *pools[MAX_POOLS];
+static u64 seed = 1;
+
+extern const struct sched_ops *const __start_sched_policies[];
+extern const struct sched_ops *const __stop_sched_policies[];
+
+const struct sched_ops *sched_policy_at(unsigned int n)
+{
+    return n < (unsigned int)(__stop_sched_policies - __start_sched_policies) ? __start_sched_policies[n] : NULL;
+}
+
+const struct sched_ops *sched_find_policy(const char *name)
+{
+    const struct sched_ops *ops;
+
+    for (unsigned int n = 0; (ops = sched_policy_at(n)); n++) {
+        if (!strcmp(ops->name, name))
+            return ops;
+    }
+    return NULL;
+}
+
+const char *sched_policy_name(const struct sched_ops *ops)
+{
+    return ops->name;
+}
+
+const char *sched_policy_doc(const struct sched_ops *ops)
+{
+    return ops->doc;
+}
+
+/* ---- pools ---- */
+
+struct cpupool *sched_pool(unsigned int id)
+{
+    return id < MAX_POOLS ? pools[id] : NULL;
+}
+
+void sched_seed(u64 s)
+{
+    seed = s;
+}
+
+static void free_pool(struct cpupool *pool)
+{
+    for (unsigned int i = 0; i < pool->nr_queues; i++) {
+        arch_free(pool->queue[i]->priv);
+        arch_free(pool->queue[i]);
+    }
+    arch_free(pool->priv);
+    arch_free(pool);
+}
+
+static int make_pool(const struct sched_ops *ops, const struct sched_tunables *t)
+{
+    struct cpupool *pool = NULL;
+    unsigned int id = 0;
+
+    while (id < MAX_POOLS && pools[id])
+        id++;
+    if (id == MAX_POOLS || !(pool = arch_alloc(sizeof(*pool))))
+        return -XEN_ENOMEM;
+    pool->ops = ops;
+    pool->t = *t;
+    pool->id = id;
+    list_init(&pool->domains);
+    if (ops->pool_size && !(pool->priv = arch_alloc(ops->pool_size))) {
+        arch_free(pool);
+        return -XEN_ENOMEM;
+    }
+    if (ops->pool_init)
+        ops->pool_init(pool, now_ns());
+    pools[id] = pool;
+    return id;
+}
+
+int sched_init(const char *policy)
+{
+    const struct sched_ops *ops = sched_find_policy(policy);
+    int id;
+
+    if (!ops) {
+        printk("scheduler: there is no policy \"%s\"\n", policy);
+        return -XEN_ENOENT;
+    }
+    for (unsigned int i = 0; i < MAX_POOLS; i++) {
+        if (pools[i])
+            free_pool(pools[i]);
+        pools[i] = NULL;
+    }
+    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
+        arch_free(sched_pcpus[cpu].priv);
+    memset(sched_pcpus, 0, sizeof(sched_pcpus));
+    id = make_pool(ops, &SCHED_TUNABLES_DEFAULT);
+    return min_of(id, 0);
+}
+
+int sched_make_pools(const char *spec)
+{
+    while (*spec) {
+        struct cpumask cpus = CPUMASK_NONE;
+        const struct sched_ops *ops;
+        const char *end;
+        char name[16];
+        size_t n = 0;
+        int id;
+
+        for (;;) { /* 2-3,6 */
+            u64 first = parse_u64(spec, &end), last = first;
+
+            if (end == spec)
+                return -XEN_EINVAL;
+            if (*end == '-') {
+                spec = end + 1;
+                last = parse_u64(spec, &end);
+                if (end == spec)
+                    return -XEN_EINVAL;
+            }
+            if (first > last || last >= NR_PCPUS)
+                return -XEN_EINVAL;
+            for (u64 cpu = first; cpu <= last; cpu++) {
+                for (unsigned int i = 0; i < MAX_POOLS; i++) {
+                    if (cpumask_test(&cpus, cpu) || (pools[i] && cpumask_test(&pools[i]->claimed, cpu)))
+                        return -XEN_EINVAL;
+                }
+                cpumask_set(&cpus, cpu);
+            }
+            spec = end;
+            if (*spec != ',')
+                break;
+            spec++;
+        }
+        if (*spec++ != ':')
+            return -XEN_EINVAL;
+        while (*spec && *spec != '/' && n < sizeof(name) - 1)
+            name[n++] = *spec++;
+        name[n] = 0;
+        if (*spec && *spec++ != '/')
+            return -XEN_EINVAL;
+        ops = sched_find_policy(name);
+        if (!ops)
+            return -XEN_ENOENT;
+        id = make_pool(ops, &pools[0]->t);
+        if (id < 0)
+            return id;
+        pools[id]->claimed = cpus;
+    }
+    return 0;
+}
+
+int sched_tune(struct cpupool *pool, const struct sched_tunables *t)
+{
+    int rc = -XEN_EBUSY;
+
+    spin_lock(&sched_lock);
+    if (t->span == pool->t.span || !pool->nr_queues) {
+        pool->t = *t;
+        rc = 0;
+    }
+    spin_unlock(&sched_lock);
+    return rc;
+}
+
+/* ---- pcpus ---- */
+
+static struct cpupool *pool_of_cpu(unsigned int cpu)
+{
+    for (unsigned int i = 1; i < MAX_POOLS; i++) {
+        if (pools[i] && cpumask_test(&pools[i]->claimed, cpu))
+            return pools[i];
+    }
+    return pools[0];
+}
+
+/* Where p is among the pcpus that have come so far. */
+static void find_place(struct sched_pcpu *p)
+{
+    arch_cpu_place(p->cpu, &p->place);
+    p->core_first = p->cpu;
+    p->threads = 0;
+    p->core = p->socket = p->node = CPUMASK_NONE;
+    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++) {
+        struct sched_pcpu *o = sched_pcpu(cpu);
+
+        if (o != p && !o->q)
+            continue;
+        if (o->place.node == p->place.node) {
+            cpumask_set(&p->node, cpu);
+            cpumask_set(&o->node, p->cpu);
+        }
+        if (o->place.socket == p->place.socket) {
+            cpumask_set(&p->socket, cpu);
+            cpumask_set(&o->socket, p->cpu);
+        }
+        if (o->place.socket == p->place.socket && o->place.core == p->place.core) {
+            cpumask_set(&p->core, cpu);
+            cpumask_set(&o->core, p->cpu);
+        }
+    }
+    cpumask_for_each(cpu, &p->core) {
+        sched_pcpu(cpu)->threads = cpumask_weight(&p->core);
+        sched_pcpu(cpu)->core_first = cpumask_first(&p->core);
+    }
+}
+
+/* The runqueue that p shares by the pool's span, or NULL. */
+static struct runqueue *shared_queue(const struct cpupool *pool, const struct sched_pcpu *p)
+{
+    unsigned int span = pool->t.span ? pool->t.span : pool->ops->span;
+
+    if (span != SPAN_CORE && span != SPAN_SOCKET)
+        return NULL;
+    for (unsigned int i = 0; i < pool->nr_queues; i++) {
+        if (cpumask_meet(&pool->queue[i]->cpus, &p->core))
+            return pool->queue[i];
+    }
+    for (unsigned int i = 0; i < pool->nr_queues && span == SPAN_SOCKET; i++) {
+        if (cpumask_meet(&pool->queue[i]->cpus, &p->socket) && pool->queue[i]->nr_cpus < RUNQUEUE_CPUS)
+            return pool->queue[i];
+    }
+    return NULL;
+}
+
+static struct runqueue *make_queue(struct cpupool *pool, const struct sched_pcpu *p)
+{
+    const struct sched_ops *ops = pool->ops;
+    struct runqueue *q = arch_alloc(sizeof(*q));
+
+    if (!q)
+        return NULL;
+    if (ops->queue_size && !(q->priv = arch_alloc(ops->queue_size))) {
+        arch_free(q);
+        return NULL;
+    }
+    spin_lock_init(&q->lock, LOCK_RUNQUEUE);
+    q->first = p->cpu;
+    q->pool = pool;
+    if (ops->queue_init)
+        ops->queue_init(q, now_ns());
+    pool->queue[pool->nr_queues++] = q;
+    return q;
+}
+
+/* Units' places after the pool's pcpus or their affinity have changed. */
+static void find_allowed(struct sched_unit *u)
+{
+    const struct cpupool *pool = u->dom->pool;
+
+    u->allowed = cpumask_and(&u->affinity, &pool->cpus);
+    if (cpumask_empty(&u->allowed))
+        u->allowed = pool->cpus;
+    u->restricted = !cpumask_within(&pool->cpus, &u->allowed);
+}
+
+/*
+ * Take u from where it may not be any more: if it waits it goes now, if it runs its pcpu gives it
+ * away, if it sleeps it goes where it may, or when it wakes. Its runqueue is locked, and is not after it.
+ */
+static void send_away(struct sched_unit *u, struct runqueue *q)
+{
+    struct sched_pcpu *p = sched_pcpu(u->cpu);
+    ns_t now = now_ns();
+
+    if (p->online && cpumask_test(&u->allowed, u->cpu)) {
+        spin_unlock(&q->lock);
+    } else if (u->running) {
+        sched_decide_again(p, now);
+        spin_unlock(&q->lock);
+    } else {
+        if (u->runnable)
+            sched_unqueue(q, u, now);
+        u->moved = true;
+        sched_wake_unit(u, q);
+    }
+}
+
+static void requeue_all(struct cpupool *pool)
+{
+    list_for_each(d, &pool->domains) {
+        list_for_each(n, &list_entry(d, struct sched_domain, node)->units) {
+            struct sched_unit *u = list_entry(n, struct sched_unit, node);
+            struct runqueue *q = sched_lock_queue_of(u);
+
+            find_allowed(u);
+            send_away(u, q);
+        }
+    }
+}
+
+static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p)
+{
+    struct runqueue *q = p->q;
+
+    if (pool->ops->cpus_change)
+        pool->ops->cpus_change(pool, now_ns());
+    spin_lock(&q->lock);
+    cpumask_set(&q->cpus, p->cpu);
+    q->nr_cpus++;
+    cpumask_set(&pool->cpus, p->cpu);
+    pool->nr_cpus++;
+    p->online = true;
+    spin_unlock(&q->lock);
+    if (pool->nr_cpus > 1 && !pool->several) { /* from now on it is kept which are idle */
+        pool->several = true;
+        cpumask_for_each(cpu, &pool->cpus)
+            sched_note_idle(sched_pcpu(cpu));
+    } else if (pool->several) {
+        sched_note_idle(p);
+    }
+}
+
+static int pcpu_create(struct vcpu *idle)
+{
+    struct sched_pcpu *p = sched_pcpu(idle->processor);
+    struct cpupool *pool = pool_of_cpu(idle->processor);
+
+    p->idle = idle;
+    p->cpu = idle->processor;
+    p->random = (seed + p->cpu) * 0x9e3779b97f4a7c15ull | 1;
+    sched_setup_timer(p);
+    if (pool->ops->cpu_size && !p->priv && !(p->priv = arch_alloc(pool->ops->cpu_size)))
+        return -XEN_ENOMEM;
+    spin_lock(&sched_lock);
+    find_place(p);
+    if (!(p->q = shared_queue(pool, p)) && !(p->q = make_queue(pool, p))) {
+        spin_unlock(&sched_lock);
+        return -XEN_ENOMEM;
+    }
+    if (pool->ops->cpu_init)
+        pool->ops->cpu_init(p);
+    cpu_joins(pool, p);
+    requeue_all(pool);
+    spin_unlock(&sched_lock);
+    idle->runstate.state = RUNSTATE_running;
+    idle->runstate.state_entry_time = now_ns();
+    return 0;
+}
+
+int sched_cpu_down(unsigned int cpu)
+{
+    struct sched_pcpu *p = sched_pcpu(cpu);
+    struct cpupool *pool = p->q ? p->q->pool : NULL;
+    struct runqueue *q = p->q;
+
+    if (!pool || !p->online)
+        return -XEN_ENOENT;
+    spin_lock(&sched_lock);
+    if (pool->nr_cpus == 1) {
+        spin_unlock(&sched_lock);
+        return -XEN_EBUSY;
+    }
+    if (pool->ops->cpus_change)
+        pool->ops->cpus_change(pool, now_ns());
+    spin_lock(&q->lock);
+    p->online = false;
+    cpumask_clear(&q->cpus, cpu);
+    q->nr_cpus--;
+    cpumask_clear(&pool->cpus, cpu);
+    pool->nr_cpus--;
+    cpumask_clear_atomic(&pool->idle, cpu);
+    sched_decide_again(p, now_ns());
+    spin_unlock(&q->lock);
+    requeue_all(pool);
+    spin_unlock(&sched_lock);
+    return 0;
+}
+
+bool sched_cpu_is_idle(unsigned int cpu)
+{
+    const struct sched_pcpu *p = sched_pcpu(cpu);
+
+    return !READ_ONCE(p->online) && !READ_ONCE(p->curr) && !timer_active(&p->timer);
+}
+
+int sched_cpu_up(unsigned int cpu)
+{
+    struct sched_pcpu *p = sched_pcpu(cpu);
+
+    if (!p->q)
+        return -XEN_ENOENT;
+    spin_lock(&sched_lock);
+    if (!p->online) {
+        cpu_joins(p->q->pool, p);
+        requeue_all(p->q->pool);
+    }
+    spin_unlock(&sched_lock);
+    arch_raise_schedule(cpu);
+    return 0;
+}
+
+/* ---- domains and units ---- */
+
+static struct sched_domain *scheduled(const struct domain *d)
+{
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i] && d->vcpu[i]->unit)
+            return d->vcpu[i]->unit->dom;
+    }
+    return NULL;
+}
+
+static struct sched_domain *make_domain(struct domain *d, struct cpupool *pool)
+{
+    const struct sched_ops *ops = pool->ops;
+    struct sched_domain *dom = arch_alloc(sizeof(*dom) + ops->domain_size);
+
+    if (!dom)
+        return NULL;
+    dom->domain = d;
+    dom->pool = pool;
+    dom->weight = d->weight ? d->weight : SCHED_WEIGHT_NORMAL;
+    dom->cap = d->cap;
+    d->weight = dom->weight;
+    dom->priv = ops->domain_size ? dom + 1 : NULL;
+    list_init(&dom->units);
+    list_add_tail(&pool->domains, &dom->node);
+    if (ops->domain_init)
+        ops->domain_init(dom, now_ns());
+    return dom;
+}
+
+static void drop_domain(struct sched_domain *dom)
+{
+    if (dom->pool->ops->domain_fini)
+        dom->pool->ops->domain_fini(dom);
+    list_del(&dom->node);
+    arch_free(dom);
+}
+
+/* Make a unit of v in dom, on the pool's next pcpu, so that units spread over them in turn. */
+static struct sched_unit *make_unit(struct vcpu *v, struct sched_domain *dom)
+{
+    const struct sched_ops *ops = dom->pool->ops;
+    struct sched_unit *u = arch_alloc(sizeof(*u) + ops->unit_size);
+
+    if (!u)
+        return NULL;
+    u->vcpu = v;
+    u->dom = dom;
+    u->priv = ops->unit_size ? u + 1 : NULL;
+    u->affinity = u->soft = cpumask_all();
+    find_allowed(u);
+    u->cpu = dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
+    dom->refs++;
+    dom->pool->nr_units++;
+    list_add_tail(&dom->units, &u->node);
+    if (ops->unit_init)
+        ops->unit_init(u);
+    return u;
+}
+
+int sched_vcpu_create(struct vcpu *v)
+{
+    struct sched_domain *dom;
+    struct sched_unit *u = NULL;
+    bool made = false;
+
+    if (v->is_idle)
+        return pcpu_create(v);
+
+    spin_lock(&sched_lock);
+    dom = scheduled(v->domain);
+    if (!dom) {
+        dom = make_domain(v->domain, pools[0]);
+        made = true;
+    }
+    if (dom && !(u = make_unit(v, dom)) && made)
+        drop_domain(dom);
+    spin_unlock(&sched_lock);
+    if (!u)
+        return -XEN_ENOMEM;
+    v->processor = u->cpu;
+    v->runstate.state = RUNSTATE_offline;
+    v->runstate.state_entry_time = now_ns();
+    v->unit = u;
+    return 0;
+}
+
+/* u is off for good. Under sched_lock. */
+static void drop_unit(struct sched_unit *u)
+{
+    struct runqueue *q = sched_lock_queue_of(u);
+
+    if (u->runnable)
+        sched_unqueue(q, u, now_ns());
+    if (q->pool->ops->unit_fini)
+        q->pool->ops->unit_fini(q, u);
+    spin_unlock(&q->lock);
+    list_del(&u->node);
+    u->dom->pool->nr_units--;
+    if (--u->dom->refs == 0)
+        drop_domain(u->dom);
+    arch_free(u);
+}
+
+void sched_vcpu_destroy(struct vcpu *v)
+{
+    if (!v->unit)
+        return;
+    ASSERT_NAMED("sched_destroy_asleep", sched_is_off(v));
+    spin_lock(&sched_lock);
+    drop_unit(v->unit);
+    v->unit = NULL;
+    spin_unlock(&sched_lock);
+}
+
+int sched_set_pool(struct domain *d, unsigned int id)
+{
+    struct cpupool *pool = sched_pool(id);
+    struct sched_unit *made[MAX_VCPUS] = {NULL};
+    struct sched_domain *old, *dom = NULL;
+    int rc = -XEN_EBUSY;
+
+    if (!pool)
+        return -XEN_ENOENT;
+    spin_lock(&sched_lock);
+    old = scheduled(d);
+    if (old && old->pool == pool)
+        rc = 0;
+    if (!old || old->pool == pool || !pool->nr_cpus)
+        goto out;
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i] && (!sched_is_off(d->vcpu[i]) || d->vcpu[i]->unit->runnable || !d->vcpu[i]->pause_flags))
+            goto out;
+    }
+    rc = -XEN_ENOMEM;
+    dom = make_domain(d, pool);
+    if (!dom)
+        goto out;
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i] && !(made[i] = make_unit(d->vcpu[i], dom)))
+            goto undo;
+    }
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        struct vcpu *v = d->vcpu[i];
+
+        if (!v)
+            continue;
+        made[i]->affinity = v->unit->affinity;
+        made[i]->soft = v->unit->soft;
+        find_allowed(made[i]);
+        if (!cpumask_test(&made[i]->allowed, made[i]->cpu))
+            made[i]->cpu = cpumask_first(&made[i]->allowed);
+        drop_unit(v->unit);
+        v->unit = made[i];
+        v->processor = made[i]->cpu;
+    }
+    rc = 0;
+    goto out;
+undo:
+    dom->refs++; /* it goes last */
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        if (made[i])
+            drop_unit(made[i]);
+    }
+    drop_domain(dom);
+out:
+    spin_unlock(&sched_lock);
+    return rc;
+}
+
+/* ---- parameters ---- */
+
+int sched_set_params(struct domain *d, u16 weight, u16 cap)
+{
+    struct sched_domain *dom;
+    ns_t now = now_ns();
+
+    if (!weight || cap > 100 * d->max_vcpus)
+        return -XEN_EINVAL;
+    spin_lock(&sched_lock);
+    dom = scheduled(d);
+    if (dom) {
+        cpumask_for_each(cpu, &dom->pool->cpus) {
+            struct sched_pcpu *p = sched_pcpu(cpu);
+
+            spin_lock(&p->q->lock);
+            sched_charge_current(p, now);
+            spin_unlock(&p->q->lock);
+        }
+        if (dom->pool->ops->params)
+            dom->pool->ops->params(dom, weight, cap, now);
+        dom->weight = weight;
+        dom->cap = cap;
+        cpumask_for_each(cpu, &dom->pool->cpus) {
+            struct sched_pcpu *p = sched_pcpu(cpu);
+
+            spin_lock(&p->q->lock);
+            sched_decide_again(p, now);
+            spin_unlock(&p->q->lock);
+        }
+    }
+    d->weight = weight;
+    d->cap = cap;
+    spin_unlock(&sched_lock);
+    return 0;
+}
+
+int sched_set_affinity_mask(struct vcpu *v, const struct cpumask *cpus)
+{
+    struct sched_unit *u = v->unit;
+    struct runqueue *q;
+    int rc = -XEN_EINVAL;
+
+    spin_lock(&sched_lock);
+    if (cpumask_meet(cpus, &u->dom->pool->cpus)) {
+        q = sched_lock_queue_of(u);
+        u->affinity = *cpus;
+        find_allowed(u);
+        send_away(u, q);
+        rc = 0;
+    }
+    spin_unlock(&sched_lock);
+    return rc;
+}
+
+void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
+{
+    struct runqueue *q = sched_lock_queue_of(v->unit);
+
+    v->unit->soft = *cpus;
+    spin_unlock(&q->lock);
+}
+
+void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft)
+{
+    struct runqueue *q = sched_lock_queue_of(v->unit);
+
+    *hard = v->unit->affinity;
+    *soft = v->unit->soft;
+    spin_unlock(&q->lock);
+}
