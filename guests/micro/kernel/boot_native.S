@@ -2,7 +2,7 @@
 /*
  * Entry by multiboot 1 (`qemu -kernel`): 32-bit protected mode, no paging, eax = magic, ebx = information.
  *
- * multiboot.S has the header; boot_pvh.S enters here too. Maps the first GiB with 2 MiB pages, both at 0 and at the
+ * multiboot.S has the header; boot_pvh.S enters here too, and boot_linux.S at boot_enter64. Maps the first GiB with 2 MiB pages, both at 0 and at the
  * image's virtual base, turns on long mode and goes to native_main(). Physical addresses are offsets within this section
  * from LOAD_PADDR, where the linker script puts it.
  */
@@ -20,6 +20,7 @@ boot_gdt:
 boot_gdtr:
     .short 23
     PHYS_LONG boot_gdt
+    .long 0                     /* LGDT of 64-bit code reads eight bytes */
 
     .code32
     .globl native_start
@@ -53,7 +54,10 @@ native_start:
     ljmp $8, $(1f - boot_base + LOAD_PADDR)
 
     .code64
-1:  mov $16, %eax
+    .globl boot_enter64, boot_l2, boot_l4, boot_gdtr
+1:
+boot_enter64:                   /* EDI = magic, RSI = what it says, GDTR = boot_gdtr; 64-bit code at any selector */
+    mov $16, %eax
     mov %eax, %ss
     mov %eax, %ds
     mov %eax, %es
@@ -77,5 +81,8 @@ boot_l2:
 native_high:
     xor %ebp, %ebp
     mov $boot_stack_top, %rsp
-    call native_main
+    pushq $8
+    pushq $1f
+    lretq
+1:  call native_main
     ud2

@@ -206,8 +206,9 @@ void micro_main(const char *cmdline)
     end_by_reboot = str_starts(end, "reboot");
     print("MICRO boot %s tests=%s costs=%s\n",
           platform == PLATFORM_PV    ? "pv"
-          : platform == PLATFORM_PVH ? "pvh"
+          : platform == PLATFORM_PVH ? has_pc ? "hvm" : "pvh"
           : pvh_info                 ? "native-pvh"
+          : acpi_table("FACP")       ? "hvm-bare"
                                      : "native",
           tests, costs);
     MARK_INIT();

@@ -59,6 +59,10 @@ void native_main(uint32_t magic, uint32_t info);
 void micro_main(const char *cmdline) __attribute__((noreturn));
 /** Leave by a reboot instead of a power-off; domains only. */
 extern bool end_by_reboot;
+/** The devices of a PC are there: native, or an HVM domain. */
+extern bool has_pc;
+/** An ACPI table by its signature, of an HVM domain; NULL: none. */
+const uint8_t *acpi_table(const char *signature);
 /** Power off: SCHEDOP_shutdown of a domain, ACPI or isa-debug-exit when native. */
 void platform_poweroff(void) __attribute__((noreturn));
 /** Write bytes to the platform's console: console_io, the console ring of a domain without it, port

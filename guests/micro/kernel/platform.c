@@ -17,9 +17,11 @@
 #define PORT_E9           0xe9
 #define PIIX4_PM1A_CNT    0x604
 #define PM1_SLP_EN        0x2000
+#define FADT_PM1A_CNT     64
 #define ISA_DEBUG_EXIT    0xf4
 #define MULTIBOOT_MAGIC   0x2badb002
 #define MULTIBOOT_CMDLINE 4
+#define LINUX_MAGIC       0x53726448 /* "HdrS", as the zero page has it */
 
 enum micro_platform platform;
 struct start_info *start_info;
@@ -28,7 +30,14 @@ uint32_t xen_leaf, start_flags;
 uint64_t start_pages;
 struct vcpu_info *vcpu_info;
 struct shared_info *shared_info;
-bool end_by_reboot;
+bool end_by_reboot, has_pc;
+
+/* The zero page of Linux's boot protocol (Documentation/arch/x86/zero-page.rst), NULL: not started so. */
+static const uint8_t *zero_page;
+#define ZP_RSDP         0x070
+#define ZP_E820_ENTRIES 0x1e8
+#define ZP_CMDLINE      0x228
+#define ZP_E820         0x2d0
 
 /* The domain's console ring; NULL for the privileged domain, which uses console_io. */
 static struct xencons_interface *console_ring;
@@ -102,12 +111,35 @@ uint64_t now_ns(void)
     return ns;
 }
 
+/* ACPI 6.5 §5.2.5 (RSDP), §5.2.8 (XSDT). */
+const uint8_t *acpi_table(const char *signature)
+{
+    const uint8_t *rsdp = zero_page ? phys_ptr(*(const uint64_t *)(zero_page + ZP_RSDP)) : NULL, *xsdt;
+
+    if (!rsdp || memcmp(rsdp, "RSD PTR ", 8))
+        return NULL;
+    xsdt = phys_ptr(*(const uint64_t *)(rsdp + 24));
+    for (uint32_t at = 36; at < *(const uint32_t *)(xsdt + 4); at += 8) {
+        const uint8_t *table;
+        uint64_t paddr;
+
+        memcpy(&paddr, xsdt + at, sizeof(paddr));
+        table = phys_ptr(paddr);
+        if (!memcmp(table, signature, 4))
+            return table;
+    }
+    return NULL;
+}
+
 void platform_poweroff(void)
 {
+    const uint8_t *fadt = acpi_table("FACP");
     struct sched_shutdown s = {.reason = end_by_reboot ? SHUTDOWN_reboot : SHUTDOWN_poweroff};
 
     if (platform & PLATFORM_XEN) {
         hc_sched_op(SCHEDOP_shutdown, &s);
+    } else if (fadt) {
+        outw(*(const uint16_t *)(fadt + FADT_PM1A_CNT), PM1_SLP_EN | 5 << 10);
     } else {
         outw(PIIX4_PM1A_CNT, PM1_SLP_EN);
         outb(ISA_DEBUG_EXIT, 0);
@@ -162,13 +194,23 @@ static void pvh_init(void)
 {
     uint64_t gfn = 0, port = 0;
 
-    start_flags = pvh_info->flags;
+    start_flags = pvh_info ? pvh_info->flags : 0;
     if (!privileged() && !hc_hvm_get_param(HVM_PARAM_CONSOLE_PFN, &gfn) && gfn &&
         !hc_hvm_get_param(HVM_PARAM_CONSOLE_EVTCHN, &port) && port) {
         console_port = (evtchn_port_t)port;
         console_ring = phys_ptr(gfn << PAGE_SHIFT);
     }
-    for (uint32_t i = 0; i < pvh_info->memmap_entries; i++) {
+    for (uint32_t i = 0; zero_page && i < zero_page[ZP_E820_ENTRIES]; i++) {
+        struct {
+            uint64_t addr, size;
+            uint32_t type;
+        } __attribute__((packed)) e;
+
+        memcpy(&e, zero_page + ZP_E820 + i * sizeof(e), sizeof(e));
+        if (e.type == XEN_HVM_MEMMAP_TYPE_RAM)
+            start_pages += e.size >> PAGE_SHIFT;
+    }
+    for (uint32_t i = 0; pvh_info && i < pvh_info->memmap_entries; i++) {
         const struct hvm_memmap_table_entry *e = phys_ptr(pvh_info->memmap_paddr);
 
         if (e[i].type == XEN_HVM_MEMMAP_TYPE_RAM)
@@ -197,7 +239,13 @@ void native_main(uint32_t magic, uint32_t info)
             cmdline = (const char *)(PTR(VIRT_BASE) + pvh_info->cmdline_paddr);
         if (find_xen())
             platform = PLATFORM_PVH;
+    } else if (magic == LINUX_MAGIC) {
+        zero_page = (const uint8_t *)(PTR(VIRT_BASE) + info);
+        cmdline = (const char *)(PTR(VIRT_BASE) + *(const uint32_t *)(zero_page + ZP_CMDLINE));
+        if (find_xen())
+            platform = PLATFORM_PVH;
     }
+    has_pc = platform == PLATFORM_NATIVE || zero_page;
     trap_init_native();
     memory_init();
     if (platform == PLATFORM_PVH)
