@@ -12,6 +12,7 @@
 #include "analysis/results.h"
 #include "bench/command.h"
 #include "bench/paths.h"
+#include "sim/command.h"
 
 struct command {
     const char *name, *args, *what;
@@ -25,10 +26,13 @@ static const struct command commands[] = {
     {"bench", "[EXPERIMENT]", "measure: run all platforms, print the table, keep the result",
      cmd_bench},
     {"boot", "GUEST --on PLATFORM", "boot one guest, its console on this terminal", cmd_boot},
-    {"trace", "record|show|export", "record, decode and summarise a trace of the hypervisor",
+    {"trace", "record|show|who|export", "record, decode and summarise a trace of the hypervisor",
      cmd_trace},
     {"explain", "OPERATION --on PLATFORMS",
      "the executed path by function, with instruction counts", cmd_explain},
+    {"sim", "[EXPERIMENT]", "the scheduler on a simulated machine of up to 1,024 processors", cmd_sim},
+    {"smt-calibrate", "", "how much threads of a core slow each other down, measured here",
+     cmd_smt_calibrate},
     {"compare", "A B", "what changed between two results", cmd_compare},
     {"gate", "A", "fail where the overhead grew over a baseline", cmd_gate},
     {"rerun", "A", "the same plan again: must give the same counts", cmd_rerun},

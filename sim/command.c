@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "analysis/results.h"
+#include "sim/experiment.h"
 #include "sim/show.h"
 #include "sim/sweep.h"
 
@@ -25,6 +26,9 @@ struct options {
     unsigned trace_mib;
     struct sim_sweep sweep;
     bool sweeps;
+    const struct sim_experiment *experiment;
+    const char *matrix;       /* as given, for an experiment */
+    bool seeds_given;
 };
 
 /* Options that are parameters of the machine: the key is the option's name. */
@@ -61,7 +65,7 @@ static void make_options(void)
     static const struct argp_option others[] = {
         {"load", OPT_LOAD, "KIND[*DOMAINS][:KEY=VALUE]...", 0,
          "A group of domains: hog, interactive, periodic, bursty, service, barrier, yielder; keys name, vcpus, weight, cap, class, "
-         "run, period, dist (fixed, exp, pareto), util, spin, cpus"},
+         "run, period, dist (fixed, exp, pareto), util, via, via-run, spin, cpus"},
         {"json", OPT_JSON, NULL, 0, "All figures as one JSON object"},
         {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
         {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
@@ -125,6 +129,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     if (key >= OPT_FIRST && key < OPT_FIRST + (int)NR_PARAMETERS) {
         if (sim_setup_set(&o->setup, parameter_keys[key - OPT_FIRST], arg) < 0)
             exit(STATUS_USAGE);
+        if (!strcmp(parameter_keys[key - OPT_FIRST], "matrix"))
+            o->matrix = arg;
         return 0;
     }
     switch (key) {
@@ -140,6 +146,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (*end || number < 1 || number > 100000)
             argp_error(state, "--seeds takes 1 to 100000, not \"%s\"", arg);
         o->sweep.seeds = number;
+        o->seeds_given = true;
         return 0;
     case OPT_COMPARE:
         o->sweep.series = split(arg, &o->sweep.nr_series);
@@ -153,6 +160,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'o':
         o->sweep.folder = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        for (unsigned i = 0; i < sim_nr_experiments; i++)
+            if (!strcmp(sim_experiments[i].name, arg))
+                o->experiment = &sim_experiments[i];
+        if (!o->experiment)
+            argp_error(state, "no experiment \"%s\"", arg);
         return 0;
     case OPT_JSON:
         o->json = true;
@@ -174,9 +188,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
+    .args_doc = "[EXPERIMENT]",
     .doc = "Run the hypervisor's own scheduler on a simulated machine, and say what each load got."
-           "\vThe same options and seed give the same result everywhere. Times are of the model that the table states, never of a "
-           "real machine.",
+           "\vExperiments, each a table, a result and a figure (they take --seeds, --compare, --matrix and -o):\n"
+           "  weights    eight domains, weights 1 to 8 (SOSP'03, figure 5)\n"
+           "  slices     128 domains, slices of 5 and 50 ms (SOSP'03, figure 6)\n"
+           "  dom0       dom0's weight, by policy, capped or not\n"
+           "  smt        SMT-aware or not, by matrix, load and vCPUs; the load from which SMT off is better\n"
+           "  wakeup     from waking to running, beside domains that compute\n"
+           "  decision   host time of a decision, by vCPUs and processors\n"
+           "The same options and seed give the same result everywhere. Times are of the model that the table states, never of a real "
+           "machine.",
 };
 
 /* The file that holds the trace, as memory; NULL after a message. */
@@ -251,5 +273,11 @@ int cmd_sim(int argc, char **argv)
     make_options();
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    if (o.experiment)
+        return o.experiment->run(&(struct sim_experiment_options){.seeds = o.seeds_given ? o.sweep.seeds : 0,
+                                                                  .folder = o.sweep.folder,
+                                                                  .matrix = o.matrix,
+                                                                  .policies = o.sweep.series,
+                                                                  .nr_policies = o.sweep.nr_series});
     return o.sweeps ? sweep(&o) : simulate(&o);
 }

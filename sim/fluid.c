@@ -142,6 +142,20 @@ void sim_fluid_reset(void)
 
 /* ---- over the whole run ---- */
 
+/* What others send through the first domain of a service, in processors. */
+static double sent_through(const struct sim_load *l)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < sim.config->nr_loads; i++) {
+        const struct sim_load *other = &sim.config->loads[i];
+
+        if (*other->via && !strcmp(other->via, l->name))
+            sum += other->domains * other->util / other->run * 2 * other->via_run;
+    }
+    return sum;
+}
+
 /* What a domain asks for in the long run, in processors; a hog asks for all that its vCPUs can use. */
 static double demand_of(const struct sim_load *l)
 {
@@ -149,7 +163,7 @@ static double demand_of(const struct sim_load *l)
 
     switch (l->kind) {
     case SIM_SERVICE:
-        most = fmin(most, l->util);
+        most = fmin(most, l->util + sent_through(l));
         break;
     case SIM_PERIODIC:
         most = fmin(most, l->vcpus * ((double)l->run / l->period));

@@ -33,10 +33,15 @@ static void respond(struct sim_vcpu *v, ns_t since)
 
 /* ---- service: a queue of the domain, served by whichever of its vCPUs is free ---- */
 
+static u64 work_of(const struct sim_request *r)
+{
+    return r->stage == SIM_COMING || r->stage == SIM_GOING ? SIM_WORK(r->origin->load->via_run) : r->work;
+}
+
 static void serve(struct sim_vcpu *v, struct sim_request request)
 {
-    v->began = request.arrived;
-    sim_set_burst(v, request.work);
+    v->request = request;
+    sim_set_burst(v, work_of(&request));
 }
 
 static bool next_request(struct sim_domain *d, struct sim_request *request)
@@ -77,13 +82,10 @@ static void next_arrival(struct sim_domain *d)
     sim_set_arrival(d, sim_now + (u64)sim_random_exp(&d->random, between) + 1);
 }
 
-void sim_load_arrival(struct sim_domain *d)
+/* A request for d to work on. */
+static void deliver(struct sim_domain *d, struct sim_request request)
 {
-    u64 work = draw(&d->random, d->load->dist, d->load->run);
-    struct sim_request request = {sim_now, SIM_WORK(work)};
-
-    sim_fluid_arrive(d, work);
-    next_arrival(d);
+    sim_fluid_arrive(d, (double)work_of(&request) / 65536);
     for (unsigned i = 0; i < d->nr_vcpus; i++) {
         if (d->vcpus[i].hv.pause_flags) {
             serve(&d->vcpus[i], request);
@@ -92,6 +94,36 @@ void sim_load_arrival(struct sim_domain *d)
         }
     }
     queue_request(d, request);
+}
+
+void sim_load_arrival(struct sim_domain *d)
+{
+    u64 work = draw(&d->random, d->load->dist, d->load->run);
+    struct sim_request request = {sim_now, SIM_WORK(work), d, d->via ? SIM_COMING : SIM_DIRECT};
+
+    next_arrival(d);
+    deliver(d->via ? d->via : d, request);
+}
+
+/* v has done its part of its request: it goes on, or is answered; v takes the next. */
+static void served(struct sim_vcpu *v)
+{
+    struct sim_request request = v->request;
+
+    if (request.stage == SIM_COMING) {
+        request.stage = SIM_IN;
+        deliver(request.origin, request);
+    } else if (request.stage == SIM_IN) {
+        request.stage = SIM_GOING;
+        deliver(request.origin->via, request);
+    } else {
+        request.origin->load_result->done++;
+        sim_hist_add(&request.origin->load_result->response, sim_now - request.arrived);
+    }
+    if (next_request(v->dom, &request))
+        serve(v, request);
+    else
+        sim_block(v);
 }
 
 /* ---- barrier: rounds of the whole domain ---- */
@@ -165,7 +197,7 @@ void sim_load_start(struct sim_domain *d)
     const struct sim_load *l = d->load;
 
     d->round = sim_now;
-    if (l->kind == SIM_SERVICE)
+    if (l->kind == SIM_SERVICE && l->util > 0)
         next_arrival(d);
     for (unsigned i = 0; i < d->nr_vcpus; i++) {
         struct sim_vcpu *v = &d->vcpus[i];
@@ -200,8 +232,6 @@ void sim_load_start(struct sim_domain *d)
 
 void sim_load_done(struct sim_vcpu *v)
 {
-    struct sim_request request;
-
     switch (v->load->kind) {
     case SIM_YIELDER:
         v->left = SIM_WORK(v->load->run);
@@ -224,11 +254,7 @@ void sim_load_done(struct sim_vcpu *v)
         sim_block(v);
         break;
     case SIM_SERVICE:
-        respond(v, v->began);
-        if (next_request(v->dom, &request))
-            serve(v, request);
-        else
-            sim_block(v);
+        served(v);
         break;
     case SIM_BARRIER:
         at_barrier(v);

@@ -60,7 +60,9 @@ struct sim_load {
     unsigned class;          /* row and column of the pair matrix */
     uint64_t run, period;    /* ns */
     enum sim_dist dist;      /* of run (service, interactive, barrier) */
-    double util;             /* service: work that arrives, in processors for each domain */
+    double util;             /* service: work that arrives, in processors for each domain; 0: only what others send it */
+    char via[SIM_NAME_MAX];  /* service: each request is worked on for via_run by the first domain of this service, before and after */
+    uint64_t via_run;        /* ns */
     bool spin;               /* barrier: wait by spinning instead of blocking */
     int first_cpu, last_cpu; /* may run there only; -1: anywhere */
 };

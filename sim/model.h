@@ -17,6 +17,16 @@
 
 struct sim_domain;
 
+/* A request of a service. On its way through another domain: there, in its own, there again. */
+enum sim_stage { SIM_DIRECT, SIM_COMING, SIM_IN, SIM_GOING };
+
+struct sim_request {
+    ns_t arrived;
+    u64 work;                      /* in its own domain, 2^-16 ns */
+    struct sim_domain *origin;
+    enum sim_stage stage;
+};
+
 struct sim_vcpu {
     struct vcpu hv;                /* what the scheduler knows of it */
     struct sim_domain *dom;
@@ -31,11 +41,7 @@ struct sim_vcpu {
     ns_t began;                    /* of the present burst or request, for its response time */
     ns_t release;                  /* periodic: the next */
     struct sim_random random;
-};
-
-struct sim_request {
-    ns_t arrived;
-    u64 work;
+    struct sim_request request;    /* service: that it works on */
 };
 
 struct sim_domain {
@@ -50,6 +56,7 @@ struct sim_domain {
     /* service: requests that wait, oldest first; a ring */
     struct sim_request *queue;
     u32 queue_size, queue_head, queue_tail;
+    struct sim_domain *via;        /* through which its requests go, or NULL */
     /* barrier */
     unsigned arrived;
     ns_t round;

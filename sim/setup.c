@@ -228,7 +228,11 @@ static int set_load(struct sim_load *l, const char *key, const char *value)
     if (!strcmp(key, "period"))
         return parse_time(key, value, &l->period);
     if (!strcmp(key, "util"))
-        return parse_number(key, value, 1e-6, 1024, &l->util);
+        return parse_number(key, value, 0, 1024, &l->util);
+    if (!strcmp(key, "via"))
+        return parse_word(key, value, l->via);
+    if (!strcmp(key, "via-run"))
+        return parse_time(key, value, &l->via_run);
     if (!strcmp(key, "cpus"))
         return parse_cpus(value, l);
     if (!strcmp(key, "weight")) {
@@ -251,7 +255,7 @@ static int set_load(struct sim_load *l, const char *key, const char *value)
         l->dist = n;
         return status;
     }
-    return complain("a load has no parameter \"%s\": name, domains, vcpus, weight, cap, class, run, period, dist, util, spin, cpus",
+    return complain("a load has no parameter \"%s\": name, domains, vcpus, weight, cap, class, run, period, dist, util, via, via-run, spin, cpus",
                     key);
 }
 
@@ -434,6 +438,10 @@ static json_t *load_json(const struct sim_load *l)
 
     if (l->kind == SIM_SERVICE)
         json_object_set_new(o, "util", json_real(l->util));
+    if (*l->via) {
+        json_object_set_new(o, "via", json_string(l->via));
+        json_object_set_new(o, "via_run_ns", json_integer((json_int_t)l->via_run));
+    }
     if (l->kind == SIM_BARRIER)
         json_object_set_new(o, "spin", json_boolean(l->spin));
     if (l->first_cpu >= 0)

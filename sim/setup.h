@@ -36,7 +36,7 @@ int sim_setup_set(struct sim_setup *setup, const char *key, const char *value);
 
 /**
  * Add a group of domains: KIND[*DOMAINS][:KEY=VALUE]..., keys name, domains, vcpus, weight, cap, class, run, period, dist, util,
- * spin (0, 1), cpus (FIRST-LAST).
+ * via (another service), via-run, spin (0, 1), cpus (FIRST-LAST).
  * @return 0; -1 with a message on stderr
  */
 int sim_setup_load(struct sim_setup *setup, const char *spec);

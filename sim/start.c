@@ -44,6 +44,14 @@ static int refuse_config(const char *why)
     return -1;
 }
 
+static const struct sim_load *find_load(const struct sim_config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->nr_loads; i++)
+        if (!strcmp(config->loads[i].name, name))
+            return &config->loads[i];
+    return NULL;
+}
+
 static int check_load(const struct sim_config *config, const struct sim_load *l)
 {
     if (!l->domains || !l->vcpus || l->vcpus > SIM_VCPUS_MAX)
@@ -54,8 +62,12 @@ static int check_load(const struct sim_config *config, const struct sim_load *l)
         return refuse_config("a load that is no hog needs run=TIME");
     if ((l->kind == SIM_PERIODIC || l->kind == SIM_INTERACTIVE || l->kind == SIM_BURSTY) && !l->period)
         return refuse_config("a load that sleeps needs period=TIME");
-    if (l->kind == SIM_SERVICE && !(l->util > 0))
-        return refuse_config("a service needs util=PROCESSORS, more than 0");
+    if (*l->via) {
+        const struct sim_load *via = find_load(config, l->via);
+
+        if (l->kind != SIM_SERVICE || !via || via->kind != SIM_SERVICE || *via->via || !l->via_run)
+            return refuse_config("via=NAME:via-run=TIME: a service sends its requests through another, which sends its own nowhere");
+    }
     if (l->cap > 100 * l->vcpus)
         return refuse_config("a cap is at most 100 for each vCPU");
     if (l->first_cpu >= 0 && (l->first_cpu > l->last_cpu || (unsigned)l->last_cpu >= config->cpus))
@@ -239,6 +251,10 @@ static int start_domains(struct sim_result *result)
             vcpu += d->nr_vcpus;
         }
     }
+    for (unsigned i = 0; i < sim.nr_domains; i++)
+        for (unsigned k = 0; k < sim.nr_domains && *sim.domains[i].load->via && !sim.domains[i].via; k++)
+            if (!strcmp(sim.domains[k].load->name, sim.domains[i].load->via))
+                sim.domains[i].via = &sim.domains[k];
     return 0;
 }
 

@@ -99,7 +99,7 @@ static void put_figure(FILE *out, const void *context)
 {
     const struct sim_figure *f = context;
     const struct sim_metric *metric = sim_metric(f->metric);
-    const char *unit = metric ? metric->unit : "";
+    const char *unit = f->unit ? f->unit : metric ? metric->unit : "";
     double *numbers = calloc(f->nr_values + 1, sizeof *numbers);
     bool by_number = numbers && numeric(f, numbers);
     char label[200];
@@ -113,7 +113,7 @@ static void put_figure(FILE *out, const void *context)
     gnuplot_quote(out, f->note);
     fputs(" at screen 0.02,0.025 font ',8' tc rgb '#333333'\n", out);
     put_x_axis(out, f, numbers, by_number);
-    snprintf(label, sizeof label, "%s, %s", metric ? metric->what : f->metric, words_of(unit));
+    snprintf(label, sizeof label, "%s, %s", f->what ? f->what : metric ? metric->what : f->metric, words_of(unit));
     fputs("set ylabel ", out);
     gnuplot_quote(out, label);
     fprintf(out, "\nset yrange [%s]\n%s", f->log_y ? "*:*" : "0:*", f->log_y ? "set logscale y\n" : "");

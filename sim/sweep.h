@@ -27,6 +27,7 @@ int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup);
 struct sim_figure {
     const struct run *batch;
     const char *title, *key, *load, *metric, *note;
+    const char *what, *unit;  /* of a metric that sim_metrics does not have; NULL */
     char *const *values;
     unsigned nr_values;
     char *const *series;
