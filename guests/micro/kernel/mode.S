@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Code for the processor's other modes, copied below 1 MiB (MODE_PADDR, mapped one to one) and called there from 64-bit code:
- * 32-bit code of long mode, which makes one hypercall; then 32-bit protected mode without paging and real mode, which leave what
- * they saw in the data page behind the code. Interrupts are off throughout. Selectors are those of trap.c's table, whose
+ * 32-bit code of long mode, which makes one hypercall; 32-bit protected mode without paging and real mode; and 32-bit protected mode
+ * with whatever paging C has made tables for. They leave what they saw in the data page behind the code. Interrupts are off throughout. Selectors are those of trap.c's table, whose
  * place long mode alone can reach: this code brings one of its own. hvm_mode.c has the C side, with the data page's layout.
  */
     .set MODE_PADDR, 0x60000
@@ -13,7 +13,7 @@
 
     .section .rodata
     .balign 16
-    .globl mode_code, mode_code_end, mode_call32, mode_tour
+    .globl mode_code, mode_code_end, mode_call32, mode_tour, mode_paging
 mode_code:
 mode_gdt:
     .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0, 0, 0
@@ -195,4 +195,93 @@ mode_tour:
     ljmp $8, $(9f - mode_code + MODE_PADDR)
     .code64
 9:  BACK64
+
+/*
+ * void mode_paging(void): 32-bit protected mode with paging by CR3 and CR4 from DATA + 0x100; addresses of memory, of the hypercall
+ * page and of no memory at DATA + 0x108. What it saw goes to DATA + 0xd0.
+ */
+    .code64
+mode_paging:
+    LEAVE64
+    mov %cr3, %rax
+    mov %rax, DATA + 0xb8
+    mov %cr4, %rax
+    mov %rax, DATA + 0xc0
+    pushq $0x38
+    pushq $(1f - mode_code + MODE_PADDR)
+    lretq
+    .code32
+1:  mov $0x10, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov $(DATA + 0x800), %esp
+    mov %cr0, %eax
+    and $0x7fffffff, %eax
+    mov %eax, %cr0
+    mov $0xc0000080, %ecx
+    rdmsr
+    and $~0x100, %eax
+    wrmsr
+    mov DATA + 0x104, %eax
+    mov %eax, %cr4
+    mov DATA + 0x100, %eax
+    mov %eax, %cr3
+    mov %cr0, %eax
+    or $0x80000000, %eax
+    mov %eax, %cr0
+    xor %eax, %eax
+    cpuid
+    mov %ebx, DATA + 0xd0
+    mov $17, %eax               /* xen_version: XENVER_extraversion to the mapped address, */
+    mov $1, %ebx
+    mov DATA + 0x108, %ecx
+    cmpl $0, DATA + 0x18
+    je 2f
+    vmmcall
+    jmp 3f
+2:  vmcall
+3:  mov %eax, DATA + 0xd4
+    mov $17, %eax               /* and to one that is not mapped */
+    mov $1, %ebx
+    mov $0xa0000000, %ecx
+    cmpl $0, DATA + 0x18
+    je 2f
+    vmmcall
+    jmp 3f
+2:  vmcall
+3:  mov %eax, DATA + 0xd8
+    xor %ebx, %ebx              /* XENVER_version by the hypercall page */
+    xor %ecx, %ecx
+    mov DATA + 0x10c, %eax
+    add $(17 * 32), %eax
+    call *%eax
+    mov %eax, DATA + 0xdc
+    mov DATA + 0x110, %eax
+    mov 4(%eax), %eax           /* nobody's memory */
+    mov %eax, DATA + 0xe0
+    mov DATA + 0x108, %edi      /* nobody's port, to mapped memory */
+    add $64, %edi
+    mov $0x1f38, %dx
+    mov $3, %ecx
+    cld
+    rep insb
+    sub DATA + 0x108, %edi
+    mov %edi, DATA + 0xe4
+    mov %cr0, %eax
+    and $0x7fffffff, %eax
+    mov %eax, %cr0
+    mov DATA + 0xc0, %eax
+    mov %eax, %cr4
+    mov DATA + 0xb8, %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx
+    rdmsr
+    or $0x100, %eax
+    wrmsr
+    mov DATA + 0xb0, %eax
+    mov %eax, %cr0
+    ljmp $8, $(4f - mode_code + MODE_PADDR)
+    .code64
+4:  BACK64
 mode_code_end:

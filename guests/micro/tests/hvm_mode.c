@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Other modes of the processor in a hardware-assisted domain: hypercalls of 32-bit code, 32-bit protected mode without paging, real
- * mode with its interrupt table, and the way back; each with exits within. kernel/mode.S is the code.
+ * mode with its interrupt table, 32-bit kernels' three modes of paging with hypercalls by instruction and by page, and the way back; each
+ * with exits within. kernel/mode.S is the code.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -10,7 +11,7 @@
 #define MODE_PADDR 0x60000ul
 #define DATA       0x61000ul
 
-extern const uint8_t mode_code[], mode_code_end[], mode_call32[], mode_tour[];
+extern const uint8_t mode_code[], mode_code_end[], mode_call32[], mode_tour[], mode_paging[];
 
 static volatile uint32_t *const data = (volatile uint32_t *)DATA;
 
@@ -131,3 +132,84 @@ static void hvm_modes(void)
     EXPECT(hc_xen_version(XENVER_version, NULL) == 0x40011, "64-bit hypercalls are gone");
 }
 MICRO_TEST(hvm_modes, "hvm-modes", PLATFORM_PVH);
+
+/* ---- 32-bit paging ---- */
+
+#define CR4_PSE   0x10u
+#define CR4_PAE   0x20u
+#define SEEN_AT   0x40000000u /* the data page, and behind it the hypercall page */
+#define NOBODY_AT 0x80000000u
+#define NOBODY    0xf8000000u /* guest-physical, 2 and 4 MiB aligned */
+
+static void expect_paging(const char *mode, uint64_t cr3, uint32_t cr4)
+{
+    volatile uint8_t *args = (volatile uint8_t *)ARGS;
+    uint64_t efer = rdmsr(0xc0000080);
+
+    for (unsigned i = 0; i < 0x120 / 4; i++)
+        data[i] = 0;
+    for (unsigned i = 0; i < 128; i++)
+        args[i] = 0;
+    data[6] = amd();
+    data[0x100 / 4] = (uint32_t)cr3;
+    data[0x104 / 4] = cr4;
+    data[0x108 / 4] = SEEN_AT + (uint32_t)(ARGS & (PAGE_SIZE - 1));
+    data[0x10c / 4] = SEEN_AT + PAGE_SIZE;
+    data[0x110 / 4] = NOBODY_AT;
+    enter(mode_paging);
+    EXPECT(data[0xd0 / 4] == cpuid_bare(0, 0).b, "%s: CPUID %x", mode, data[0xd0 / 4]);
+    EXPECT(data[0xd4 / 4] == 0 && (args[0] == '.' || args[0] == '-'), "%s: hypercall %x, text %x", mode, data[0xd4 / 4], args[0]);
+    EXPECT(data[0xd8 / 4] == (uint32_t)-XEN_EFAULT, "%s: hypercall to no memory %x", mode, data[0xd8 / 4]);
+    EXPECT(data[0xdc / 4] == 0x40011, "%s: hypercall page %x", mode, data[0xdc / 4]);
+    EXPECT(data[0xe0 / 4] == ~0u, "%s: memory of nobody %x", mode, data[0xe0 / 4]);
+    EXPECT(data[0xe4 / 4] == 67 && args[64] == 0xff && args[66] == 0xff && args[67] == 0, "%s: ports to %u: %x", mode, data[0xe4 / 4],
+           *(volatile uint32_t *)(args + 64));
+    EXPECT(rdmsr(0xc0000080) == efer && hc_xen_version(XENVER_version, NULL) == 0x40011, "%s: no way back", mode);
+}
+
+static void hvm_paging(void)
+{
+    void *call = page_alloc();
+    uint32_t *pd = page_alloc(), *pt = page_alloc(), *low = page_alloc();
+    uint64_t *pdpt = page_alloc(), *pd0 = page_alloc(), *pd1 = page_alloc(), *pd2 = page_alloc(), *pt1 = page_alloc();
+
+    wrmsr(cpuid_bare(xen_leaf + 2, 0).b, maddr_of(call));
+    for (unsigned i = 0; i < 1024; i++)
+        low[i] = i << PAGE_SHIFT | 3;
+    pt[0] = (uint32_t)DATA | 3;
+    pt[1] = (uint32_t)maddr_of(call) | 3;
+    pd[0] = (uint32_t)maddr_of(low) | 3;
+    pd[SEEN_AT >> 22] = (uint32_t)maddr_of(pt) | 3;
+    pt1[0] = DATA | 3;
+    pt1[1] = maddr_of(call) | 3;
+
+    /* 4 KiB pages alone: what would be a large one is a table. */
+    uint32_t *hole = page_alloc();
+
+    hole[0] = NOBODY | 3;
+    pd[NOBODY_AT >> 22] = (uint32_t)maddr_of(hole) | 3 | PTE_PSE;
+    expect_paging("32-bit, 4 KiB", maddr_of(pd), 0);
+    pd[0] = 3 | PTE_PSE;
+    pd[NOBODY_AT >> 22] = NOBODY | 3 | PTE_PSE;
+    expect_paging("32-bit, 4 MiB", maddr_of(pd), CR4_PSE);
+    pdpt[0] = maddr_of(pd0) | 1;
+    pdpt[SEEN_AT >> 30] = maddr_of(pd1) | 1;
+    pdpt[NOBODY_AT >> 30] = maddr_of(pd2) | 1;
+    pd0[0] = 3 | PTE_PSE;
+    pd1[0] = maddr_of(pt1) | 3;
+    pd2[0] = NOBODY | 3 | PTE_PSE;
+    expect_paging("PAE", maddr_of(pdpt), CR4_PAE);
+
+    page_free(hole);
+    page_free(pt1);
+    page_free(pd2);
+    page_free(pd1);
+    page_free(pd0);
+    page_free(pdpt);
+    page_free(low);
+    page_free(pt);
+    page_free(pd);
+    memset(call, 0, PAGE_SIZE);
+    page_free(call);
+}
+MICRO_TEST(hvm_paging, "hvm-paging", PLATFORM_PVH);
