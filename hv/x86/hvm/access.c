@@ -15,33 +15,47 @@
 #define CR0_PG X86_CR0_PG
 #define CR4_PSE (1u << 4)
 
-static __attribute__((noinline)) void *look_up(struct domain *d, u64 gpa, bool write)
+/* The slow way, remembered in w (NULL: nowhere). The epoch is older than the look-up: what is taken out of the map meanwhile is not found again. */
+static __attribute__((noinline)) void *look_up(struct domain *d, u64 gpa, bool write, struct hvm_window *w)
 {
     struct hvm_domain *hd = d->arch.hvm;
+    u64 epoch = READ_ONCE(hd->window_epoch);
     enum p2m_type type;
     mfn_t mfn = p2m_get(d, GFN(gpa >> PAGE_SHIFT), &type, NULL);
 
     if (unlikely(mfn.n == MFN_INVALID.n)) {
         if (hvm_populate(d, GFN(gpa >> PAGE_SHIFT)))
             return NULL;
+        epoch = READ_ONCE(hd->window_epoch);
         mfn = p2m_get(d, GFN(gpa >> PAGE_SHIFT), &type, NULL);
     }
     if (type == P2M_LOGDIRTY && write && !hvm_mark_dirty(d, GFN(gpa >> PAGE_SHIFT)))
         type = P2M_RAM;
     if (type == P2M_MMIO || !mfn_is_memory(mfn) || (write && !p2m_type_writable(type)))
         return NULL;
-    if (type == P2M_RAM)
-        hd->window[(gpa >> PAGE_SHIFT) % HVM_WINDOWS] = (struct hvm_window){hd->window_epoch + (gpa >> PAGE_SHIFT), map_mfn(mfn)};
+    if (type == P2M_RAM && w)
+        *w = (struct hvm_window){epoch + (gpa >> PAGE_SHIFT), map_mfn(mfn)};
     return (u8 *)map_mfn(mfn) + (gpa & ~PAGE_MASK);
 }
 
-/* The hypervisor's address of a guest-physical one, good to the end of its page; NULL where no memory of the right kind is. */
+/*
+ * The hypervisor's address of a guest-physical one, good to the end of its page; NULL where no memory of the right kind is. It stays good until this
+ * pcpu waits for another or takes interrupts (nested.c). For the current vCPU's domain, with its windows.
+ */
+static __always_inline_ void *map_own(struct domain *d, struct hvm_window *windows, u64 gpa, bool write)
+{
+    struct hvm_window *w = &windows[(gpa >> PAGE_SHIFT) % HVM_WINDOWS];
+
+    return likely(w->tag == d->arch.hvm->window_epoch + (gpa >> PAGE_SHIFT)) ? w->at + (gpa & ~PAGE_MASK)
+                                                                              : look_up(d, gpa, write, w);
+}
+
+/* The same for any domain. */
 static __always_inline_ void *map_physical(struct domain *d, u64 gpa, bool write)
 {
-    const struct hvm_domain *hd = d->arch.hvm;
-    const struct hvm_window *w = &hd->window[(gpa >> PAGE_SHIFT) % HVM_WINDOWS];
+    struct vcpu *v = current_vcpu();
 
-    return likely(w->tag == hd->window_epoch + (gpa >> PAGE_SHIFT)) ? w->at + (gpa & ~PAGE_MASK) : look_up(d, gpa, write);
+    return likely(v->domain == d) ? map_own(d, v->arch.hvm->window, gpa, write) : look_up(d, gpa, write, NULL);
 }
 
 /* One level of a walk: the entry of `size` bytes at guest-physical `where`. False: nothing there. */
@@ -70,11 +84,12 @@ static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, b
 {
     u64 rights = PTE_RW | PTE_US, nx = 0, e, where;
     const u64 *at;
+    struct hvm_window *windows = current_vcpu()->arch.hvm->window;
     unsigned int shift = 39;
 
     for (;; shift -= 9) {
         where = table + (linear >> shift & 511) * 8;
-        at = map_physical(d, where, false);
+        at = map_own(d, windows, where, false);
         if (unlikely(!at))
             return false;
         e = READ_ONCE(*at);
@@ -157,14 +172,16 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
     return !(access & HVM_ACCESS_WRITE) || (e & (PTE_A | PTE_D)) == (PTE_A | PTE_D) || set_dirty(d, where);
 }
 
-const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n)
+const u8 *hvm_code_at(struct vcpu *v, u64 cr3, u64 rip, unsigned int n)
 {
+    struct hvm_window *windows = v->arch.hvm->window;
+    struct domain *d = v->domain;
     u64 e = cr3;
 
     if (unlikely((rip & ~PAGE_MASK) > PAGE_SIZE - n || !is_canonical(rip)))
         return NULL;
     for (unsigned int shift = 39;; shift -= 9) {
-        const u64 *at = map_physical(d, (e & PTE_MFN) + (rip >> shift & 511) * 8, false);
+        const u64 *at = map_own(d, windows, (e & PTE_MFN) + (rip >> shift & 511) * 8, false);
 
         if (unlikely(!at))
             return NULL;
@@ -172,11 +189,11 @@ const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n)
         if (unlikely(!(e & PTE_P)))
             return NULL;
         if (shift == 12)
-            return map_physical(d, (e & PTE_MFN) | (rip & ~PAGE_MASK), false);
+            return map_own(d, windows, (e & PTE_MFN) | (rip & ~PAGE_MASK), false);
         if (unlikely(e & PTE_PSE) && shift < 39) {
             u64 offset = (1ull << shift) - 1;
 
-            return map_physical(d, (e & PTE_MFN & ~offset) | (rip & offset), false);
+            return map_own(d, windows, (e & PTE_MFN & ~offset) | (rip & offset), false);
         }
     }
 }

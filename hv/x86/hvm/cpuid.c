@@ -212,7 +212,7 @@ bool hvm_msr_read(struct vcpu *v, u32 msr, u64 *value)
 {
     *value = 0;
     if (hvm_is_apic_msr(msr)) {
-        if (msr == 0x808 || msr == 0x80a) /* TPR, PPR: CR8 may have been written without an exit */
+        if ((msr & ~2u) == 0x808) /* TPR, PPR: CR8 may have been written without an exit */
             vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
         return vlapic_msr_read(v->arch.hvm->vlapic, msr, value);
     }

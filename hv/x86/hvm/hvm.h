@@ -166,9 +166,18 @@ struct hvm_cpuid_answer {
 #define HVM_CPUID_OSXSAVE (1u << 27) /* leaf 1, ECX: CR4.OSXSAVE, never remembered */
 #define HVM_CPUID_SLOT(leaf, sub) (((leaf) ^ (leaf) >> 28 ^ (sub) << 2) % HVM_CPUID_ANSWERS)
 
+/** Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. */
+struct hvm_window {
+    u64 tag;                   /* guest frame number + the domain's window_epoch */
+    u8 *at;
+};
+#define HVM_WINDOWS      64
+#define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
+
 struct vmcb;
 struct hvm_vcpu {
     struct hvm_exit_info exit;
+    struct hvm_window window[HVM_WINDOWS];
     struct vlapic *vlapic;
     u8 upcall_vector;          /* HVMOP_set_evtchn_upcall_vector: by local APIC, 0: none */
     bool check_irq;            /* look for interrupts before the next entry */
@@ -203,17 +212,8 @@ struct hvm_vcpu {
 
 struct hvm_platform;           /* the devices, platform.c */
 
-/** Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. */
-struct hvm_window {
-    u64 tag;                   /* guest frame number + the domain's window_epoch */
-    u8 *at;
-};
-#define HVM_WINDOWS      64
-#define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
-
 struct hvm_domain {
-    struct hvm_window window[HVM_WINDOWS];
-    u64 window_epoch;          /* never 0 once there is an entry in the p2m */
+    u64 window_epoch;          /* of its vCPUs' windows; never 0, which a window that was never filled has */
     struct hvm_io io;          /* what exits to a device */
     struct hvm_platform *platform; /* HVM only */
     u64 param[36];             /* HVM_PARAM_*, xen/hvm/params.h */
@@ -225,6 +225,8 @@ struct hvm_domain {
     u64 *root;                 /* nested tables, hypervisor's mapping; p2m.lock guards what is below */
     u64 nr_tables;
     bool stale;                /* an entry was changed that a processor may have kept (nested.c) */
+    u64 retired;               /* an entry that led to tables, which are freed at the flush; 0: none */
+    unsigned int retired_level;
     /* VMX: counts flushes of the nested tables; what each pcpu has caught up with. */
     u64 nested_generation, nested_seen[NR_PCPUS];
     u8 *msr_map, *io_map;      /* permission maps in the vendor's format */
@@ -367,7 +369,7 @@ size_t hvm_copy_to_physical(struct domain *d, u64 gpa, const void *src, size_t n
  * 64-bit code at RIP as the hypervisor reaches it, for the processor that does not tell an instruction's length: n bytes at least. NULL:
  * across a page's end, or not mapped; the guest may have changed it since it was executed. Rights are not looked at.
  */
-const u8 *hvm_code_at(struct domain *d, u64 cr3, u64 rip, unsigned int n);
+const u8 *hvm_code_at(struct vcpu *v, u64 cr3, u64 rip, unsigned int n);
 /** core/guest.h for a current HVM vCPU. */
 size_t hvm_guest_copy_from(void *dst, u64 src, size_t n);
 size_t hvm_guest_copy_to(u64 dst, const void *src, size_t n);

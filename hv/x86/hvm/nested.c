@@ -4,11 +4,13 @@
  *
  * Bits 52 to 55 of an entry, which the processor ignores, hold its p2m type; an absent entry with a type is paged memory. Tables are pages
  * of the hypervisor's.
- * Lock: p2m.lock, held by the caller. The caller flushes before a guest runs again, so a table may be freed at once: no processor is in
- * this domain now (one pcpu). A flush is one only where an entry was changed that a processor may have kept: nothing is kept of an
+ * Lock: p2m.lock, held by the caller. The caller flushes after writing: then every pcpu that has a vCPU of the domain has left the guest, walks its
+ * tables no more, and is at no copy of the hypervisor's from or to the page that was there (it waits, or takes interrupts). A table
+ * that went out of use is freed after that. A flush is one only where an entry was changed that a processor may have kept: nothing is kept of an
  * absent one (APM vol. 2 §15.25.12, SDM vol. 3 §29.4.3.2).
  */
 #include "nested.h"
+#include "x86/smp.h"
 
 #define TYPE_SHIFT 52
 #define TYPE_MASK  (15ull << TYPE_SHIFT)
@@ -101,21 +103,29 @@ static u64 *table_below(const struct nested_format *f, struct domain *d, u64 *e,
     return t;
 }
 
-/* What is remembered of the map (access.c) counts no more. Long before two epochs could be taken for each other all is cleared. */
-static void forget_windows(struct hvm_domain *hd)
+/*
+ * What vCPUs remember of the map (access.c) counts no more. Before two epochs could be taken for each other, all is cleared; whoever reads it
+ * meanwhile finds an old epoch.
+ */
+static void forget_windows(struct domain *d)
 {
-    hd->window_epoch += HVM_WINDOW_EPOCH;
-    if (unlikely(hd->window_epoch >> 63)) {
-        memset(hd->window, 0, sizeof(hd->window));
-        hd->window_epoch = HVM_WINDOW_EPOCH;
-    }
+    struct hvm_domain *hd = d->arch.hvm;
+
+    if (unlikely(hd->window_epoch + HVM_WINDOW_EPOCH < hd->window_epoch))
+        for (unsigned int i = 0; i < d->max_vcpus; i++)
+            if (d->vcpu[i] && d->vcpu[i]->arch.hvm)
+                memset(d->vcpu[i]->arch.hvm->window, 0, sizeof(d->vcpu[i]->arch.hvm->window));
+    WRITE_ONCE(hd->window_epoch, max_of(hd->window_epoch + HVM_WINDOW_EPOCH, HVM_WINDOW_EPOCH));
 }
 
 int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
 {
+    struct hvm_domain *hd = d->arch.hvm;
     unsigned int to = order / 9 + 1;
-    u64 *t = d->arch.hvm->root, *e, old;
+    u64 *t = hd->root, *e, old;
 
+    if (unlikely(hd->retired))
+        nested_flush(f, d);
     for (unsigned int level = 4; level > to; level--) {
         e = &t[index_at(gfn, level)];
         if (type == P2M_NONE && !*e)
@@ -128,27 +138,39 @@ int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn
     old = *e;
     WRITE_ONCE(*e, entry_of(f, mfn, type, to));
     if (old & f->present) {
-        d->arch.hvm->stale = true;
-        forget_windows(d->arch.hvm);
+        hd->stale = true;
+        forget_windows(d);
+        if (!is_leaf(old, to)) {
+            hd->retired = old;
+            hd->retired_level = to;
+        }
     }
-    free_tables(f, d, old, to);
     return 0;
 }
 
-void nested_flush(struct domain *d)
+void nested_flush(const struct nested_format *f, struct domain *d)
 {
-    if (!d->arch.hvm->stale)
+    struct hvm_domain *hd = d->arch.hvm;
+
+    if (!hd->stale)
         return;
-    d->arch.hvm->stale = false;
+    hd->stale = false;
     for (unsigned int i = 0; i < d->max_vcpus; i++)
         if (d->vcpu[i] && d->vcpu[i]->arch.hvm)
             hvm_ops->flush(d->vcpu[i]);
+    if (several_pcpus)
+        tlb_flush_domain(d, ~0ull);
+    if (hd->retired) {
+        free_tables(f, d, hd->retired, hd->retired_level);
+        hd->retired = 0;
+    }
 }
 
 void nested_destroy(const struct nested_format *f, struct domain *d)
 {
     u64 *root = d->arch.hvm->root;
 
+    nested_flush(f, d);
     for (unsigned int i = 0; i < 512; i++) {
         free_tables(f, d, root[i], 4);
         root[i] = 0;

@@ -21,7 +21,7 @@ struct nested_format {
 /** struct p2m_ops in the two formats: NESTED_OPS(npt, npt) defines npt_ops. */
 mfn_t nested_lookup(const struct nested_format *f, struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *order);
 int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order);
-void nested_flush(struct domain *d);
+void nested_flush(const struct nested_format *f, struct domain *d);
 void nested_destroy(const struct nested_format *f, struct domain *d);
 
 #define NESTED_OPS(name, format)                                                                                                     \
@@ -33,10 +33,14 @@ void nested_destroy(const struct nested_format *f, struct domain *d);
     {                                                                                                                                \
         return nested_write(&format, d, gfn, mfn, type, order);                                                                      \
     }                                                                                                                                \
+    static void name##_flush(struct domain *d)                                                                                       \
+    {                                                                                                                                \
+        nested_flush(&format, d);                                                                                                    \
+    }                                                                                                                                \
     static void name##_destroy(struct domain *d)                                                                                     \
     {                                                                                                                                \
         nested_destroy(&format, d);                                                                                                  \
     }                                                                                                                                \
-    const struct p2m_ops name##_ops = {.lookup = name##_lookup, .write = name##_write, .flush = nested_flush, .destroy = name##_destroy}
+    const struct p2m_ops name##_ops = {.lookup = name##_lookup, .write = name##_write, .flush = name##_flush, .destroy = name##_destroy}
 
 #endif

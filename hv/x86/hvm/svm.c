@@ -309,7 +309,7 @@ static __always_inline_ bool wide_kernel(const struct vmcb *m)
 }
 
 /* What nrip-save would have put there, for the usual instructions of a 64-bit kernel; 0 for all others. */
-static void find_next_rip(const struct vcpu *v, struct vmcb *m)
+static void find_next_rip(struct vcpu *v, struct vmcb *m)
 {
     u64 code = m->exit_code;
     unsigned int length = 0;
@@ -318,7 +318,7 @@ static void find_next_rip(const struct vcpu *v, struct vmcb *m)
     m->next_rip = 0;
     if ((code != EXIT_CPUID && code != EXIT_MSR && code != EXIT_VMMCALL) || !wide_kernel(m))
         return;
-    at = hvm_code_at(v->domain, m->cr3, m->rip, 3);
+    at = hvm_code_at(v, m->cr3, m->rip, 3);
     if (unlikely(!at || at[0] != 0x0f))
         return;
     if (code == EXIT_CPUID)
