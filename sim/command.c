@@ -16,6 +16,7 @@
 
 #include "analysis/results.h"
 #include "sim/experiment.h"
+#include "sim/replay.h"
 #include "sim/show.h"
 #include "sim/sweep.h"
 
@@ -29,6 +30,9 @@ struct options {
     const struct sim_experiment *experiment;
     const char *matrix;       /* as given, for an experiment */
     bool seeds_given;
+    const char *replay;
+    struct sim_replay_domain domains[64];
+    unsigned nr_domains;
 };
 
 /* Options that are parameters of the machine: the key is the option's name. */
@@ -50,13 +54,13 @@ struct options {
     X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
     X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
 
-enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC };
+enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_DOMAIN };
 
 #define AS_KEY(name, arg, doc) name,
 static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
 #define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
 
-static struct argp_option option_table[NR_PARAMETERS + 10];
+static struct argp_option option_table[NR_PARAMETERS + 12];
 
 static void make_options(void)
 {
@@ -69,6 +73,8 @@ static void make_options(void)
         {"json", OPT_JSON, NULL, 0, "All figures as one JSON object"},
         {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
         {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
+        {"replay", OPT_REPLAY, "FILE", 0, "Ask for the decisions of a recorded trace again; the first that differs is printed (exit status 1)"},
+        {"domain", OPT_DOMAIN, "ID:WEIGHT[:CAP]", 0, "Weight and cap of a domain of the trace (default 256, none)"},
         {"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"},
         {"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"},
         {"compare", OPT_COMPARE, "POLICY,POLICY...", 0, "Compare policies with the first, seed by seed"},
@@ -106,6 +112,18 @@ static void parse_sweep(struct options *o, char *arg, struct argp_state *state)
     if (!o->sweep.nr_values)
         argp_error(state, "--sweep %s: no values", arg);
     o->sweeps = true;
+}
+
+static void parse_domain(struct options *o, const char *arg, struct argp_state *state)
+{
+    struct sim_replay_domain d = {0};
+    int end = 0, words = sscanf(arg, "%u:%u%n:%u%n", &d.domid, &d.weight, &end, &d.cap, &end);
+
+    if (words < 2 || arg[end] || !d.weight || d.weight > 65535 || d.cap > 3200 || d.domid > 65535)
+        argp_error(state, "--domain takes ID:WEIGHT or ID:WEIGHT:CAP, not \"%s\"", arg);
+    if (o->nr_domains == sizeof o->domains / sizeof o->domains[0])
+        argp_error(state, "more than %u domains", o->nr_domains);
+    o->domains[o->nr_domains++] = d;
 }
 
 static void check_metric(const char *name, struct argp_state *state)
@@ -153,6 +171,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!o->sweep.nr_series)
             argp_error(state, "--compare takes policies");
         o->sweeps = true;
+        return 0;
+    case OPT_REPLAY:
+        o->replay = arg;
+        return 0;
+    case OPT_DOMAIN:
+        parse_domain(o, arg, state);
         return 0;
     case OPT_METRIC:
         check_metric(arg, state);
@@ -265,6 +289,23 @@ static int sweep(struct options *o)
     return status;
 }
 
+static int replay(const struct options *o)
+{
+    struct sim_replay_result r;
+
+    if (sim_replay(o->replay, &o->setup, o->domains, o->nr_domains, &r) < 0)
+        return STATUS_USAGE;
+    printf("replayed under %s: %llu decisions, %llu wake-ups, %llu blocks, %llu yields\n", o->setup.config.policy,
+           (unsigned long long)r.decisions, (unsigned long long)r.wakes, (unsigned long long)r.blocks, (unsigned long long)r.yields);
+    if (!r.differs) {
+        printf("every decision as recorded\n");
+        return STATUS_DONE;
+    }
+    printf("decision %llu differs: %llu ticks after the first record, on processor %u: recorded %s, replayed %s\n",
+           (unsigned long long)r.decisions, (unsigned long long)r.at, r.cpu, r.recorded, r.replayed);
+    return STATUS_CHECK_FAILED;
+}
+
 int cmd_sim(int argc, char **argv)
 {
     struct options o = {.trace_mib = 256, .sweep = {.seeds = 10, .folder = "out"}};
@@ -273,6 +314,8 @@ int cmd_sim(int argc, char **argv)
     make_options();
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    if (o.replay)
+        return replay(&o);
     if (o.experiment)
         return o.experiment->run(&(struct sim_experiment_options){.seeds = o.seeds_given ? o.sweep.seeds : 0,
                                                                   .folder = o.sweep.folder,

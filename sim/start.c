@@ -5,7 +5,7 @@
  * All memory is taken here. Domains are made in the order of the loads, their vCPUs in order, so that the numbers of a run do not
  * depend on anything but its configuration.
  */
-#include "sim/model.h"
+#include "sim/replay_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -425,4 +425,72 @@ void sim_result_free(struct sim_result *result)
     free(result->domains);
     free(result->runstates);
     memset(result, 0, sizeof(*result));
+}
+
+/* ---- a machine that is driven from outside (replay) ---- */
+
+static struct sim_config driven;
+
+/* One domain of one load for each domain of the trace; all vCPUs down. */
+static int make_driven(const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)
+{
+    struct sim_domain *d = NULL;
+
+    for (unsigned i = 0, index = 0; i < nr; i++) {
+        struct sim_vcpu *v = &sim.vcpus[i];
+
+        if (!i || vcpus[i].domid != vcpus[i - 1].domid) {
+            d = &sim.domains[index++];
+            d->load = load;
+            d->vcpus = v;
+            d->hv.id = vcpus[i].domid;
+            d->hv.weight = vcpus[i].weight;
+            d->hv.cap = vcpus[i].cap;
+        }
+        d->nr_vcpus++;
+        d->hv.max_vcpus = d->nr_vcpus;
+        d->hv.vcpu[vcpus[i].id] = &v->hv;
+        v->dom = d;
+        v->load = load;
+        v->left = SIM_FOREVER;
+        v->last_cpu = SIM_NO_CPU;
+        v->woke = SIM_NEVER;
+        v->hv.domain = &d->hv;
+        v->hv.id = vcpus[i].id;
+        v->hv.arch.index = i;
+        v->hv.pause_flags = VPF_DOWN;
+        if (sched_vcpu_create(&v->hv))
+            return refuse_config("the scheduler does not take a vCPU");
+    }
+    return 0;
+}
+
+int sim_model_begin(const struct sim_config *config, const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)
+{
+    struct sim_load like = *load;
+
+    driven = *config;
+    driven.fluid = false;
+    like.domains = nr;
+    driven.loads = &like;
+    driven.nr_loads = 1;
+    if (check(&driven) < 0)
+        return -1;
+    sim_now = SECONDS(1);
+    if (allocate(&driven) == 0) {
+        sim.config = &driven;
+        sim.deciding = true; /* events of pcpus are of no matter */
+        if (start_scheduler(&driven) == 0) {
+            start_cpus();
+            if (make_driven(load, vcpus, nr) == 0)
+                return 0;
+        }
+    }
+    stop();
+    return -1;
+}
+
+void sim_model_end(void)
+{
+    stop();
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A trace recorded on the hypervisor, replayed: the scheduler is told the same wake-ups, blocks and yields at the same times and
+ * asked for each of its decisions again.
+ *
+ * What it proves: given what guests did, the decisions follow from the policy's code alone. Times are those of the records, which
+ * are made some instructions after the scheduler has read its clock, so two vCPUs that are level to within that may change places;
+ * the first difference says when. Replay ends there: what follows would be consequences.
+ * A trace does not say its policy, weights and caps: they are given, as they were on the machine's command line.
+ */
+#ifndef PARANGON_SIM_REPLAY_H
+#define PARANGON_SIM_REPLAY_H
+
+#include <stdio.h>
+
+#include "sim/setup.h"
+
+/** Weight and cap of a domain of the recorded machine. */
+struct sim_replay_domain {
+    unsigned domid, weight, cap;
+};
+
+struct sim_replay_result {
+    uint64_t decisions, wakes, blocks, yields; /* replayed */
+    bool differs;
+    uint64_t at;                               /* ticks since the trace's first record, where it differs */
+    unsigned cpu;
+    char recorded[32], replayed[32];           /* what was chosen: "d1v0", "idle", "no decision" */
+};
+
+/**
+ * Replay a trace under setup's policy, tunables and threads of a core.
+ *
+ * @return 0, with *result; -1 with a message on stderr: no trace, no scheduler records, the scheduler does not start
+ */
+int sim_replay(const char *path, const struct sim_setup *setup, const struct sim_replay_domain *domains, unsigned nr_domains,
+               struct sim_replay_result *result);
+
+#endif

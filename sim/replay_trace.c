@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* The half of a replay that reads the trace: see replay.h. */
+#include "sim/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/replay_steps.h"
+#include "trace/reader.h"
+
+#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
+#define START    1000000000u /* ns: when a replay begins; the scheduler's times are not those of the recorded machine's boot */
+
+struct field2 {
+    const struct trace_event *event;
+    const struct trace_field *dom, *vcpu, *why;
+};
+
+struct replay {
+    const struct trace_log *log;
+    struct field2 wake, block, yield, pick;
+    struct sim_replay_vcpu *vcpus;
+    unsigned nr_vcpus;
+    uint32_t *index;  /* domid * 256 + vCPU */
+    uint64_t first;
+    struct sim_replay_result *result;
+};
+
+static bool find(struct field2 *f, const struct trace_schema *schema, const char *name)
+{
+    f->event = trace_schema_event(schema, name);
+    f->dom = f->event ? trace_event_field(f->event, "domid") : NULL;
+    f->vcpu = f->event ? trace_event_field(f->event, "vcpu_id") : NULL;
+    f->why = f->event ? trace_event_field(f->event, "why") : NULL;
+    return f->dom && f->vcpu;
+}
+
+static uint32_t name_of(const struct field2 *f, const void *record)
+{
+    return (trace_field_value(f->dom, record) & 0xffff) * 256 + (trace_field_value(f->vcpu, record) & 0xff);
+}
+
+/* All vCPUs that the trace tells of, and those of its domains that it does not, in order. */
+static int find_vcpus(struct replay *r, const struct sim_replay_domain *domains, unsigned nr_domains)
+{
+    const struct trace_event *create = trace_schema_event(r->log->schema, "domain_create");
+    const struct trace_field *domid = create ? trace_event_field(create, "domid") : NULL;
+    const struct trace_field *vcpus = create ? trace_event_field(create, "vcpus") : NULL;
+    unsigned *most = calloc(65536, sizeof *most), nr = 0;
+
+    r->index = calloc(65536 * 256, sizeof *r->index);
+    for (size_t s = 0; s < r->log->nr_streams && most && r->index; s++) {
+        for (size_t i = 0; i < r->log->streams[s].nr_items; i++) {
+            const struct trace_item *item = &r->log->streams[s].items[i];
+            const struct field2 *f = item->event == r->wake.event ? &r->wake : item->event == r->pick.event ? &r->pick : NULL;
+            uint32_t dom, number;
+
+            if (item->event == create && domid && vcpus) {
+                dom = trace_field_value(domid, item->record) & 0xffff;
+                number = trace_field_value(vcpus, item->record) & 0xff;
+            } else if (f) {
+                dom = name_of(f, item->record) / 256;
+                number = name_of(f, item->record) % 256 + 1;
+            } else {
+                continue;
+            }
+            if (dom != IDLE_DOM && number > most[dom])
+                most[dom] = number;
+        }
+    }
+    for (unsigned d = 0; d < 65536 && most; d++)
+        nr += most[d];
+    r->vcpus = calloc(nr + 1, sizeof *r->vcpus);
+    for (unsigned d = 0; d < 65536 && most && r->vcpus && r->index; d++) {
+        struct sim_replay_vcpu v = {.domid = d, .weight = 256};
+
+        for (unsigned k = 0; k < nr_domains; k++) {
+            if (domains[k].domid == d) {
+                v.weight = domains[k].weight;
+                v.cap = domains[k].cap;
+            }
+        }
+        for (v.id = 0; v.id < most[d] && v.id < SIM_VCPUS_MAX; v.id++) {
+            r->index[d * 256 + v.id] = r->nr_vcpus;
+            r->vcpus[r->nr_vcpus++] = v;
+        }
+    }
+    free(most);
+    if (r->nr_vcpus)
+        return 0;
+    fprintf(stderr, "parangon: no scheduler records in this trace: was their class on?\n");
+    return -1;
+}
+
+static uint64_t ns_of(const struct replay *r, uint64_t time)
+{
+    uint64_t hz = r->log->head.tsc_hz ? r->log->head.tsc_hz : 1000000000;
+
+    return START + (uint64_t)((__uint128_t)(time - r->first) * 1000000000 / hz);
+}
+
+static void name(char text[32], bool decided, unsigned domid, unsigned id)
+{
+    if (!decided)
+        snprintf(text, 32, "no decision");
+    else if (domid == IDLE_DOM)
+        snprintf(text, 32, "idle");
+    else
+        snprintf(text, 32, "d%uv%u", domid, id);
+}
+
+/* The decision again. False: another. */
+static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item)
+{
+    uint32_t recorded = name_of(&r->pick, item->record);
+    unsigned domid = 0, id = 0;
+    bool decided = sim_replay_decide(cpu, ns_of(r, item->time), &domid, &id);
+
+    r->result->decisions++;
+    if (decided && domid == recorded / 256 && (domid == IDLE_DOM || id == recorded % 256))
+        return true;
+    r->result->differs = true;
+    r->result->at = item->time - r->first;
+    r->result->cpu = cpu;
+    name(r->result->recorded, true, recorded / 256, recorded % 256);
+    name(r->result->replayed, decided, domid, id);
+    return false;
+}
+
+static void replay_all(struct replay *r)
+{
+    const struct trace_stream *stream;
+    const struct trace_item *item;
+    struct trace_merge merge;
+    bool go_on = true;
+
+    trace_merge_begin(&merge, r->log);
+    while (go_on && (item = trace_merge_next(&merge, &stream))) {
+        uint64_t now = ns_of(r, item->time);
+
+        if (item->event == r->wake.event) {
+            sim_replay_wake(stream->cpu, now, r->index[name_of(&r->wake, item->record)]);
+            r->result->wakes++;
+        } else if (item->event == r->block.event) {
+            const char *why = r->block.why ? trace_label(r->block.why->enumeration, trace_field_value(r->block.why, item->record)) : NULL;
+
+            sim_replay_block(stream->cpu, now, r->index[name_of(&r->block, item->record)], why && strcmp(why, "block") && strcmp(why, "poll"));
+            r->result->blocks++;
+        } else if (item->event == r->yield.event) {
+            sim_replay_yield(stream->cpu, now);
+            r->result->yields++;
+        } else if (item->event == r->pick.event) {
+            go_on = decide(r, stream->cpu, item);
+        }
+    }
+    trace_merge_end(&merge);
+}
+
+/* The time stamp of the first record of all. */
+static uint64_t first_of(const struct trace_log *log)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (size_t s = 0; s < log->nr_streams; s++)
+        if (log->streams[s].nr_items && log->streams[s].items[0].time < first)
+            first = log->streams[s].items[0].time;
+    return first;
+}
+
+int sim_replay(const char *path, const struct sim_setup *setup, const struct sim_replay_domain *domains, unsigned nr_domains,
+               struct sim_replay_result *result)
+{
+    struct trace_log *log = trace_log_open(path);
+    struct replay r = {.log = log, .result = result};
+    struct sim_config config = setup->config;
+    int status = -1;
+
+    memset(result, 0, sizeof *result);
+    if (!log)
+        return -1;
+    if (!find(&r.wake, log->schema, "sched_wake") || !find(&r.block, log->schema, "sched_block") ||
+        !find(&r.yield, log->schema, "sched_yield") || !find(&r.pick, log->schema, "sched_pick")) {
+        fprintf(stderr, "parangon: this trace's description of the scheduler's records is not one that is known here\n");
+    } else if (find_vcpus(&r, domains, nr_domains) == 0) {
+        r.first = first_of(log);
+        config.cpus = log->head.nr_cpus;
+        if (config.cpus % config.threads)
+            fprintf(stderr, "parangon: the trace's %u processors are not whole cores of %u threads\n", config.cpus, config.threads);
+        else if ((status = sim_replay_begin(&config, r.vcpus, r.nr_vcpus)) == 0) {
+            replay_all(&r);
+            sim_replay_end();
+        }
+    }
+    free(r.vcpus);
+    free(r.index);
+    trace_log_close(log);
+    return status;
+}
