@@ -161,11 +161,11 @@ static bool is_count(double value)
     return value >= 0 && value < (double)(1ull << 53) && value == floor(value);
 }
 
-/* Files of schema 1.0 have none. */
+/* Files of schema 1.0 have none, those of 1.1 no instructions. */
 static int read_histograms(struct run *run, hid_t file)
 {
     static const char *const number_names[] = {"seed", "iter", "size", "entries"};
-    double *numbers[4] = {NULL};
+    double *numbers[4] = {NULL}, *instructions = NULL;
     struct columns texts;
     int error;
 
@@ -178,6 +178,7 @@ static int read_histograms(struct run *run, hid_t file)
         numbers[i] = table_read_f64(file, "histograms", number_names[i]);
         error = numbers[i] ? 0 : -EBADMSG;
     }
+    instructions = error ? NULL : table_read_f64(file, "histograms", "instructions");
     for (long row = 0; !error && row < texts.rows; row++) {
         int class = run_class_of(cell(&texts, 2, row)), set = run_set_of(cell(&texts, 3, row));
         struct run_histogram bar = {.class = class, .set = set};
@@ -185,7 +186,7 @@ static int read_histograms(struct run *run, hid_t file)
         for (int i = 0; i < 4; i++)
             if (!is_count(numbers[i][row]))
                 error = -EBADMSG;
-        if (error || class < 0 || set < 0) {
+        if (error || class < 0 || set < 0 || (instructions && !is_count(instructions[row]))) {
             error = -EBADMSG;
             break;
         }
@@ -196,10 +197,12 @@ static int read_histograms(struct run *run, hid_t file)
         bar.iter = numbers[1][row];
         bar.size = numbers[2][row];
         bar.entries = numbers[3][row];
+        bar.instructions = instructions ? instructions[row] : 0;
         run_add_histogram(run, &bar);
     }
     for (int i = 0; i < 4; i++)
         free(numbers[i]);
+    free(instructions);
     columns_free(&texts);
     return error;
 }

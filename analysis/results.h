@@ -115,12 +115,14 @@ struct run_trace { /* a raw trace that lies in the folder beside the file */
 /* How many entries into the hypervisor cost so much, by cause, within one sample. */
 struct run_histogram {
     char workload[RUN_NAME_MAX], platform[RUN_NAME_MAX];
-    char cause[RUN_NAME_MAX]; /* "syscall", "vector-14", "other" */
+    /* "syscall", "vector-14", "exit-io", "other"; "work-pin-tables": no entries, but pieces of work within them */
+    char cause[RUN_NAME_MAX];
     enum run_class class;
     enum run_set set;
     uint32_t seed, iter;
     uint32_t size; /* 0: no instruction; n: 2^(n-1) to 2^n - 1 */
     uint64_t entries;
+    uint64_t instructions; /* of the cause in this sample, all sizes together: in its first bar, 0 in the others */
 };
 
 /* One figure of one simulated run (mode "simulated"); NAN where it could not be had. */
@@ -266,6 +268,7 @@ extern const char *const counter_names[COUNTER_NR];
 extern const char *const counter_whats[COUNTER_NR];
 
 /* The commands of this room; argv[0] is the command's name. They return an enum exit_status. */
+int cmd_budget(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_gate(int argc, char **argv);
 int cmd_export(int argc, char **argv);

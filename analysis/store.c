@@ -88,6 +88,7 @@ NUMBER_CELL(histograms, iter)
 TEXT_CELL(histograms, cause)
 NUMBER_CELL(histograms, size)
 NUMBER_CELL(histograms, entries)
+NUMBER_CELL(histograms, instructions)
 
 static const char *histograms_set(const void *context, size_t row)
 {
@@ -224,6 +225,7 @@ static int write_histograms(const struct run *run, hid_t file)
     table_add_text(&table, "cause", histograms_cause, run);
     table_add_u32(&table, "size", histograms_size, run);
     table_add_u64(&table, "entries", histograms_entries, run);
+    table_add_u64(&table, "instructions", histograms_instructions, run);
     return table_write(&table, file, "histograms");
 }
 

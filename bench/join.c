@@ -101,16 +101,32 @@ static void add_sample(struct join *j, const char *workload, enum run_kind kind,
 /* The line of the entries file that begins at `line`: one cause of one interval. false: it is another
  * interval's, or none. */
 static bool entries_line(const char *line, const char *kind, uint32_t seq, char cause[RUN_NAME_MAX],
-                         const char **sizes)
+                         uint64_t *instructions, const char **sizes)
 {
     char of[16];
     uint32_t number;
     int used = 0;
 
-    if (sscanf(line, "%15s %" SCNu32 " %*s %39s %*u %*u%n", of, &number, cause, &used) != 3 ||
+    if (sscanf(line, "%15s %" SCNu32 " %*s %39s %*u %" SCNu64 "%n", of, &number, cause, instructions,
+               &used) != 4 ||
         !used || strcmp(of, kind) != 0 || number != seq)
         return false;
     *sizes = line + used;
+    return true;
+}
+
+/* A line of the entries file about work within entries; false: it is none. */
+static bool work_line(const char *line, const char *kind, uint32_t seq, struct run_histogram *h)
+{
+    char of[16], name[RUN_NAME_MAX - 8];
+    uint32_t number;
+
+    if (sscanf(line, "work %15s %" SCNu32 " %31s %" SCNu64, of, &number, name, &h->entries) != 4 ||
+        strcmp(of, kind) != 0 || number != seq)
+        return false;
+    snprintf(h->cause, sizeof h->cause, "work-%s", name);
+    h->size = 0;
+    h->instructions = 0;
     return true;
 }
 
@@ -128,13 +144,17 @@ static void add_histograms(struct join *j, const char *workload, uint32_t seed, 
     for (; line && *line; line = next) {
         next = strchr(line, '\n');
         next = next ? next + 1 : line + strlen(line);
-        if (!entries_line(line, kind, seq, h.cause, &sizes))
-            continue;
-        while (sscanf(sizes, "%" SCNu32 ":%" SCNu64 "%n", &h.size, &h.entries, &used) == 2 &&
-               sizes + used < next) {
+        if (work_line(line, kind, seq, &h))
             run_add_histogram(j->run, &h);
-            sizes += used;
-        }
+        else if (!entries_line(line, kind, seq, h.cause, &h.instructions, &sizes))
+            continue;
+        else
+            while (sscanf(sizes, "%" SCNu32 ":%" SCNu64 "%n", &h.size, &h.entries, &used) == 2 &&
+                   sizes + used < next) {
+                run_add_histogram(j->run, &h);
+                sizes += used;
+                h.instructions = 0;
+            }
     }
 }
 

@@ -35,6 +35,8 @@ static const struct command commands[] = {
      cmd_smt_calibrate},
     {"compare", "A B", "what changed between two results", cmd_compare},
     {"gate", "A", "fail where the overhead grew over a baseline", cmd_gate},
+    {"budget", "UNITS RUN", "predict the hypervisor's shares from causes and unit costs",
+     cmd_budget},
     {"rerun", "A", "the same plan again: must give the same counts", cmd_rerun},
     {"report", "FILE...", "tables and figures of results", cmd_report},
     {"export", "FILE", "a result's data for other tools", cmd_export},

@@ -73,6 +73,7 @@ struct platform {
     /* Functions among them that clear memory before it is given to a guest: what they execute before
      * the guest runs is counted apart. Ends with NULL. */
     const char *const *clears;
+    bool peer;           /* somebody else's hypervisor, measured beside ours */
     double boot_seconds; /* of one core, from start to the guest's first process, for estimates */
     double slow_down;    /* processor time of a workload, relative to native, for estimates */
 };

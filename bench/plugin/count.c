@@ -39,6 +39,7 @@
 
 #include "../mark.h"
 #include "block.h"
+#include "hypercall.h"
 #include "idt.h"
 #include "insn.h"
 #include "intervals.h"
@@ -306,7 +307,7 @@ static void on_gate(unsigned vcpu, void *data)
     path_vector(d.vector);
     if (b->class == CLASS_HYPERVISOR && class_of(d.rip) != CLASS_HYPERVISOR) {
         s->counter[COUNTER_hv_entry]++;
-        entries_add(b->vaddr, d.vector, hypervisor_now());
+        entries_add(b->vaddr, from->class == CLASS_USER ? d.vector : ENTRY_KERNEL(d.vector), hypervisor_now());
     }
     s->cur = cur_of(b); /* an entry by gate is not an entry by instruction too */
 }
@@ -345,9 +346,9 @@ static void on_vmexit(unsigned vcpu, void *data)
         settle_at_gate(s, from, open, &d);
     }
     s->counter[COUNTER_hv_entry]++;
-    if (x.code == SVM_EXIT_NESTED_FAULT)
+    if (x.code == SVM_EXIT_NESTED_FAULT || x.code == SVM_EXIT_DEVICE)
         s->counter[COUNTER_nested_fault]++;
-    entries_add(b->vaddr, ENTRY_EXIT(x.code), hypervisor_now());
+    entries_add(b->vaddr, x.code == SVM_EXIT_HYPERCALL ? ENTRY_VMMCALL(x.rax) : ENTRY_EXIT(x.code), hypervisor_now());
     s->cur = cur_of(b);
 }
 
@@ -378,6 +379,17 @@ static void on_resume(unsigned vcpu, void *data)
     settle_at_resume(vcpu, qemu_plugin_scoreboard_find(scoreboard, vcpu), data);
 }
 
+/* Why the hypervisor is entered behind this block of a guest's, which no gate led out of. */
+static int cause_after(unsigned vcpu, const struct score *s, const struct block *from)
+{
+    if (block_event(from, from->nr - 1) != COUNTER_syscall)
+        return ENTRY_OTHER;
+    if (from->class == CLASS_USER)
+        return ENTRY_SYSCALL;
+    follow(vcpu, s);
+    return ENTRY_HYPERCALL(hypercall_read(entries_work()));
+}
+
 /* A hypervisor block starts while `cur` is OPEN or a guest's. */
 static void on_enter(unsigned vcpu, void *data)
 {
@@ -390,9 +402,8 @@ static void on_enter(unsigned vcpu, void *data)
         return;
     from = block_get(s->cur & ID_MASK);
     s->counter[COUNTER_hv_entry]++;
-    entries_add(b->vaddr,
-                block_event(from, from->nr - 1) == COUNTER_syscall ? ENTRY_SYSCALL : ENTRY_OTHER,
-                hypervisor_now());
+    if (entries_work())
+        entries_add(b->vaddr, cause_after(vcpu, s, from), hypervisor_now());
 }
 
 /* A block of one REP instruction starts, and the instruction before was not that REP. */
@@ -644,6 +655,7 @@ static void on_vcpu(qemu_plugin_id_t id, unsigned vcpu)
         scratch = g_byte_array_new();
     for (unsigned i = 0; i < list->len; i++) {
         memory_take_register(&all[i]);
+        hypercall_take_register(&all[i]);
         if (strcmp(all[i].name, "rsp") == 0)
             reg.rsp = all[i].handle;
         else if (strcmp(all[i].name, "rax") == 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hypercall.h"
 #include "insn.h"
 #include "path.h"
 #include "svm.h"
@@ -192,6 +193,7 @@ static struct {
     uint64_t all;     /* entries since the guest began */
     uint64_t opened;  /* of them, those before the open interval */
     bool begun;
+    uint64_t work[WORK_NR];
     char *text;
     size_t text_size;
     FILE *out;
@@ -241,11 +243,52 @@ void entries_add(uint64_t pc, int cause, uint64_t now)
     entries.at = now;
 }
 
+static void print_call(const char *prefix, unsigned number, unsigned command)
+{
+    const char *name = hypercall_name(number), *ext = number == HYPERCALL_MMUEXT ? hypercall_ext_name(command) : NULL;
+
+    if (name)
+        fprintf(entries.out, "%s%s%s%s", prefix, name, ext ? "-" : "", ext ? ext : "");
+    else
+        fprintf(entries.out, "%s%u", prefix, number);
+}
+
+/* Lines of what was asked for within entries. */
+static void print_work(const char *kind, uint32_t seq)
+{
+    static const char *const names[] = {"mmu-updates", "multicall-calls", "pin-tables", "pin-entries", "unpin-tables", "unpin-entries"};
+
+    for (unsigned i = 0; i < WORK_NR; i++) {
+        if (!entries.work[i])
+            continue;
+        fprintf(entries.out, "work %s %" PRIu32 " ", kind, seq);
+        if (i < WORK_IN_CALL)
+            fputs(names[i], entries.out);
+        else if (i < WORK_IN_EXT)
+            print_call("inner-", i - WORK_IN_CALL, ~0u);
+        else
+            print_call("inner-", HYPERCALL_MMUEXT, i - WORK_IN_EXT);
+        fprintf(entries.out, " %" PRIu64 "\n", entries.work[i]);
+    }
+    memset(entries.work, 0, sizeof(entries.work));
+}
+
+uint64_t *entries_work(void)
+{
+    return entries.out ? entries.work : NULL;
+}
+
 static void print_cause(int cause)
 {
-    unsigned code = -16 - cause;
+    unsigned code = -16 - cause, which = cause - ENTRY_HYPERCALL(0);
 
-    if (cause >= 0)
+    if (cause >= ENTRY_HYPERCALL(0))
+        print_call("hypercall-", which >> 8, which & 0xff);
+    else if (cause >= ENTRY_VMMCALL(0))
+        print_call("exit-hypercall-", cause - ENTRY_VMMCALL(0), ~0u);
+    else if (cause >= ENTRY_KERNEL(0))
+        fprintf(entries.out, "vector-%d-kernel", cause - ENTRY_KERNEL(0));
+    else if (cause >= 0)
         fprintf(entries.out, "vector-%d", cause);
     else if (cause > ENTRY_EXIT(0))
         fputs(cause == ENTRY_SYSCALL ? "syscall" : "other", entries.out);
@@ -273,6 +316,7 @@ void entries_close(const char *kind, uint32_t seq, uint64_t now)
                 fprintf(entries.out, " %d:%" PRIu64, size, e->of_size[size]);
         fputc('\n', entries.out);
     }
+    print_work(kind, seq);
     entries.nr = 0;
 }
 
@@ -284,6 +328,7 @@ void entries_reset(void)
     entries.opened = entries.all;
     entries.nr = 0;
     entries.last = NULL;
+    memset(entries.work, 0, sizeof(entries.work));
 }
 
 int entries_write(void)

@@ -44,6 +44,9 @@ int path_write(void);
 
 #define ENTRY_SYSCALL (-1)
 #define ENTRY_OTHER   (-2)
+#define ENTRY_KERNEL(vector)   (256 + (vector)) /* a vector that arrives in the guest's kernel */
+#define ENTRY_HYPERCALL(which) (0x10000 + (int)(which)) /* by SYSCALL of its kernel (hypercall.h) */
+#define ENTRY_VMMCALL(number)  (0x8000 + (int)((number) & 0xff)) /* a VM exit for a hypercall */
 #define ENTRY_EXIT(code) (-16 - (int)((code) & 0xffff)) /* a VM exit with this code (svm.h) */
 
 /**
@@ -57,11 +60,14 @@ void entries_setup(const char *file);
  * The hypervisor is entered from guest code.
  *
  * @param pc     its first instruction
- * @param cause  vector, ENTRY_SYSCALL, ENTRY_OTHER or ENTRY_EXIT()
+ * @param cause  vector, or one of ENTRY_*
  * @param now    hypervisor instructions executed so far; what is added until the next entry belongs
  *               to this one
  */
 void entries_add(uint64_t pc, int cause, uint64_t now);
+
+/** Pieces of work within entries (hypercall.h): where to count those of the open interval. NULL: nobody asks. */
+uint64_t *entries_work(void);
 
 /** An interval ends: its lines are put together under this name, and the record starts anew. */
 void entries_close(const char *kind, uint32_t seq, uint64_t now);

@@ -11,18 +11,22 @@
 #include "memory.h"
 
 #define NR_VMRUNS  16
+#define PC_HOLE    0xc0000000ull
+#define NO_MEMORY  (1ull << 37)
 
 /* Offsets in a VMCB. */
 enum {
     EXIT_CODE = 0x70,
     EXIT_INFO1 = 0x78,
+    EXIT_INFO2 = 0x80,
     EXIT_INT_INFO = 0x88,
     NESTED_ENABLE = 0x90,
     NESTED_ROOT = 0xb0,
     CS_ATTRIBUTES = 0x412,
     CS_BASE = 0x418,
     RIP = 0x578,
-    SAVE_END = RIP + 8,
+    RAX = 0x5f8,
+    SAVE_END = RAX + 8,
 };
 #define INT_INFO_VALID (1u << 31)
 #define CS_LONG        (1u << 9) /* of the attributes as a VMCB packs them */
@@ -65,6 +69,11 @@ uint64_t svm_nested_root(uint64_t vmcb)
     return field(head, NESTED_ROOT);
 }
 
+static bool is_device(uint64_t gpa)
+{
+    return (gpa >= PC_HOLE && gpa < 1ull << 32) || gpa >= NO_MEMORY;
+}
+
 bool svm_read_exit(uint64_t vmcb, struct svm_exit *x)
 {
     uint8_t read[SAVE_END];
@@ -77,6 +86,7 @@ bool svm_read_exit(uint64_t vmcb, struct svm_exit *x)
     interrupted = field(read, EXIT_INT_INFO);
     *x = (struct svm_exit){
         .code = field(read, EXIT_CODE),
+        .rax = field(read, RAX),
         .rip = field(read, RIP) + (attributes & CS_LONG ? 0 : field(read, CS_BASE)),
         .vector = -1,
     };
@@ -87,6 +97,8 @@ bool svm_read_exit(uint64_t vmcb, struct svm_exit *x)
     x->interrupt = (x->code >= EXIT_INTR && x->code <= EXIT_VINTR) || x->vector >= IDT_NR_FAULTS ||
                    x->vector == IDT_VECTOR_NMI;
     x->fetch = x->code == SVM_EXIT_NESTED_FAULT && x->vector < 0 && (field(read, EXIT_INFO1) & NPF_FETCH);
+    if (x->code == SVM_EXIT_NESTED_FAULT && is_device(field(read, EXIT_INFO2)))
+        x->code = SVM_EXIT_DEVICE;
     return true;
 }
 
@@ -99,7 +111,7 @@ const char *svm_exit_name(unsigned code)
         [0x8d] = "xsetbv",
     };
 
-    if (code == SVM_EXIT_NESTED_FAULT)
-        return "nested-fault";
+    if (code == SVM_EXIT_NESTED_FAULT || code == SVM_EXIT_DEVICE)
+        return code == SVM_EXIT_DEVICE ? "device" : "nested-fault";
     return code < sizeof(names) / sizeof(names[0]) ? names[code] : NULL;
 }

@@ -12,10 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SVM_EXIT_HYPERCALL    0x81
 #define SVM_EXIT_NESTED_FAULT 0x400
+#define SVM_EXIT_DEVICE       0x500 /* not the processor's: a nested fault in a PC's hole below 4 GiB, or where no memory is */
 
 struct svm_exit {
-    uint64_t code;  /* EXITCODE, appendix C */
+    uint64_t code;  /* EXITCODE, appendix C, or SVM_EXIT_DEVICE */
+    uint64_t rax;   /* the guest's: of a hypercall its number */
     uint64_t rip;   /* linear address of the guest's instruction that was interrupted, or is next */
     int vector;     /* of the event whose delivery was interrupted, or of an intercepted exception; -1: none */
     bool interrupt; /* asynchronous: the instruction at rip was not begun */

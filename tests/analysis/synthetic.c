@@ -188,6 +188,7 @@ struct run *synthetic_run(unsigned seeds, int growth)
                          "{\"requests\":1}");
     for (uint32_t size = 7; size < 9; size++)
         run_add_histogram(run, &(struct run_histogram){.workload = "getppid",
+                                                       .instructions = size == 7 ? 1600000 : 0,
                                                        .platform = "pv",
                                                        .cause = "syscall",
                                                        .class = RUN_TUNED,

@@ -124,6 +124,7 @@ Test(files, round_trip)
     cr_assert_str_eq(back->histograms[1].cause, "syscall");
     cr_assert(back->histograms[1].class == RUN_TUNED && back->histograms[1].set == RUN_MAIN);
     cr_assert(back->histograms[1].seed == 1 && back->histograms[1].iter == 1);
+    cr_assert(back->histograms[0].instructions == 1600000 && back->histograms[1].instructions == 0);
     cr_assert(back->histograms[1].size == 8 && back->histograms[1].entries == 19993);
     cr_assert_str_eq(back->run_id, run->run_id);
     cr_assert_str_eq(back->plan, run->plan);

@@ -117,7 +117,7 @@ static void read_entries(const char *folder)
             parts[seq].end = end;
             nr_parts = seq + 1;
         } else if (sscanf(line, "measured %u %*s %39s %" SCNu64, &seq, cause, &nr) == 3 && seq < MAX) {
-            if (strcmp(cause, "syscall") == 0)
+            if (strcmp(cause, "syscall") == 0 || strncmp(cause, "hypercall-", 10) == 0)
                 parts[seq].syscalls += nr;
             else
                 parts[seq].others += nr;

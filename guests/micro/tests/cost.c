@@ -32,6 +32,29 @@ static void run_null(unsigned ops)
 }
 MICRO_COST(null, "hypercall", PLATFORM_XEN, OPS, NULL, run_null, NULL);
 
+/* What a call costs within a multicall, and the multicall around it. */
+static void run_multicall(unsigned calls, unsigned ops)
+{
+    struct multicall_entry m[8];
+
+    for (unsigned n = 0; n < calls; n++)
+        m[n] = (struct multicall_entry){.op = __HYPERVISOR_xen_version, .args = {XENVER_version, 0}};
+    for (unsigned i = 0; i < ops; i++)
+        hc_multicall(m, calls);
+}
+
+static void run_multicall_1(unsigned ops)
+{
+    run_multicall(1, ops);
+}
+MICRO_COST(multicall_1, "multicall-1", PLATFORM_PV, OPS, NULL, run_multicall_1, NULL);
+
+static void run_multicall_8(unsigned ops)
+{
+    run_multicall(8, ops);
+}
+MICRO_COST(multicall_8, "multicall-8", PLATFORM_PV, OPS, NULL, run_multicall_8, NULL);
+
 /* ---- user mode ---- */
 
 static void bounce(const void *piece, int vector, unsigned skip, unsigned ops)
