@@ -90,6 +90,7 @@ static inline void clear_bit(unsigned int n, volatile void *p)
 enum lock_rank {
     LOCK_NONE, /* never initialised */
     LOCK_REAPING,
+    LOCK_DEVICES,
     LOCK_TOPOLOGY,
     LOCK_EVTCHN,
     LOCK_PORT,

@@ -74,6 +74,7 @@ void board_start(unsigned int vcpus, bool x2apic)
     board.d = host_domain(1, vcpus, 8);
     for (unsigned int i = 0; i < vcpus; i++)
         board.apic[board.nr_apics++] = vlapic_create(board.d->vcpu[i], i, x2apic);
+    spin_lock_init(&board.io.lock, LOCK_DEVICES);
     board.ioapic = vioapic_create(board.d, &board.io, 0xfec00000);
     board.pic = vpic_create(board.d, &board.io);
     board.pit = vpit_create(board.d, &board.io);

@@ -262,9 +262,9 @@ static int register_pvh_ports(struct domain *d)
     int rc = hvm_apic_register(d);
 
     if (!rc)
-        rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x40, 0x43, quiet_read, quiet_write, d});
+        rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x40, 0x43, quiet_read, quiet_write, d, true});
     if (!rc)
-        rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x61, 0x61, quiet_read, quiet_write, d});
+        rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x61, 0x61, quiet_read, quiet_write, d, true});
     if (!rc)
         rc = hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){HVM_SLEEP_PORT, HVM_SLEEP_PORT + 1, quiet_read, sleep_write, d});
     return rc;

@@ -14,7 +14,8 @@
  * vlapic_accept() or vpic_accept(); else the vendor's interrupt window is opened.
  * Time: now_ns() is the time of every device, and struct timer (core/timer.h) wakes it. The guest's TSC is the machine's, never
  * trapped; a device's counter is a function of now_ns(), not of exits.
- * Locks: d->arch's device lock is taken by the callers here (exit handlers, timers); devices take none. One vCPU a domain today.
+ * Locks: struct hvm_io has one for all devices of a domain. It is taken around each access to them, by their timers, and by platform.c
+ * where the rest asks them; what they call (hvm_irq_line(), hvm_power() ...) is called with it. Local APICs are outside of it (vlapic.c).
  * Values that a guest writes are attacks: a handler accepts any value of its size.
  */
 #ifndef PARANGON_HVM_DEVICE_H
@@ -33,12 +34,14 @@ struct hvm_io_handler {
     u64 (*read)(void *dev, u64 at, unsigned int size);
     void (*write)(void *dev, u64 at, unsigned int size, u64 value);
     void *dev;
+    bool unlocked; /* called without the devices' lock */
 };
 
 #define HVM_IO_MAX 32 /* handlers of each space */
 
 /** What a domain's devices have registered, sorted by `first`. */
 struct hvm_io {
+    struct spinlock lock;
     struct hvm_io_handler handler[HVM_IO_SPACES][HVM_IO_MAX];
     unsigned int nr[HVM_IO_SPACES];
     u64 ports[1024 / 4]; /* a bit for each 4 ports among which some are registered */

@@ -42,6 +42,7 @@ int hvm_domain_create(struct domain *d)
         return -XEN_ENOMEM;
     d->arch.hvm = hd;
     hd->window_epoch = HVM_WINDOW_EPOCH;
+    spin_lock_init(&hd->io.lock, LOCK_DEVICES);
     hd->root = arch_alloc_pages(0);
     rc = hd->root ? hvm_ops->domain_create(d) : -XEN_ENOMEM;
     if (!rc && d->privileged) /* what it may reach by call; no port or memory of the machine is passed through */

@@ -72,6 +72,29 @@ bool hvm_io_claims(const struct hvm_io *io, enum hvm_io_space space, u64 at)
     return find(io, space, at) != NULL;
 }
 
+static inline u64 read_from(struct hvm_io *io, const struct hvm_io_handler *h, u64 at, unsigned int size)
+{
+    u64 value;
+
+    if (h->unlocked)
+        return h->read(h->dev, at, size);
+    spin_lock(&io->lock);
+    value = h->read(h->dev, at, size);
+    spin_unlock(&io->lock);
+    return value;
+}
+
+static inline void write_to(struct hvm_io *io, const struct hvm_io_handler *h, u64 at, unsigned int size, u64 value)
+{
+    if (h->unlocked) {
+        h->write(h->dev, at, size, value);
+        return;
+    }
+    spin_lock(&io->lock);
+    h->write(h->dev, at, size, value);
+    spin_unlock(&io->lock);
+}
+
 static u64 ones(unsigned int size)
 {
     return size == 8 ? ~0ull : (1ull << size * 8) - 1;
@@ -86,7 +109,7 @@ bool hvm_io_read(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned in
         return false;
     }
     if (likely(at + size - 1 <= h->last)) {
-        *value = h->read(h->dev, at, size) & ones(size);
+        *value = read_from(io, h, at, size) & ones(size);
         return true;
     }
     *value = 0; /* across its end: byte by byte */
@@ -106,7 +129,7 @@ bool hvm_io_write(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned i
     if (!h)
         return false;
     if (likely(at + size - 1 <= h->last)) {
-        h->write(h->dev, at, size, value & ones(size));
+        write_to(io, h, at, size, value & ones(size));
         return true;
     }
     for (unsigned int i = 0; i < size; i++)

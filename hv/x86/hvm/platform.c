@@ -45,20 +45,29 @@ void hvm_irq_line(struct domain *d, unsigned int gsi, bool level)
 
 void hvm_apic_eoi(struct domain *d, u8 vector)
 {
-    struct hvm_platform *p = d->arch.hvm->platform;
+    struct hvm_domain *hd = d->arch.hvm;
 
-    if (p)
-        vioapic_eoi(p->ioapic, vector);
+    if (!hd->platform)
+        return;
+    spin_lock(&hd->io.lock);
+    vioapic_eoi(hd->platform->ioapic, vector);
+    spin_unlock(&hd->io.lock);
 }
 
 int hvm_platform_pic_pending(struct domain *d)
 {
-    return vpic_pending(d->arch.hvm->platform->pic);
+    return vpic_pending(d->arch.hvm->platform->pic); /* one look: accept looks again */
 }
 
 u8 hvm_platform_pic_accept(struct domain *d)
 {
-    return vpic_accept(d->arch.hvm->platform->pic);
+    struct hvm_domain *hd = d->arch.hvm;
+    u8 vector;
+
+    spin_lock(&hd->io.lock);
+    vector = vpic_accept(hd->platform->pic);
+    spin_unlock(&hd->io.lock);
+    return vector;
 }
 
 void hvm_apic_changed(struct vcpu *v)
@@ -100,7 +109,7 @@ static void write_apic(void *dev, u64 at, unsigned int size, u64 value)
 int hvm_apic_register(struct domain *d)
 {
     int rc = hvm_io_register(&d->arch.hvm->io, HVM_IO_MEMORY,
-                             &(struct hvm_io_handler){APIC_AT, APIC_AT + PAGE_SIZE - 1, read_apic, write_apic, d});
+                             &(struct hvm_io_handler){APIC_AT, APIC_AT + PAGE_SIZE - 1, read_apic, write_apic, d, true});
 
     return rc || !hvm_test_device ? rc : vdevice_attach(d);
 }
@@ -145,8 +154,13 @@ int hvm_uart_get(struct domain *d)
 
 void hvm_platform_input(struct domain *d)
 {
-    if (d && is_hvm_domain(d) && d->arch.hvm->platform)
-        vuart_poll(d->arch.hvm->platform->uart);
+    struct hvm_domain *hd = d && is_hvm_domain(d) ? d->arch.hvm : NULL;
+
+    /* From an interrupt, which may have come while any lock was held: a device that is busy looks for itself. */
+    if (hd && hd->platform && spin_trylock(&hd->io.lock)) {
+        vuart_poll(hd->platform->uart);
+        spin_unlock(&hd->io.lock);
+    }
 }
 
 /* ---- life ---- */

@@ -37,6 +37,7 @@ struct vpit {
     u8 port61;        /* bits 0 and 1 as written */
     struct timer timer; /* next rise of channel 0's output */
     struct domain *d;
+    struct hvm_io *io;
 };
 
 static u64 elapsed(const struct channel *c, ns_t now)
@@ -119,9 +120,11 @@ static void rose(void *arg)
 {
     struct vpit *p = arg;
 
+    spin_lock(&p->io->lock);
     hvm_irq_line(p->d, 0, false);
     hvm_irq_line(p->d, 0, true);
     arm(p, now_ns());
+    spin_unlock(&p->io->lock);
 }
 
 /* After a change to channel 0: its line, if low, and its next interrupt. */
@@ -316,6 +319,7 @@ struct vpit *vpit_create(struct domain *d, struct hvm_io *io)
     if (!p)
         return NULL;
     p->d = d;
+    p->io = io;
     for (unsigned int i = 0; i < 3; i++)
         p->ch[i] = (struct channel){.access = 3, .gate = i < 2, .count = 65536};
     timer_setup(&p->timer, rose, p);

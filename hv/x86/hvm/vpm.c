@@ -28,6 +28,7 @@ struct vpm {
     u64 halves;    /* changes of the highest bit that are in status */
     struct timer timer;
     struct domain *d;
+    struct hvm_io *io;
 };
 
 static u64 ticks(ns_t now)
@@ -53,7 +54,11 @@ static void update(struct vpm *p)
 
 static void due(void *arg)
 {
-    update(arg);
+    struct vpm *p = arg;
+
+    spin_lock(&p->io->lock);
+    update(p);
+    spin_unlock(&p->io->lock);
 }
 
 static u8 read_one(struct vpm *p, unsigned int offset, u32 timer)
@@ -141,6 +146,7 @@ struct vpm *vpm_create(struct domain *d, struct hvm_io *io, u16 port)
     if (!p)
         return NULL;
     p->d = d;
+    p->io = io;
     p->port = port;
     p->halves = ticks(now_ns()) / HALF;
     timer_setup(&p->timer, due, p);

@@ -30,6 +30,7 @@ struct vrtc {
     ns_t last;         /* flags are right up to here */
     struct timer timer;
     struct domain *d;
+    struct hvm_io *io;
 };
 
 /* Year, month and day of a day since 1970 in the Gregorian calendar, and back: in years that begin on 1 March, so that the leap day is the
@@ -186,7 +187,11 @@ static void update(struct vrtc *r, ns_t now)
 
 static void due(void *arg)
 {
-    update(arg, now_ns());
+    struct vrtc *r = arg;
+
+    spin_lock(&r->io->lock);
+    update(r, now_ns());
+    spin_unlock(&r->io->lock);
 }
 
 static u8 read_data(struct vrtc *r)
@@ -276,6 +281,7 @@ struct vrtc *vrtc_create(struct domain *d, struct hvm_io *io, u64 secs_at_0)
     if (!r)
         return NULL;
     r->d = d;
+    r->io = io;
     r->offset = (s64)(secs_at_0 & 0xffffffffffull);
     r->last = now_ns();
     r->reg[REG_A] = 0x26;
