@@ -213,21 +213,26 @@ static int add_machines(struct measurement *m, const struct plan *plan,
     return result;
 }
 
-/* The first machine of each platform once more, to be stopped early. 0 or an exit status. */
+/*
+ * The first machine of each platform once more, to be stopped early. Of the peers the first one stands for
+ * all, and a quick run leaves it out: whether they repeat is no news of ours. 0 or an exit status.
+ */
 static int add_repeats(struct measurement *m, const struct plan *plan,
                        const struct measure_options *options)
 {
     size_t nr = m->nr;
+    bool peers_done = plan->quick;
     int result = 0;
 
     for (size_t i = 0; i < nr && !result; i++) {
         struct measure_slot slot = m->slots[i];
-        bool first = true;
+        bool first = !(slot.platform->peer && peers_done);
 
         for (size_t k = 0; k < i; k++)
             first &= m->slots[k].platform != slot.platform;
         if (!first)
             continue;
+        peers_done |= slot.platform->peer;
         slot.repeats = true;
         slot.of = i;
         m->boots[m->nr].stop_after = plan->repeat;
