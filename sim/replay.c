@@ -23,11 +23,27 @@ static struct {
     uint8_t bytes[BUFFER];
 } said;
 
-int sim_replay_begin(const struct sim_config *config, struct sim_replay_vcpu *vcpus, unsigned nr)
+int sim_replay_begin(const struct sim_config *config, uint64_t now, const struct sim_replay_vcpu *vcpus, unsigned nr)
 {
-    static struct sim_load load = {.kind = SIM_HOG, .domains = 1, .vcpus = 1, .first_cpu = -1};
+    static const struct sim_load load = {.kind = SIM_HOG, .domains = 1, .vcpus = 1, .first_cpu = -1};
 
-    return sim_model_begin(config, &load, vcpus, nr);
+    return sim_model_begin(config, &load, now, vcpus, nr);
+}
+
+void sim_replay_create(uint64_t now, unsigned v)
+{
+    struct sim_domain *d = sim.vcpus[v].dom;
+
+    sim_now = now;
+    for (unsigned i = 0; i < d->nr_vcpus; i++)
+        if (!d->vcpus[i].hv.unit && sched_vcpu_create(&d->vcpus[i].hv))
+            panic("parangon: simulator: no memory for a vCPU\n");
+}
+
+void sim_replay_params(uint64_t now, unsigned v, unsigned weight, unsigned cap)
+{
+    sim_now = now;
+    (void)sched_set_params(&sim.vcpus[v].dom->hv, weight, cap);
 }
 
 static void listen(unsigned cpu)

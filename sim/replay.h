@@ -6,7 +6,8 @@
  * What it proves: given what guests did, the decisions follow from the policy's code alone. Times are those of the records, which
  * are made some instructions after the scheduler has read its clock, so two vCPUs that are level to within that may change places;
  * the first difference says when. Replay ends there: what follows would be consequences.
- * A trace does not say its policy, weights and caps: they are given, as they were on the machine's command line.
+ * Domains are made when the trace says so, and get the weights and caps that it says (class LAUNCH, sched_credit); a trace without
+ * has them all from the beginning, with those that are given. The policy is given, as on the machine's command line.
  */
 #ifndef PARANGON_SIM_REPLAY_H
 #define PARANGON_SIM_REPLAY_H

@@ -6,8 +6,9 @@
 #include "sim/model.h"
 #include "sim/replay_steps.h"
 
-/** Make the machine with these vCPUs, all of them down. @return 0; -1 (said) */
-int sim_model_begin(const struct sim_config *config, const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr);
+/** Make the machine, and these vCPUs as far as the scheduler is not told of them. @return 0; -1 (said) */
+int sim_model_begin(const struct sim_config *config, const struct sim_load *load, uint64_t now, const struct sim_replay_vcpu *vcpus,
+                    unsigned nr);
 void sim_model_end(void);
 
 #endif

@@ -9,7 +9,6 @@
 #include "trace/reader.h"
 
 #define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
-#define START    1000000000u /* ns: when a replay begins; the scheduler's times are not those of the recorded machine's boot */
 
 struct field2 {
     const struct trace_event *event;
@@ -18,7 +17,11 @@ struct field2 {
 
 struct replay {
     const struct trace_log *log;
-    struct field2 wake, block, yield, pick;
+    struct field2 wake, block, yield, pick, credit;
+    const struct trace_field *weight, *cap;      /* of sched_credit */
+    const struct trace_event *create;            /* NULL: the trace does not say when domains were made */
+    const struct trace_field *create_dom;
+    bool creates;                                /* it has such records */
     struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
     uint32_t *index;  /* domid * 256 + vCPU */
@@ -43,9 +46,7 @@ static uint32_t name_of(const struct field2 *f, const void *record)
 /* All vCPUs that the trace tells of, and those of its domains that it does not, in order. */
 static int find_vcpus(struct replay *r, const struct sim_replay_domain *domains, unsigned nr_domains)
 {
-    const struct trace_event *create = trace_schema_event(r->log->schema, "domain_create");
-    const struct trace_field *domid = create ? trace_event_field(create, "domid") : NULL;
-    const struct trace_field *vcpus = create ? trace_event_field(create, "vcpus") : NULL;
+    const struct trace_field *vcpus = r->create ? trace_event_field(r->create, "vcpus") : NULL;
     unsigned *most = calloc(65536, sizeof *most), nr = 0;
 
     r->index = calloc(65536 * 256, sizeof *r->index);
@@ -55,8 +56,9 @@ static int find_vcpus(struct replay *r, const struct sim_replay_domain *domains,
             const struct field2 *f = item->event == r->wake.event ? &r->wake : item->event == r->pick.event ? &r->pick : NULL;
             uint32_t dom, number;
 
-            if (item->event == create && domid && vcpus) {
-                dom = trace_field_value(domid, item->record) & 0xffff;
+            if (item->event == r->create && r->create_dom && vcpus) {
+                r->creates = true;
+                dom = trace_field_value(r->create_dom, item->record) & 0xffff;
                 number = trace_field_value(vcpus, item->record) & 0xff;
             } else if (f) {
                 dom = name_of(f, item->record) / 256;
@@ -96,7 +98,7 @@ static uint64_t ns_of(const struct replay *r, uint64_t time)
 {
     uint64_t hz = r->log->head.tsc_hz ? r->log->head.tsc_hz : 1000000000;
 
-    return START + (uint64_t)((__uint128_t)(time - r->first) * 1000000000 / hz);
+    return (uint64_t)((__uint128_t)time * 1000000000 / hz);
 }
 
 static void name(char text[32], bool decided, unsigned domid, unsigned id)
@@ -107,6 +109,16 @@ static void name(char text[32], bool decided, unsigned domid, unsigned id)
         snprintf(text, 32, "idle");
     else
         snprintf(text, 32, "d%uv%u", domid, id);
+}
+
+/* A domain is made, or has other parameters. */
+static void domain_event(struct replay *r, const struct trace_item *item, uint64_t now)
+{
+    if (item->event == r->create && r->create_dom)
+        sim_replay_create(now, r->index[(trace_field_value(r->create_dom, item->record) & 0xffff) * 256]);
+    else if (item->event == r->credit.event && r->weight && r->cap)
+        sim_replay_params(now, r->index[name_of(&r->credit, item->record) & ~255u], trace_field_value(r->weight, item->record),
+                          trace_field_value(r->cap, item->record));
 }
 
 /* The decision again. False: another. */
@@ -134,6 +146,8 @@ static void replay_all(struct replay *r)
     struct trace_merge merge;
     bool go_on = true;
 
+    for (unsigned v = 0; v < r->nr_vcpus && !r->creates; v++)
+        sim_replay_create(ns_of(r, r->first), v);
     trace_merge_begin(&merge, r->log);
     while (go_on && (item = trace_merge_next(&merge, &stream))) {
         uint64_t now = ns_of(r, item->time);
@@ -151,6 +165,8 @@ static void replay_all(struct replay *r)
             r->result->yields++;
         } else if (item->event == r->pick.event) {
             go_on = decide(r, stream->cpu, item);
+        } else {
+            domain_event(r, item, now);
         }
     }
     trace_merge_end(&merge);
@@ -181,12 +197,21 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
     if (!find(&r.wake, log->schema, "sched_wake") || !find(&r.block, log->schema, "sched_block") ||
         !find(&r.yield, log->schema, "sched_yield") || !find(&r.pick, log->schema, "sched_pick")) {
         fprintf(stderr, "parangon: this trace's description of the scheduler's records is not one that is known here\n");
-    } else if (find_vcpus(&r, domains, nr_domains) == 0) {
-        r.first = first_of(log);
+        trace_log_close(log);
+        return -1;
+    }
+    r.create = trace_schema_event(log->schema, "domain_create");
+    r.create_dom = r.create ? trace_event_field(r.create, "domid") : NULL;
+    if (find(&r.credit, log->schema, "sched_credit")) {
+        r.weight = trace_event_field(r.credit.event, "weight");
+        r.cap = trace_event_field(r.credit.event, "cap");
+    }
+    r.first = first_of(log);
+    if (find_vcpus(&r, domains, nr_domains) == 0) {
         config.cpus = log->head.nr_cpus;
         if (config.cpus % config.threads)
             fprintf(stderr, "parangon: the trace's %u processors are not whole cores of %u threads\n", config.cpus, config.threads);
-        else if ((status = sim_replay_begin(&config, r.vcpus, r.nr_vcpus)) == 0) {
+        else if ((status = sim_replay_begin(&config, ns_of(&r, r.first), r.vcpus, r.nr_vcpus)) == 0) {
             replay_all(&r);
             sim_replay_end();
         }

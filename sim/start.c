@@ -431,8 +431,8 @@ void sim_result_free(struct sim_result *result)
 
 static struct sim_config driven;
 
-/* One domain of one load for each domain of the trace; all vCPUs down. */
-static int make_driven(const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)
+/* One domain of one load for each domain of the trace; all vCPUs down, the scheduler not told of them yet. */
+static void make_driven(const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)
 {
     struct sim_domain *d = NULL;
 
@@ -459,13 +459,11 @@ static int make_driven(const struct sim_load *load, const struct sim_replay_vcpu
         v->hv.id = vcpus[i].id;
         v->hv.arch.index = i;
         v->hv.pause_flags = VPF_DOWN;
-        if (sched_vcpu_create(&v->hv))
-            return refuse_config("the scheduler does not take a vCPU");
     }
-    return 0;
 }
 
-int sim_model_begin(const struct sim_config *config, const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)
+int sim_model_begin(const struct sim_config *config, const struct sim_load *load, uint64_t now, const struct sim_replay_vcpu *vcpus,
+                    unsigned nr)
 {
     struct sim_load like = *load;
 
@@ -476,14 +474,14 @@ int sim_model_begin(const struct sim_config *config, const struct sim_load *load
     driven.nr_loads = 1;
     if (check(&driven) < 0)
         return -1;
-    sim_now = SECONDS(1);
+    sim_now = now;
     if (allocate(&driven) == 0) {
         sim.config = &driven;
         sim.deciding = true; /* events of pcpus are of no matter */
         if (start_scheduler(&driven) == 0) {
             start_cpus();
-            if (make_driven(load, vcpus, nr) == 0)
-                return 0;
+            make_driven(load, vcpus, nr);
+            return 0;
         }
     }
     stop();
