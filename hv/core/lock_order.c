@@ -20,7 +20,8 @@ static struct {
 } held[NR_PCPUS];
 
 static const char *const names[] = {
-    [LOCK_REAPING] = "reaping",       [LOCK_DEVICES] = "devices",         [LOCK_TOPOLOGY] = "topology",       [LOCK_EVTCHN] = "evtchn",
+    [LOCK_REAPING] = "reaping",       [LOCK_DEVICES] = "devices",         [LOCK_PAGE_TABLES] = "page tables",
+    [LOCK_TOPOLOGY] = "topology",       [LOCK_EVTCHN] = "evtchn",
     [LOCK_PORT] = "port",             [LOCK_VIRQ] = "virq",               [LOCK_CONSOLE] = "console",
     [LOCK_FIFO_QUEUE] = "FIFO queue", [LOCK_GRANT] = "grant",             [LOCK_P2M] = "p2m",
     [LOCK_DOMAIN_LIST] = "domain list", [LOCK_DOMAIN] = "domain",         [LOCK_APIC_TIMER] = "local APIC timer",

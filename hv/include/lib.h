@@ -91,6 +91,7 @@ enum lock_rank {
     LOCK_NONE, /* never initialised */
     LOCK_REAPING,
     LOCK_DEVICES,
+    LOCK_PAGE_TABLES,
     LOCK_TOPOLOGY,
     LOCK_EVTCHN,
     LOCK_PORT,

@@ -104,8 +104,8 @@ mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsi
     for (u64 i = 0; i < (1ull << order); i++) {
         struct frame *f = &frame_table[mfn + i];
 
-        if (unlikely((s32)(f->stamp - latest) > 0))
-            latest = f->stamp;
+        if (unlikely(f->stamp != latest))
+            latest = tlb_later(latest, f->stamp);
         *f = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
     }
     tlb_filter(latest); /* a TLB may still hold mappings that the last owner had */

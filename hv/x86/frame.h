@@ -30,7 +30,7 @@ struct frame {
     u64 word;
     u16 owner;     /* domid, DOMID_XEN: hypervisor, DOMID_IO: not memory, DOMID_INVALID: free */
     u16 position;  /* next entry to (in)validate while partial */
-    u32 stamp;     /* TLB clock when the last type reference went; of a validated table of level 2 to 4: see FRAME_USED() */
+    u32 stamp;     /* tlb_clock_now() when the last type reference went; of a validated table of level 2 to 4: see FRAME_USED() */
 };
 _Static_assert(sizeof(struct frame) == 16, "one definition of the size: layout.h's FRAME_VIRT holds 2^32 of them");
 
@@ -65,12 +65,12 @@ static inline enum frame_type frame_type(u64 word)
 }
 
 /**
- * What one vCPU may elide (DESIGN §3, decision 7). One pcpu runs guests, with interrupts off inside the hypervisor, and no
- * handler of an interrupt changes a frame's word or a guest's page table: both change by plain stores. 0: by
- * compare-and-swap.
+ * What one pcpu may elide (DESIGN §3, decision 7). Frame words and guests' page tables change by compare-and-swap, and tables of
+ * a domain with several vCPUs under its lock. On a machine with one pcpu, with interrupts off inside the hypervisor, no handler
+ * of an interrupt changes them, and plain stores do: pv/one_pcpu.c has the hot functions once more with 1 here.
  */
 #ifndef ONE_PCPU
-#define ONE_PCPU 1
+#define ONE_PCPU 0
 #endif
 
 /** Put `new` in place of *old, which has just been read; false (and *old is what is there): another pcpu was quicker. */

@@ -43,9 +43,14 @@ void guest_mark_written(gva_t va, size_t n)
     if (!d->dirty || d->kind != DOMAIN_PV) /* an auto-translated domain's map tells */
         return;
     for (va &= PAGE_MASK; va < end; va += PAGE_SIZE) {
-        const u64 *entry = pv_walk(v, va, 1);
+        const u64 *entry;
+        u64 pte;
 
-        if (entry && (*entry & PTE_P) && arch_gfn_of(d, MFN((*entry & PTE_MFN) >> PAGE_SHIFT), &gfn))
+        tables_lock(d);
+        entry = pv_walk(v, va, 1);
+        pte = entry ? *entry : 0;
+        tables_unlock(d);
+        if ((pte & PTE_P) && arch_gfn_of(d, MFN((pte & PTE_MFN) >> PAGE_SHIFT), &gfn))
             mark_dirty(d, gfn);
     }
 }

@@ -303,6 +303,8 @@ void setup_start(u32 magic, u32 info)
         mask = options.trace_classes;
     (void)trace_device_init(mask);
 
+    if (!several_pcpus)
+        one_pcpu();
     for (unsigned int i = 0; i < NR_HYPERCALLS; i++)
         hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
     if (sched_init(options.sched))

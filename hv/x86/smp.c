@@ -307,7 +307,7 @@ void tlb_flush_cpus(u64 mask)
     on_each_cpu(mask, flush, NULL);
 }
 
-void tlb_flush_domain(const struct domain *d, u64 vcpus)
+u64 vcpus_cpus(const struct domain *d, u64 vcpus)
 {
     u64 mask = 1ull << this_cpu();
 
@@ -317,7 +317,12 @@ void tlb_flush_domain(const struct domain *d, u64 vcpus)
         if (on != VCPU_NOWHERE)
             mask |= 1ull << (on - 1);
     }
-    on_each_cpu(mask, flush, NULL);
+    return mask;
+}
+
+void tlb_flush_domain(const struct domain *d, u64 vcpus)
+{
+    on_each_cpu(vcpus_cpus(d, vcpus), flush, NULL);
 }
 
 /* ---- a vCPU's state, wherever it is ---- */

@@ -31,6 +31,8 @@ void smp_serve(void);
 
 /** Flush guests' mappings on these pcpus. */
 void tlb_flush_cpus(u64 mask);
+/** The pcpus that have loaded a vCPU of d that is in the mask (bit: vcpu id); and this one. */
+u64 vcpus_cpus(const struct domain *d, u64 vcpus);
 /** Flush guests' mappings on this pcpu and on those that have loaded a vCPU of d that is in the mask (bit: vcpu id). */
 void tlb_flush_domain(const struct domain *d, u64 vcpus);
 /** Stop the other pcpus for good: the machine ends. Those that do not answer are stopped by NMI. */

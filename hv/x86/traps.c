@@ -22,6 +22,8 @@ void iret_frame_fault(struct regs *r);
 void exit_to_guest_work(struct regs *r);
 void pv_deliver_event(struct vcpu *v, struct regs *r);
 
+bool (*pv_write_fault)(struct vcpu *v, struct regs *r, u64 cr2) = pv_ptwr;
+
 extern const struct { u64 from, to; } __fixup_start[], __fixup_end[];
 extern char __image_start[], __text_end[];
 
@@ -78,7 +80,7 @@ static u32 page_fault(struct vcpu *v, struct regs *r)
         if (cr2 >= DESC_VIRT && cr2 < DEVICE_VIRT && pv_ldt_fault(v, cr2))
             return OUTCOME(TRACE_TRAP_PAGE_FAULT_FIXED, TRACE_RES_RETRY);
         r->error_code &= ~1u; /* the guest learns nothing of what is mapped here */
-    } else if ((r->error_code & 0xb) == 3 && guest_kernel_mode(v) && pv_ptwr(v, r, cr2)) {
+    } else if ((r->error_code & 0xb) == 3 && guest_kernel_mode(v) && pv_write_fault(v, r, cr2)) {
         return OUTCOME(TRACE_TRAP_PTWR, TRACE_RES_DONE);
     }
     pv_inject_exception(v, r, VEC_PF, r->error_code, cr2);

@@ -16,6 +16,7 @@
 #include "sched/sched.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
+#include "x86/smp.h"
 #include "x86/pv/pv.h"
 #include "x86/pv/typing.h"
 
@@ -68,6 +69,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
 {
     nr_frames = max_mfn = frames;
     nr_cpus = n;
+    several_pcpus = n > 1;
     host_memory = map_anonymous(frames << PAGE_SHIFT);
     frame_table = calloc(frames, sizeof(*frame_table));
     m2p = calloc(frames, sizeof(*m2p));
@@ -630,6 +632,49 @@ void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
 void arch_relax(void)
 {
     panic("a pcpu waits for another that does nothing");
+}
+
+bool several_pcpus;
+
+void on_each_cpu(u64 mask, void (*fn)(void *arg), void *arg)
+{
+    unsigned int here = host_cpu;
+
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        if (!(mask & (1ull << cpu)))
+            continue;
+        host_cpu = cpu;
+        fn(arg);
+    }
+    host_cpu = here;
+}
+
+static void flush(void *unused)
+{
+    host_tlb_flush();
+}
+
+void tlb_flush_cpus(u64 mask)
+{
+    on_each_cpu(mask, flush, NULL);
+}
+
+u64 vcpus_cpus(const struct domain *d, u64 vcpus)
+{
+    u64 mask = 1ull << host_cpu;
+
+    for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
+        const struct vcpu *v = cpus[cpu].running;
+
+        if (v && v->domain == d && (vcpus >> v->id & 1))
+            mask |= 1ull << cpu;
+    }
+    return mask;
+}
+
+void tlb_flush_domain(const struct domain *d, u64 vcpus)
+{
+    tlb_flush_cpus(vcpus_cpus(d, vcpus));
 }
 
 bool arch_vcpu_settled(struct vcpu *v)

@@ -76,15 +76,18 @@ void pv_drop_ldt(struct vcpu *v)
 
 bool pv_ldt_fault(struct vcpu *v, u64 cr2)
 {
-    u64 off = cr2 - pv_ldt_va(v), *entry;
+    u64 off = cr2 - pv_ldt_va(v), *entry, pte;
     mfn_t mfn;
 
     if (off >= KB(64) || off >= v->arch.ldt_entries * 8ull)
         return false;
+    tables_lock(v->domain);
     entry = pv_walk(v, v->arch.ldt_base + (off & PAGE_MASK), 1);
-    if (!entry || !(*entry & PTE_P))
+    pte = entry ? *entry : 0;
+    tables_unlock(v->domain);
+    if (!(pte & PTE_P))
         return false;
-    mfn = MFN((*entry & PTE_MFN) >> PAGE_SHIFT);
+    mfn = MFN((pte & PTE_MFN) >> PAGE_SHIFT);
     if (v->arch.ldt_mapped[off >> PAGE_SHIFT] || desc_frame_get(v, mfn))
         return false;
     v->arch.ldt_mapped[off >> PAGE_SHIFT] = mfn.n;

@@ -10,6 +10,7 @@
 #include "pv.h"
 #include "typing.h"
 #include "x86/mm.h"
+#include "x86/smp.h"
 
 #define AVAIL_SHIFT 9
 #define AVAIL_BITS  7u
@@ -51,27 +52,37 @@ static void replace(u64 *entry, u64 new)
 
 int16_t arch_grant_map(u64 where, bool by_entry, const struct domain *granter, mfn_t mfn, bool writable, u32 avail)
 {
-    u64 *entry = entry_at(where, by_entry);
-    u64 pte = mfn.n << PAGE_SHIFT | PTE_P | PTE_A | PTE_NX | (writable ? PTE_RW | PTE_D : 0);
+    struct domain *d = current_vcpu()->domain;
+    int16_t status = GNTST_general_error;
+    u64 *entry, pte = mfn.n << PAGE_SHIFT | PTE_P | PTE_A | PTE_NX | (writable ? PTE_RW | PTE_D : 0);
 
-    if (!entry || arch_hold_frame(granter, mfn, writable))
-        return GNTST_general_error;
-    replace(entry, pte_in_force(pte | (u64)(avail & AVAIL_BITS) << AVAIL_SHIFT, 1));
-    return GNTST_okay;
+    tables_lock(d);
+    entry = entry_at(where, by_entry);
+    if (entry && !arch_hold_frame(granter, mfn, writable)) {
+        replace(entry, pte_in_force(pte | (u64)(avail & AVAIL_BITS) << AVAIL_SHIFT, 1));
+        status = GNTST_okay;
+    }
+    tables_unlock(d);
+    return status;
 }
 
 int16_t arch_grant_unmap(u64 where, bool by_entry, mfn_t mfn)
 {
-    u64 *entry = entry_at(where, by_entry);
+    struct domain *d = current_vcpu()->domain;
+    int16_t status = GNTST_general_error;
+    u64 *entry;
 
-    if (!entry || !(*entry & PTE_P) || (*entry & PTE_MFN) >> PAGE_SHIFT != mfn.n)
-        return GNTST_general_error;
-    replace(entry, 0);
-    return GNTST_okay;
+    tables_lock(d);
+    entry = entry_at(where, by_entry);
+    if (entry && (*entry & PTE_P) && (*entry & PTE_MFN) >> PAGE_SHIFT == mfn.n) {
+        replace(entry, 0);
+        status = GNTST_okay;
+    }
+    tables_unlock(d);
+    return status;
 }
 
 void arch_grant_flush(void)
 {
-    tlb_tick(get_cpu_info());
-    write_cr3(read_cr3());
+    tlb_flush_domain(current_vcpu()->domain, ~0ull);
 }

@@ -106,6 +106,7 @@ void arch_unshare_page(struct domain *d, void *page)
 
 int arch_domain_create(struct domain *d)
 {
+    spin_lock_init(&d->arch.mm_lock, LOCK_PAGE_TABLES);
     if (d->kind != DOMAIN_PV)
         return hvm_domain_create(d);
     return d->privileged ? io_rights_first_domain(d) : 0;

@@ -8,6 +8,7 @@
 #include "pv.h"
 #include "typing.h"
 #include "x86/mm.h"
+#include "x86/smp.h"
 #include "core/hypercall.h"
 #include <trace/trace.h>
 
@@ -29,17 +30,58 @@ u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level)
     }
 }
 
+/* Epochs of stamps for all TLBs: the present one, and the last that all pcpus have been flushed behind. Stamps, by their form. */
+static u32 epoch = TLB_TICK | TLB_ANY, epoch_done = TLB_ANY;
+
 u32 tlb_clock_now(void)
 {
-    return (u32)get_cpu_info()->flush_clock;
+    struct cpu_info *c = get_cpu_info();
+
+    if (!ONE_PCPU && several_pcpus && c->current->domain->max_vcpus > 1)
+        return __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+    return (u32)c->flush_clock;
+}
+
+u32 tlb_later(u32 a, u32 b)
+{
+    if (!((a ^ b) & TLB_ANY))
+        return (s32)(b - a) > 0 ? b : a;
+    if (a < TLB_TICK || b < TLB_TICK) /* as at boot: never in use */
+        return a < TLB_TICK ? b : a;
+    return __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+}
+
+/* Where the TLB that a stamp names is another's, or all. The epoch ends before the flushes: whoever has read it until then has
+ * taken his mapping away before, and they reach it. */
+static __cold_ void tlb_filter_others(u32 stamp)
+{
+    unsigned int cpu = stamp & TLB_ANY;
+    u32 ends;
+
+    if (cpu != TLB_ANY) {
+        if ((s32)(stamp - (u32)READ_ONCE(cpu_info_of(cpu)->flush_clock)) < 0)
+            return;
+        tlb_flush_cpus(1ull << cpu);
+    } else {
+        if ((s32)(stamp - __atomic_load_n(&epoch_done, __ATOMIC_ACQUIRE)) <= 0)
+            return;
+        ends = __atomic_fetch_add(&epoch, TLB_TICK, __ATOMIC_SEQ_CST);
+        tlb_flush_cpus(~0ull);
+        for (u32 done = READ_ONCE(epoch_done); (s32)(ends - done) > 0;)
+            if (__atomic_compare_exchange_n(&epoch_done, &done, ends, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                break;
+    }
+    TRACE_tlb_flush(0, get_cpu_info()->current->domain->id, TRACE_TLB_SHOOTDOWN);
 }
 
 void tlb_filter(u32 stamp)
 {
     struct cpu_info *c = get_cpu_info();
 
-    if ((s32)(stamp - (u32)c->flush_clock) >= 0) {
-        c->flush_clock++;
+    if (!ONE_PCPU && (stamp & TLB_ANY) != c->cpu) {
+        tlb_filter_others(stamp);
+    } else if ((s32)(stamp - (u32)c->flush_clock) >= 0) {
+        tlb_tick(c);
         write_cr3(read_cr3()); /* guests' mappings are never global */
         TRACE_tlb_flush(0, c->current->domain->id, TRACE_TLB_LOCAL);
     }
@@ -47,8 +89,36 @@ void tlb_filter(u32 stamp)
 
 static void flush_all_guest(void)
 {
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(read_cr3());
+}
+
+static void invlpg_one(void *va)
+{
+    invlpg((u64)va);
+}
+
+/* The guest's own flush of one address, or of all (MMU_ALL), for those of its vCPUs. On one pcpu the switch to another flushes. */
+#define ALL_ADDRESSES ~0ull
+static void flush_for(struct vcpu *v, u64 vcpus, u64 va)
+{
+    if (ONE_PCPU || !several_pcpus || !(vcpus & ~(1ull << v->id) & ((1ull << v->domain->max_vcpus) - 1))) {
+        if (va == ALL_ADDRESSES)
+            flush_all_guest();
+        else
+            invlpg(va);
+    } else if (va == ALL_ADDRESSES) {
+        tlb_flush_domain(v->domain, vcpus);
+    } else {
+        on_each_cpu(vcpus_cpus(v->domain, vcpus), invlpg_one, (void *)va);
+    }
+}
+
+/* The vCPUs that a bitmap of the guest's names; false: it cannot be read. */
+static bool read_vcpus(const struct domain *d, u64 bitmap, u64 *vcpus)
+{
+    *vcpus = 0;
+    return !guest_copy_from(vcpus, bitmap, (d->max_vcpus + 7) / 8);
 }
 
 void l4_init_slots(u64 *l4)
@@ -105,7 +175,7 @@ static __always_inline_ int update_one(struct domain *d, u64 ptr, u64 val, u64 *
                 return pte_change(entry, val, t, d, cmd == MMU_PT_UPDATE_PRESERVE_AD);
         }
         /* Not a table now: an ordinary write, where the domain may write. With one vCPU nothing can make a table of
-         * it meanwhile. */
+         * it, or give it back, meanwhile. */
         if (likely(d->max_vcpus == 1) &&
             (frame_type(w) == FT_WRITABLE || (!frame_tc(w) && !(w & FRAME_PARTIAL)))) {
             WRITE_ONCE(*entry, val);
@@ -129,6 +199,7 @@ static long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom);
 /* One request for the caller's own domain is what nearly all calls are. */
 long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
 {
+    struct domain *d = current_vcpu()->domain;
     u64 ptr, val, plain;
     u32 done = 1;
     bool ok;
@@ -141,7 +212,9 @@ long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a
     clac();
     if (unlikely(!ok))
         return mmu_update_many(reqs, count, pdone, foreigndom);
-    err = update_one(current_vcpu()->domain, ptr, val, &plain);
+    tables_lock(d);
+    err = update_one(d, ptr, val, &plain);
+    tables_unlock(d);
     if (unlikely(err)) {
         if (err == -XEN_ERESTART)
             return hypercall_continue(__HYPERVISOR_mmu_update, 4, reqs, count, pdone, foreigndom);
@@ -217,7 +290,9 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
             err = -XEN_EFAULT;
             break;
         }
+        tables_lock(d);
         err = update_one(d, ptr, val, &plain);
+        tables_unlock(d);
         if (unlikely(err))
             break;
     }
@@ -230,16 +305,11 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
     return err;
 }
 
-long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
+static __always_inline_ int change_at(struct vcpu *v, u64 va, u64 val)
 {
-    struct vcpu *v = current_vcpu();
     struct frame *table;
     u64 *entry, w;
-    int err;
 
-    /* The walk looks at bits 12 to 47 only: without this an address of no half would name the hypervisor's slots. */
-    if (unlikely(!is_canonical(va) || (va >= HV_START && va < HV_END)))
-        return -XEN_EINVAL;
     entry = pv_walk_l1(guest_kernel_mode(v) ? v->arch.cr3_kernel : v->arch.cr3_user, va);
     if (unlikely(!entry))
         return -XEN_EINVAL;
@@ -247,16 +317,46 @@ long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
     w = table->word;
     if (unlikely(frame_type(w) != FT_L1 || !(w & FRAME_VALIDATED) || table->owner != v->domain->id))
         return -XEN_EINVAL;
-    err = pte_change(entry, val, 1, v->domain, false);
+    return pte_change(entry, val, 1, v->domain, false);
+}
+
+/* Behind the change: for whom is in the flags, UVMF_LOCAL, UVMF_ALL, or the address of a bitmap of vCPUs. */
+static __attribute__((noinline)) long flush_flags(struct vcpu *v, u64 va, u64 flags)
+{
+    u64 whom = flags & ~(u64)UVMF_FLUSHTYPE_MASK, vcpus = 1ull << v->id;
+
+    if (whom == UVMF_ALL)
+        vcpus = ~0ull;
+    else if (whom != UVMF_LOCAL && !read_vcpus(v->domain, whom, &vcpus))
+        return -XEN_EFAULT;
+    flush_for(v, vcpus, (flags & UVMF_FLUSHTYPE_MASK) == UVMF_TLB_FLUSH ? ALL_ADDRESSES : va);
+    return 0;
+}
+
+long do_update_va_mapping(u64 va, u64 val, u64 flags, u64 a4, u64 a5, u64 a6)
+{
+    struct vcpu *v = current_vcpu();
+    int err;
+
+    /* The walk looks at bits 12 to 47 only: without this an address of no half would name the hypervisor's slots. */
+    if (unlikely(!is_canonical(va) || (va >= HV_START && va < HV_END)))
+        return -XEN_EINVAL;
+    tables_lock(v->domain);
+    err = change_at(v, va, val);
+    tables_unlock(v->domain);
     if (unlikely(err))
         return err;
     switch (flags & UVMF_FLUSHTYPE_MASK) {
     case UVMF_NONE:
         break;
-    case UVMF_INVLPG: /* other vCPUs that the mask names have no processor of their own yet: a switch of CR3 is their flush */
+    case UVMF_INVLPG:
+        if (!ONE_PCPU)
+            return flush_flags(v, va, flags);
         invlpg(va);
         break;
     case UVMF_TLB_FLUSH:
+        if (!ONE_PCPU)
+            return flush_flags(v, va, flags);
         flush_all_guest();
         break;
     default:
@@ -277,7 +377,7 @@ long do_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid, u64
 /* ---- mmuext_op ---- */
 
 /* The old one's references are dropped after CR3 has left it. */
-int pv_new_base(struct vcpu *v, mfn_t mfn)
+static int new_base(struct vcpu *v, mfn_t mfn)
 {
     u64 old = v->arch.cr3_kernel;
     int err;
@@ -288,10 +388,20 @@ int pv_new_base(struct vcpu *v, mfn_t mfn)
     if (err)
         return err;
     v->arch.cr3_kernel = mfn.n << PAGE_SHIFT;
-    get_cpu_info()->flush_clock++;
+    tlb_tick(get_cpu_info());
     write_cr3(v->arch.cr3_kernel);
     (void)frame_put_table(MFN(old >> PAGE_SHIFT));
     return 0;
+}
+
+int pv_new_base(struct vcpu *v, mfn_t mfn)
+{
+    int err;
+
+    tables_lock(v->domain);
+    err = new_base(v, mfn);
+    tables_unlock(v->domain);
+    return err;
 }
 
 static int new_user_base(struct vcpu *v, mfn_t mfn)
@@ -344,23 +454,24 @@ static int page_op(struct vcpu *v, mfn_t dst, mfn_t src, bool copy)
     return err;
 }
 
-static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
+/* Tables are locked. vcpus: those that a flush is for. */
+static __always_inline_ long mmuext_locked(struct vcpu *v, struct domain *d, const struct mmuext_op *op, u64 vcpus)
 {
     switch (op->cmd) {
     case MMUEXT_NEW_BASEPTR:
-        return pv_new_base(v, MFN(op->arg1.mfn));
+        return new_base(v, MFN(op->arg1.mfn));
     case MMUEXT_NEW_USER_BASEPTR:
         return new_user_base(v, MFN(op->arg1.mfn));
     case MMUEXT_INVLPG_LOCAL:
     case MMUEXT_INVLPG_ALL:
     case MMUEXT_INVLPG_MULTI:
         if (guest_range_ok(op->arg1.linear_addr, 1))
-            invlpg(op->arg1.linear_addr);
+            flush_for(v, vcpus, op->arg1.linear_addr);
         return 0;
     case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_TLB_FLUSH_MULTI:
-        flush_all_guest();
+        flush_for(v, vcpus, ALL_ADDRESSES);
         return 0;
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:
@@ -389,6 +500,22 @@ static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op 
     }
 }
 
+static long mmuext_one(struct vcpu *v, struct domain *d, const struct mmuext_op *op)
+{
+    u64 vcpus = 1ull << v->id;
+    long err;
+
+    if (!ONE_PCPU && (op->cmd == MMUEXT_INVLPG_ALL || op->cmd == MMUEXT_TLB_FLUSH_ALL))
+        vcpus = ~0ull;
+    else if (!ONE_PCPU && (op->cmd == MMUEXT_INVLPG_MULTI || op->cmd == MMUEXT_TLB_FLUSH_MULTI) &&
+             !read_vcpus(v->domain, (u64)op->arg2.vcpumask.p, &vcpus))
+        return -XEN_EINVAL;
+    tables_lock(d);
+    err = mmuext_locked(v, d, op, vcpus);
+    tables_unlock(d);
+    return err;
+}
+
 static long mmuext_many(u64 ops, u64 count, u64 pdone, u64 foreigndom);
 
 /* One operation, or the two of a kernel that goes to another address space, are what nearly all calls are. */
@@ -409,9 +536,11 @@ long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64 a5, u64 a6)
         clac();
         if (unlikely(!ok || (u32)cmd != MMUEXT_NEW_BASEPTR || (u32)user_cmd != MMUEXT_NEW_USER_BASEPTR))
             return mmuext_many(ops, count, pdone, foreigndom);
-        err = pv_new_base(v, MFN(op.arg1.mfn));
+        tables_lock(v->domain);
+        err = new_base(v, MFN(op.arg1.mfn));
         if (likely(!err))
             err = new_user_base(v, MFN(user_mfn));
+        tables_unlock(v->domain);
     } else if (likely(count == 1)) {
         stac();
         ok = guest_get8(ops, &cmd) && guest_get8(ops + 8, &op.arg1.linear_addr) && guest_get8(ops + 16, (u64 *)&op.arg2);

@@ -396,7 +396,7 @@ static __attribute__((noinline)) bool decode_and_execute(struct vcpu *v, struct 
     return true;
 }
 
-bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
+static __always_inline_ bool ptwr_locked(struct vcpu *v, struct regs *r, u64 cr2)
 {
     u64 *map = pv_walk_l1(v->arch.cr3_kernel, cr2), *entry, pte, bytes;
     const u64 settled = FRAME_TYPE_MASK | FRAME_VALIDATED;
@@ -422,4 +422,14 @@ bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
             return true;
     }
     return decode_and_execute(v, r, entry, cr2 & 7);
+}
+
+bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2)
+{
+    bool done;
+
+    tables_lock(v->domain);
+    done = ptwr_locked(v, r, cr2);
+    tables_unlock(v->domain);
+    return done;
 }

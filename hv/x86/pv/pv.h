@@ -88,6 +88,12 @@ int pv_vcpu_initialise(struct vcpu *v, gva_t context, bool *online);
 /** A write fault on a page table of the domain: emulate the write. False: not such a fault. */
 bool pv_ptwr(struct vcpu *v, struct regs *r, u64 cr2);
 
+/* one_pcpu.c */
+/** pv_ptwr(), or its form for a machine with one pcpu. */
+extern bool (*pv_write_fault)(struct vcpu *v, struct regs *r, u64 cr2);
+/** This machine has one pcpu: from now on the forms of page-table functions that need not mind another. */
+void one_pcpu(void);
+
 /* mmu.c */
 /** The entry of the current address space that maps va at a level (1: L1 entry), or NULL. */
 u64 *pv_walk(struct vcpu *v, u64 va, unsigned int level);

@@ -27,6 +27,13 @@ static __cold_ void put_given_up(struct frame *f, u64 word)
         frame_release(f);
 }
 
+/* Between the look at the owner and the change of the word the frame may have been freed, and become another's with the same
+ * word. The reference holds it now: look again. */
+static __always_inline_ bool still_owned(const struct frame *f, const struct domain *d)
+{
+    return ONE_PCPU || READ_ONCE(f->owner) == d->id;
+}
+
 /* FRAME_ALLOCATED is the word's sign. */
 static __always_inline_ bool take_reference(struct frame *f, const struct domain *d)
 {
@@ -36,7 +43,7 @@ static __always_inline_ bool take_reference(struct frame *f, const struct domain
         if (unlikely((s64)w >= 0 || ((w + FRAME_REF) & FRAME_REFS_FULL) || f->owner != d->id))
             return false;
     } while (!word_change(&f->word, &w, w + FRAME_REF));
-    return true;
+    return likely(still_owned(f, d)) || (frame_put(f), false);
 }
 
 bool frame_get(struct frame *f, const struct domain *d)
@@ -74,6 +81,13 @@ static __cold_ int become_writable(struct frame *f, u64 w, u64 *new)
     return 0;
 }
 
+/* It is another's: nothing is held of it. */
+static __cold_ int give_back(struct frame *f)
+{
+    (void)frame_put_type(frame_mfn(f), false);
+    return -XEN_EINVAL;
+}
+
 /* Reference plus type reference of a frame that is writable already, or becomes it: the usual case of a data page. */
 static __always_inline_ int get_writable(struct frame *f, const struct domain *d)
 {
@@ -95,7 +109,7 @@ static __always_inline_ int get_writable(struct frame *f, const struct domain *d
             }
         }
     } while (!word_change(&f->word, &w, new));
-    return 0;
+    return likely(still_owned(f, d)) ? 0 : give_back(f);
 }
 
 static __always_inline_ void put_writable(struct frame *f)

@@ -14,8 +14,9 @@
  *   5. CR3 of a vCPU is a validated L4 of its domain, with a reference and a type reference.
  * Debug builds assert 3 at every change; tests/fuzz walks all tables after every call and recounts.
  *
- * Locks: none on one pcpu with interrupts off; FRAME_BUSY of a table will serve as its lock where several vCPUs run. What
- * relies on there being one says ONE_PCPU (frame.h) or `max_vcpus == 1` (mmu.c). Order: upper level before lower.
+ * Locks: the page tables of a domain with several vCPUs change under its mm_lock (tables_lock()), which callers of pte_change(),
+ * frame_pin() and the like hold; frame words, which other domains change too, by compare-and-swap. What one pcpu may elide says
+ * ONE_PCPU (frame.h). FRAME_BUSY marks a table whose entries are being checked. Order: upper level before lower.
  * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
  */
 #ifndef PARANGON_PV_TYPING_H
@@ -66,7 +67,7 @@ static inline int frame_get_table(mfn_t mfn, enum frame_type type, const struct 
         if (likely(((w + FRAME_REF + FRAME_TC) & (settled | FRAME_REFS_FULL | FRAME_TC_FULL)) ==
                        (FRAME_TYPE(type) | FRAME_VALIDATED | FRAME_ALLOCATED) &&
                    f->owner == d->id && frame_tc(w) && word_change(&f->word, &w, w + FRAME_REF + FRAME_TC)))
-            return 0;
+            return 0; /* a table in use has the owner's references: it was not freed meanwhile */
     }
     return frame_get_type(mfn, type, d);
 }
@@ -93,14 +94,32 @@ static inline bool l4_slot_is_hv(unsigned int i)
 int frame_pin(mfn_t mfn, enum frame_type type, struct domain *d);
 int frame_unpin(mfn_t mfn, struct domain *d);
 
+/** Keep the page tables of a domain as they are, or are to be. One vCPU has no other to mind, nor has one pcpu. */
+static inline void tables_lock(struct domain *d)
+{
+    if (!ONE_PCPU && unlikely(d->max_vcpus > 1))
+        spin_lock(&d->arch.mm_lock);
+}
+static inline void tables_unlock(struct domain *d)
+{
+    if (!ONE_PCPU && unlikely(d->max_vcpus > 1))
+        spin_unlock(&d->arch.mm_lock);
+}
+
 /** The last reference of a frame has gone: account and free it. Implemented by the environment (pv/memory). */
 void frame_release(struct frame *f);
 /** Fill the hypervisor's slots of a new L4. */
 void l4_init_slots(u64 *l4);
-/** A frame that lost its last writable type reference at `stamp` becomes something else: flush if this TLB may still
- * hold it. */
-void tlb_filter(u32 stamp);
+/**
+ * Stamps: when a frame lost its last type reference, or was freed, in a form that tells which TLBs may still hold it.
+ * A vCPU's mappings are in the TLB of the pcpu that has it loaded only, since each load of another flushes: of a domain with one
+ * vCPU the stamp is that pcpu's clock, of one with several the number of an epoch, which ends when every pcpu has been flushed.
+ */
 u32 tlb_clock_now(void);
+/** A frame with this stamp becomes something else: flush where a TLB may still hold it. */
+void tlb_filter(u32 stamp);
+/** One stamp for two frames. */
+u32 tlb_later(u32 a, u32 b);
 /** May d map this frame that is not memory (device registers)? */
 bool io_mem_allowed(const struct domain *d, mfn_t mfn);
 
