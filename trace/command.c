@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "trace/ctf.h"
+#include "trace/hdf5.h"
 #include "trace/reader.h"
 #include "trace/relay.h"
 #include "trace/republish.h"
@@ -27,7 +28,7 @@
 
 struct arguments {
     const char *input;
-    const char *output;
+    const char *output, *hdf5;
     bool events, json, lttng;
     long pid;
     unsigned poll_us;
@@ -35,7 +36,7 @@ struct arguments {
     double from_ms, length_ms;
 };
 
-enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK, KEY_FROM, KEY_LENGTH };
+enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK, KEY_FROM, KEY_LENGTH, KEY_HDF5 };
 
 static long positive(const char *text, struct argp_state *state)
 {
@@ -73,6 +74,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_LTTNG:
         arguments->lttng = true;
+        return 0;
+    case KEY_HDF5:
+        arguments->hdf5 = arg;
         return 0;
     case KEY_PID:
         arguments->pid = positive(arg, state);
@@ -133,11 +137,12 @@ static const struct argp_option export_options[] = {
     { "output", 'o', "FOLDER", 0, "write CTF 1.8 to this new folder, with an XML analysis for Trace Compass beside it (FOLDER.xml)", 0 },
     { "lttng", KEY_LTTNG, NULL, 0,
       "publish the records as LTTng-UST events of provider \"parangon\", to the sessions that listen", 0 },
+    { "hdf5", KEY_HDF5, "FILE.h5", 0, "write one table per event, for h5py and its like", 0 },
     { 0 },
 };
 static const struct argp export_argp = {
     export_options, parse, "FILE",
-    "Export a trace as CTF for babeltrace2 and Trace Compass, or into an LTTng session.", NULL, NULL, NULL
+    "Export a trace as CTF for babeltrace2 and Trace Compass, as HDF5, or into an LTTng session.", NULL, NULL, NULL
 };
 
 static const struct argp_option relay_options[] = {
@@ -260,8 +265,8 @@ static int export(int argc, char **argv)
     int status;
 
     parse_arguments(&export_argp, "export", argc, argv, &arguments);
-    if (!arguments.output && !arguments.lttng) {
-        warnx("where to? -o FOLDER, or --lttng");
+    if (!arguments.output && !arguments.lttng && !arguments.hdf5) {
+        warnx("where to? -o FOLDER, --hdf5 FILE.h5, or --lttng");
         return EXIT_USAGE;
     }
     log = trace_log_open(arguments.input);
@@ -269,6 +274,8 @@ static int export(int argc, char **argv)
         return EXIT_FAILED;
     status = status_of(log);
     if (arguments.output && (trace_ctf_write(log, arguments.output) < 0 || tracecompass_write(arguments.output) < 0))
+        status = EXIT_FAILED;
+    if (arguments.hdf5 && trace_hdf5_write(log, arguments.hdf5) < 0)
         status = EXIT_FAILED;
     if (arguments.lttng && trace_republish(log) < 0)
         status = EXIT_FAILED;
@@ -307,7 +314,7 @@ static void usage(FILE *out)
     fputs("Usage: parangon trace record [OPTION...]          run a guest and keep its trace\n"
           "       parangon trace show FILE [--events|--json] summary by cause, or every record\n"
           "       parangon trace who FILE [-o STEM]          what each vCPU did; a picture of who ran where\n"
-          "       parangon trace export FILE -o FOLDER       as CTF 1.8; --lttng: into an LTTng session\n"
+          "       parangon trace export FILE -o FOLDER       as CTF 1.8; --hdf5 FILE.h5; --lttng: into an LTTng session\n"
           "       parangon trace relay MEMORY-FILE -o FILE   copy a trace out of a machine's shared memory\n"
           "Each takes --help. Events: trace/EVENTS.md.\n",
           out);
