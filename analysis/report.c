@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/model.h"
 #include "analysis/report.h"
 #include "analysis/stats.h"
 #include "analysis/tables.h"
@@ -437,8 +438,10 @@ void report_tables(FILE *out, const struct run *run)
         if (has_class(stats, which))
             print_events(out, stats, which);
     report_primitives(out, stats);
-    for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++)
+    for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++) {
         report_assisted(out, stats, which);
+        model_print(out, stats, which);
+    }
     print_differences(out, run);
     print_foot(out, stats);
     stats_free(stats);

@@ -11,7 +11,7 @@
 
 #include "analysis/tables.h"
 
-#define WIDTH 143
+#define WIDTH 149
 
 static const struct {
     const char *platform, *title;
@@ -66,13 +66,13 @@ static void print_count_row(FILE *out, const struct stats *stats, const char *wo
     const struct stats_row *pv = stats_find(stats, workload, "pv", class);
     char a[CELL_MAX], b[CELL_MAX], c[CELL_MAX], d[CELL_MAX];
 
-    fprintf(out, "%-16.16s %9s %7s | %7s%c %8s", workload, cell_count(a, native ? native->count.median : NAN),
+    fprintf(out, "%-16.16s %9s %7s | %6s%c %8s", workload, cell_count(a, native ? native->count.median : NAN),
             cell_ratio(b, matched ? matched->ratio.median : NAN), cell_ratio(c, pv ? pv->ratio.median : NAN), mark(stats, pv),
             cell_percent(d, pv ? pv->hypervisor_share : NAN));
     for (size_t i = 0; i < NR; i++) {
         const struct stats_row *row = stats_find(stats, workload, assisted[i].platform, class);
 
-        fprintf(out, " | %7s%c %7s %8s %5s", cell_ratio(a, row ? row->ratio.median : NAN), mark(stats, row),
+        fprintf(out, " | %6s%c %6s %8s %5s", cell_ratio(a, row ? row->ratio.median : NAN), mark(stats, row),
                 cell_ratio(b, over_matched(row, matched)), cell_percent(c, row ? row->hypervisor_share : NAN),
                 cell_rate(d, row ? row->events[COUNTER_vmrun] : NAN));
     }
@@ -90,20 +90,20 @@ static void print_means(FILE *out, const struct stats *stats, enum run_class cla
     char a[CELL_MAX], b[CELL_MAX], c[CELL_MAX], title[64];
 
     snprintf(title, sizeof(title), "mean of %zu, equal work", stats_suite_size(stats->run));
-    fprintf(out, "%-26.26s %7s | %7s  %8s", title, cell_ratio(a, matched ? matched->value : NAN), cell_ratio(b, pv ? pv->value : NAN),
+    fprintf(out, "%-26.26s %7s | %6s  %8s", title, cell_ratio(a, matched ? matched->value : NAN), cell_ratio(b, pv ? pv->value : NAN),
             cell_percent(c, hypervisor_of(pv)));
     for (size_t i = 0; i < NR; i++) {
         const struct stats_aggregate *mean = stats_mean(stats, assisted[i].platform, class);
 
-        fprintf(out, " | %7s  %7s %8s %5s", cell_ratio(a, mean ? mean->value : NAN),
+        fprintf(out, " | %6s  %6s %8s %5s", cell_ratio(a, mean ? mean->value : NAN),
                 cell_ratio(b, mean && matched && mean->nr_members == matched->nr_members ? mean->value / matched->value : NAN),
                 cell_percent(c, hypervisor_of(mean)), "");
     }
-    fprintf(out, "\n%-34s | %17s", "worst ratio", "");
+    fprintf(out, "\n%-34s | %16s", "worst ratio", "");
     for (size_t i = 0; i < NR; i++) {
         const struct stats_aggregate *mean = stats_mean(stats, assisted[i].platform, class);
 
-        fprintf(out, " | %7s  %-22.22s", cell_ratio(a, mean && mean->worst ? mean->worst->ratio.median : NAN),
+        fprintf(out, " | %6s  %-21.21s", cell_ratio(a, mean && mean->worst ? mean->worst->ratio.median : NAN),
                 mean && mean->worst ? mean->worst->workload : "");
     }
     fputc('\n', out);
@@ -158,13 +158,13 @@ void report_assisted(FILE *out, const struct stats *stats, enum run_class class)
 {
     if (!any_row(stats, class))
         return;
-    fprintf(out, "\nHardware-assisted domains, class %s; CPU %s\n%-16s %9s %7s | %17s", run_class_name(class),
-            stats->run->cpu_model, "", "", "matched", "PV       ");
+    fprintf(out, "\nHardware-assisted domains, class %s; CPU %s\n%-16s %9s %7s | %16s", run_class_name(class),
+            stats->run->cpu_model, "", "", "matched", "PV      ");
     for (size_t i = 0; i < NR; i++)
-        fprintf(out, " | %20s%10s", assisted[i].title, "");
-    fprintf(out, "\n%-16s %9s %7s | %7s  %8s", "workload", "native", "ratio", "ratio", "hv");
+        fprintf(out, " | %19s%10s", assisted[i].title, "");
+    fprintf(out, "\n%-16s %9s %7s | %6s  %8s", "workload", "native", "ratio", "ratio", "hv");
     for (size_t i = 0; i < NR; i++)
-        fprintf(out, " | %7s  %7s %8s %5s", "ratio", "matched", "hv", "exits");
+        fprintf(out, " | %6s  %6s %8s %5s", "ratio", "to m", "hv", "exits");
     fputc('\n', out);
     rule(out);
     each_workload(out, stats, class, RUN_MACRO, print_count_row);
@@ -174,7 +174,7 @@ void report_assisted(FILE *out, const struct stats *stats, enum run_class class)
         rule(out);
     }
     each_workload(out, stats, class, RUN_MICRO, print_count_row);
-    fprintf(out, "ratio: to native; matched: to native-matched; exits: VM exits per million native instructions\n"
+    fprintf(out, "ratio: to native; to m: to native-matched; exits: VM exits per million native instructions\n"
                  "\nEvents per million native instructions, class %s (n = native, HPV = PV-on-HVM)\n%-16s",
             run_class_name(class), "");
     for (size_t e = 0; e < NR_EVENTS; e++)

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analysis/model.h"
 #include "analysis/report.h"
 #include "analysis/stats.h"
 #include "analysis/tables.h"
@@ -40,11 +41,12 @@ static json_t *flags_of(uint32_t flags)
 static json_t *row_json(const struct run *run, const struct stats_row *row)
 {
     json_t *events = json_object();
+    struct model_interval switches = model_switches(row);
 
     for (int i = 0; i < COUNTER_NR; i++)
         json_object_set_new(events, counter_names[i], number(row->events[i]));
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o},"
-                     " s:{s:o, s:o}, s:o, s:o}",
+                     " s:{s:o, s:o}, s:o, s:{s:o, s:o}, s:o}",
                      "workload", row->workload, "kind", run_kind_name(row->kind), "platform",
                      row->platform, "class", run_class_name(row->class), "unit", run->unit,
                      "iterations", (json_int_t)row->iterations, "seeds", (json_int_t)row->nr_seeds,
@@ -52,7 +54,9 @@ static json_t *row_json(const struct run *run, const struct stats_row *row)
                      number(row->count.max), "ratio_to_native", spread(&row->ratio), "split",
                      "user", number(row->user), "kernel", number(row->kernel), "hypervisor",
                      number(row->hypervisor), "share", "guest", number(row->guest_share),
-                     "hypervisor", number(row->hypervisor_share), "events", events, "flags",
+                     "hypervisor", number(row->hypervisor_share), "events", events,
+                     "modelled_switch_cycles", "low", number(switches.low), "high",
+                     number(switches.high), "flags",
                      flags_of(row->flags));
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The overhead budget by runs small enough to compute by hand: unit costs of calls, requests, tables and calls within multicalls, a workload
- * of known counts, what has no unit cost, warm-up and other classes left out.
+ * of known counts, what has no unit cost, warm-up left out. Modelled intervals: which cost is whose, and when an order may be stated.
  */
 #include <math.h>
 
 #include <criterion/criterion.h>
 
 #include "analysis/budget.h"
+#include "analysis/model.h"
 
 static void add(struct run *run, const char *platform, const char *workload, uint64_t user, uint64_t hypervisor, uint32_t iter, uint32_t flags)
 {
@@ -97,4 +98,29 @@ Test(budget, a_row_is_counts_times_unit_costs)
     cr_assert_eq(budget_row(u, run, "pv", "gzip", &row), -1);
     run_free(run);
     run_free(u);
+}
+
+Test(model, world_switches_cost_what_their_kind_costs)
+{
+    struct stats_row row = {.platform = "pv"};
+
+    row.events[COUNTER_hv_entry] = 500; /* per million */
+    row.events[COUNTER_vmrun] = 100;
+    cr_assert_float_eq(model_switches(&row).low, 500 * 288 / 1000.0, 1e-9);
+    cr_assert_float_eq(model_switches(&row).high, 500 * 448 / 1000.0, 1e-9);
+    row.platform = "pvh";
+    cr_assert_float_eq(model_switches(&row).low, 100 * 262 / 1000.0, 1e-9);
+    cr_assert_float_eq(model_switches(&row).high, 100 * 2123 / 1000.0, 1e-9);
+    row.platform = "native";
+    cr_assert(isnan(model_switches(&row).low));
+    cr_assert(isnan(model_switches(NULL).high));
+}
+
+Test(model, no_order_where_intervals_touch)
+{
+    cr_assert_eq(model_order((struct model_interval){1, 2}, (struct model_interval){3, 4}), -1);
+    cr_assert_eq(model_order((struct model_interval){3, 4}, (struct model_interval){1, 2}), 1);
+    cr_assert_eq(model_order((struct model_interval){1, 3}, (struct model_interval){3, 4}), 0);
+    cr_assert_eq(model_order((struct model_interval){1, 9}, (struct model_interval){3, 4}), 0);
+    cr_assert_eq(model_order((struct model_interval){NAN, NAN}, (struct model_interval){3, 4}), 0);
 }

@@ -498,7 +498,7 @@ Test(json, has_exactly_the_documented_keys)
                            "fingerprint complete rows aggregates");
     keys_of(row, keys);
     cr_assert_str_eq(keys, " workload kind platform class unit iterations seeds median min max "
-                           "ratio_to_native split share events flags");
+                           "ratio_to_native split share events modelled_switch_cycles flags");
     keys_of(json_object_get(row, "ratio_to_native"), keys);
     cr_assert_str_eq(keys, " median min max");
     keys_of(json_object_get(row, "split"), keys);
