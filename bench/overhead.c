@@ -91,6 +91,8 @@ static void hvm_plan(struct plan *plan, bool quick, const struct words *workload
     free(plan->experiment);
     plan->experiment = format("hvm");
     plan->classes = 1u << RUN_DEFAULT; /* nothing of what the classes differ in is on these paths */
+    if (quick)
+        plan->repeat = 0; /* a full run says whether its machines repeat */
     words_free(&plan->platforms);
     for (size_t i = 0; i < sizeof platforms / sizeof platforms[0]; i++)
         words_add(&plan->platforms, "%s", platforms[i]);
