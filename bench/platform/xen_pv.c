@@ -94,7 +94,7 @@ const struct platform platform_xen_pv_tuned = {
 
 const struct platform platform_xen_pvh = {
     .name = "xen-pvh",
-    .what = "with hardware's help (SVM, nested paging) on Debian's Xen 4.17, as shipped",
+    .what = "with hardware's help (SVM) on Debian's Xen 4.17: guests/micro only, doctor says why",
     .peer = true,
     .classes = PLATFORM_HAS_DEFAULT,
     .console = "hvc0",
