@@ -108,8 +108,8 @@ static struct runqueue *credit_balance(struct sched_pcpu *p, struct sched_unit *
         theirs = fair_first_key(from);
         if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < slice_of(p->q->pool) / BOOST_PART)
             mine = 0;
-        else if (prev && fair_domain(prev)->vt < mine)
-            mine = fair_domain(prev)->vt;
+        else if (prev && fair_key(prev) < mine)
+            mine = fair_key(prev);
         margin = fair_slice_vt(pool, slice_of(p->q->pool) / BALANCE_PART);
         if (mine != ~0ull && theirs + margin >= mine)
             from = NULL;

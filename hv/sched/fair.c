@@ -346,12 +346,6 @@ struct runqueue *fair_first_queue(struct runqueue *q)
     return f && f->q != q ? f->q : NULL;
 }
 
-/* Where a preempted unit has a slice left it keeps the place that it had when the slice began. */
-static u64 key_of(const struct sched_unit *u)
-{
-    return fair_unit(u)->left ? fair_unit(u)->slice_vt : fair_domain(u)->vt;
-}
-
 static struct sched_unit *unit_at(struct pheap_node *n)
 {
     return container_of(n, struct fair_unit, node)->unit;
@@ -362,7 +356,7 @@ void fair_enqueue(struct runqueue *q, struct sched_unit *u)
     struct fair_queue *f = fair_queue(q);
     struct fair_unit *c = fair_unit(u);
 
-    c->node.key = key_of(u);
+    c->node.key = fair_key(u);
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
     if (likely(!u->restricted)) {
         c->place = FAIR_WAITING;
@@ -383,6 +377,20 @@ void fair_enqueue_boosted(struct runqueue *q, struct sched_unit *u)
     c->place = FAIR_BOOSTED;
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
     list_add_tail(&fair_queue(q)->boosted, &c->link);
+    relist(q);
+}
+
+void fair_put_back(struct runqueue *q, struct sched_unit *u)
+{
+    struct fair_unit *c = fair_unit(u);
+
+    if (!c->in_boost) {
+        fair_enqueue(q, u);
+        return;
+    }
+    c->place = FAIR_BOOSTED;
+    list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
+    list_add_head(&fair_queue(q)->boosted, &c->link);
     relist(q);
 }
 
@@ -468,7 +476,7 @@ static struct sched_unit *first_allowed(struct list *list, const struct sched_pc
 /* Another unit of its domain ran meanwhile: it stands further back now, but before that one. True: it moved. */
 static bool set_back(struct pheap *h, struct pheap_node *n)
 {
-    u64 key = key_of(unit_at(n));
+    u64 key = fair_key(unit_at(n));
 
     if (n->key >= key)
         return false;

@@ -169,6 +169,8 @@ void fair_give_back(struct sched_unit *u);
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
 void fair_enqueue_boosted(struct runqueue *q, struct sched_unit *u);
 void fair_park(struct runqueue *q, struct sched_unit *u);
+/** u was taken first and is not to run: it is first again. */
+void fair_put_back(struct runqueue *q, struct sched_unit *u);
 /** Out of wherever it is. */
 void fair_dequeue(struct runqueue *q, struct sched_unit *u);
 /** What ran and still wants to: it keeps its slice if it was preempted within it. `slice` is the whole. */
@@ -180,6 +182,16 @@ void fair_unpark(struct runqueue *q, ns_t now);
  * used up its time are parked. The boosted come first.
  */
 struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now);
+/**
+ * By what u is ordered: least first. A full domain is due a pcpu for each unit and comes first; one
+ * preempted in a slice of which something is left keeps the place that it had.
+ */
+static inline u64 fair_key(const struct sched_unit *u)
+{
+    const struct fair_domain *d = fair_domain(u);
+
+    return d->set == FAIR_FULL ? 1 : fair_unit(u)->left ? fair_unit(u)->slice_vt : d->vt;
+}
 /** The key of the first that waits, 0: a boosted one, ~0: none. */
 u64 fair_first_key(struct runqueue *q);
 /** The runqueue whose first waiting unit is the pool's first, if it is not q; NULL: none, or it is. */

@@ -108,6 +108,7 @@ struct sched_pcpu {
     /* the framework's own */
     bool wake_preempts;          /* a woken unit wants to go first */
     bool was_idle_once;          /* has made its first decision */
+    bool replace;                /* what runs should be placed anew, another pcpu thinks */
     bool forced;                 /* idles by choice of the policy though units wait */
     ns_t decide_by;              /* when the next decision is due; NS_NEVER: not set */
     ns_t started;                /* when curr came to run, for the rate limit */
@@ -148,6 +149,8 @@ struct sched_choice {
     struct sched_unit *unit;     /* NULL: nothing, the pcpu idles */
     ns_t slice;                  /* longest time until the next pick(); NS_NEVER: until something wakes, sleeps or yields */
     enum sched_why why;
+    bool relieve;                /* what pcpu `relieved`, of another runqueue, runs should be placed anew */
+    u16 relieved;
 };
 
 /**

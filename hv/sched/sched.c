@@ -472,22 +472,31 @@ static void balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now, boo
 }
 
 /*
- * p has decided, and units wait behind its choice while pcpus idle: these come and look. One that
- * preempted another, `leaves` now waiting, looks for a place for that one first. Units that may not
- * run everywhere are not offered again at each decision.
+ * p has decided to run something, and units wait while pcpus idle: these come and look. First for
+ * one that `waits` from now on, having run; then for those behind p's choice, of which the ones that
+ * may not run everywhere are not offered again at each decision; and where p was to take a unit of
+ * another runqueue, and found one of its own, another pcpu goes for that one.
  */
 static void offer(struct sched_pcpu *p, const struct sched_unit *waits)
 {
     const struct runqueue *q = p->q;
     struct cpumask left = q->pool->idle;
     s64 n = (s64)q->waiting - q->parked - (p->curr ? q->pinned : 0);
-    unsigned int cpu = waits ? sched_nearest_idle(waits, false) : SCHED_NO_CPU;
+    unsigned int cpu;
 
-    if (cpu != SCHED_NO_CPU) {
+    if (waits && waits->restricted) {
+        struct cpumask may = cpumask_and(&left, &waits->allowed);
+
+        cpumask_for_each(c, &may)
+            arch_raise_schedule(c);
+        n--;
+    } else if (waits && (cpu = sched_nearest_idle(waits, false)) != SCHED_NO_CPU) {
         arch_raise_schedule(cpu);
         cpumask_clear(&left, cpu);
         n--;
     }
+    if (!p->curr && n <= 0 && !cpumask_empty(&q->pool->loaded))
+        n = 1;
     for (cpu = p->cpu; n > 0 && (cpu = cpumask_cycle_of(&left, &left, cpu)) < NR_PCPUS; n--) {
         cpumask_clear(&left, cpu);
         arch_raise_schedule(cpu);
@@ -568,7 +577,7 @@ void sched_run(void)
 
     if (prev) {
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
-        if (vcpu_runnable(prev->vcpu) && !prev->yielded && now < p->decide_by) {
+        if (vcpu_runnable(prev->vcpu) && !prev->yielded && now < p->decide_by && !p->replace) {
             spin_unlock(&q->lock);
             return;
         }
@@ -576,13 +585,14 @@ void sched_run(void)
         if (!vcpu_runnable(prev->vcpu)) {
             sched_unqueue(q, prev, now);
             TRACE_sched_block(prev->dom->domain->id, prev->vcpu->id, trace_asleep(prev->vcpu));
-        } else if (several && unlikely(!p->online || !sched_allowed(prev, p->cpu))) {
+        } else if (several && unlikely(p->replace || !p->online || !sched_allowed(prev, p->cpu))) {
             sched_unqueue(q, prev, now);
             leaves = prev;
         } else {
             stays = prev;
         }
     }
+    p->replace = false;
     if (unlikely(!p->online)) {
         choice = (struct sched_choice){.slice = NS_NEVER, .why = SCHED_IDLE};
     } else {
@@ -620,11 +630,15 @@ void sched_run(void)
     }
     if (several && choice.unit && !cpumask_empty(&q->pool->idle))
         offer(p, choice.unit != stays ? stays : NULL);
+    if (unlikely(choice.relieve)) {
+        sched_pcpu(choice.relieved)->replace = true;
+        arch_raise_schedule(choice.relieved);
+    }
     if (unlikely(q->kicked))
         send_kicks(q, now);
     from = prev ? prev->vcpu : p->idle;
     to = choice.unit ? choice.unit->vcpu : p->idle;
-    TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice);
+    TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, now);
     if (from == to) {
         spin_unlock(&q->lock);
         return;

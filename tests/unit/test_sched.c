@@ -36,7 +36,7 @@ static bool shares(const char *policy)
 
 Test(sched, all_policies_are_registered)
 {
-    static const char *const names[] = {"credit", "null", "rr", "skeleton"};
+    static const char *const names[] = {"credit", "credit2", "null", "rr", "skeleton", "smt"};
 
     for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
         cr_assert_not_null(sched_find_policy(names[i]), "%s", names[i]);
