@@ -90,6 +90,9 @@ mfn_t arch_share_page(struct domain *d, void *page, bool writable);
 /** Take that back; the page itself is freed when the guest has dropped its last mapping. */
 void arch_unshare_page(struct domain *d, void *page);
 
+struct vcpu_time_info;
+/** How guests compute system time from the TSC; the same on every pcpu, for ever. */
+void arch_time_info(struct vcpu_time_info *t);
 /** Write the wall clock into d's shared_info. */
 void time_publish_wallclock(struct domain *d);
 /**
@@ -182,6 +185,8 @@ void arch_dump_guest(const struct vcpu *v);
  *         -XEN_ERESTART: stopped half way, call again
  */
 int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online);
+/** An NMI for v (VCPUOP_send_nmi), which may run anywhere, or not. One that waits already is the same one. */
+void arch_send_nmi(struct vcpu *v);
 /** PHYSDEVOP_set_iopl for the current vCPU, iopl 0..3: virtual, the processor's own stays 0. */
 void arch_set_iopl(struct vcpu *v, unsigned int iopl);
 /**

@@ -3,8 +3,8 @@
  * VCPU_OP and SET_TIMER_OP: vCPUs up and down, their timers, runstates and vcpu_info (xen/vcpu.h).
  *
  * A vCPU that the domain has not gives -XEN_ENOENT; stock Linux asks for all 8,192 that it could
- * use. Timers are delivered as VIRQ_TIMER. Does not: NMIs, a second copy of the time (-XEN_ENOSYS),
- * physical ids (-XEN_EINVAL, as for a vCPU that is not pinned).
+ * use. Timers are delivered as VIRQ_TIMER. Does not: physical ids (-XEN_EINVAL, as for a vCPU that
+ * is not pinned).
  */
 #include "compat.h"
 #include "evtchn.h"
@@ -126,11 +126,23 @@ static long register_runstate(struct vcpu *v, gva_t arg)
     return 0;
 }
 
+/** A second copy of the time, as the guest's user programs may read it. It never changes, so it is written once. */
+static long register_time(gva_t arg)
+{
+    struct vcpu_register_time_memory_area op;
+    struct vcpu_time_info now;
+
+    if (!guest_read(&op, arg))
+        return -XEN_EFAULT;
+    arch_time_info(&now);
+    return !op.addr.p || guest_write(op.addr.p, &now) ? 0 : -XEN_EFAULT;
+}
+
 static long register_info(struct vcpu *v, gva_t arg)
 {
     struct vcpu_register_vcpu_info op;
     struct vcpu_info *new;
-    void *page;
+    void *page, *none = NULL;
     long rc;
 
     if (!guest_read(&op, arg))
@@ -144,9 +156,12 @@ static long register_info(struct vcpu *v, gva_t arg)
     rc = arch_get_guest_frame(v->domain, GFN(op.mfn), &page);
     if (rc)
         return rc;
+    if (!__atomic_compare_exchange_n(&v->info_page, &none, page, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        arch_put_guest_frame(v->domain, page); /* another vCPU gave it one at the same time */
+        return -XEN_EINVAL;
+    }
     new = (void *)((char *)page + op.offset);
     memcpy(new, v->info, sizeof(*new));
-    v->info_page = page;
     __atomic_store_n(&v->info, new, __ATOMIC_SEQ_CST);
     evtchn_info_moved(v);
     return 0;
@@ -184,6 +199,11 @@ long do_vcpu_op(u64 cmd, u64 vcpuid, u64 arg, u64 a4, u64 a5, u64 a6)
         return register_runstate(v, arg);
     case VCPUOP_register_vcpu_info:
         return register_info(v, arg);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return register_time(arg);
+    case VCPUOP_send_nmi:
+        arch_send_nmi(v);
+        return 0;
     case VCPUOP_get_physid:
         return -XEN_EINVAL;
     default:

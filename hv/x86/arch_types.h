@@ -63,6 +63,7 @@ _Static_assert((sizeof(struct cpu_info) - sizeof(struct regs)) % 16 == 0, "RSP0"
 #define VF_KERNEL        0x01 /* in guest kernel mode */
 #define VF_SYSCALL_MASKS 0x02 /* the syscall callback is entered with events masked */
 #define VF_SLOW          0x04 /* something (a log of written frames) wants every entry to take the general path */
+#define VF_IN_NMI        0x10 /* its NMI handler runs: the next waits for iret */
 #define VF_NO_USER       0x08 /* no user page table yet: iret to user mode must not take the fast path */
 /** The two states of a vCPU whose hot entries entry.S takes by itself. */
 #define VF_FAST_USER     (VF_SYSCALL_MASKS)
@@ -114,6 +115,7 @@ struct arch_vcpu {
     struct trap_entry trap[256];
     struct regs regs;          /* while it does not run */
     void *fpu;                 /* XSAVE or FXSAVE area, 64-byte aligned */
+    bool nmi_pending;          /* PV */
     bool fpu_dirty;
     bool fpu_used;
     struct hvm_vcpu *hvm;      /* hvm/hvm.h; NULL: paravirtual */

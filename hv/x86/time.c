@@ -262,19 +262,15 @@ void arch_set_timer(ns_t deadline)
     apic_write(APIC_TIMER_INIT, ticks < 1 ? 1 : ticks > 0xffffffff ? 0xffffffff : (u32)ticks);
 }
 
+void arch_time_info(struct vcpu_time_info *t)
+{
+    *t = (struct vcpu_time_info){.version = 2, .tsc_timestamp = tsc_boot, .tsc_to_system_mul = ns_mul, .tsc_shift = ns_shift,
+                                 .flags = cpu_features.invtsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0};
+}
+
 void time_publish(struct vcpu *v)
 {
-    struct vcpu_time_info *t = &v->info->time;
-
-    t->version++;
-    barrier();
-    t->tsc_timestamp = tsc_boot;
-    t->system_time = 0;
-    t->tsc_to_system_mul = ns_mul;
-    t->tsc_shift = ns_shift;
-    t->flags = cpu_features.invtsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
-    barrier();
-    t->version++;
+    arch_time_info(&v->info->time); /* before it runs, and never again: one scale for all time */
 }
 
 void time_publish_wallclock(struct domain *d)

@@ -302,6 +302,8 @@ void exit_to_guest_work(struct regs *r)
             hvm_run(v, r);
             continue;
         }
+        if (unlikely(v->arch.nmi_pending) && pv_deliver_nmi(v, r))
+            continue;
         if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
             pv_deliver_event(v, r);
             continue;

@@ -711,6 +711,15 @@ void arch_set_iopl(struct vcpu *v, unsigned int iopl)
 {
 }
 
+void arch_send_nmi(struct vcpu *v)
+{
+}
+
+void arch_time_info(struct vcpu_time_info *t)
+{
+    *t = (struct vcpu_time_info){.version = 2, .tsc_to_system_mul = 1u << 31, .tsc_shift = 1};
+}
+
 void arch_machine_end(enum machine_end how)
 {
     if (host_catch_end)

@@ -5,7 +5,7 @@
  * One kernel, three ways to start: native (multiboot 1 or the PVH note), as a PV domain and as a PVH
  * domain of the Xen ABI. A test is a
  * function without arguments that is registered by one MICRO_TEST() line; it reports through
- * EXPECT() and REQUIRE(). Everything runs on one vCPU, with events masked unless a test unmasks
+ * EXPECT() and REQUIRE(). Everything but tests/smp.c runs on one vCPU, with events masked unless a test unmasks
  * them, on one stack plus the trap stack.
  *
  * Does not: schedule, free page tables behind a test's back, or hide a hypercall's errno.
@@ -105,6 +105,8 @@ struct micro_test {
 #define MICRO_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, false)
 /** Register a test that needs a partner, so that it runs by its full name only. */
 #define MICRO_PAIR_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, false, true)
+/** Register a test that needs a domain with several vCPUs: by its full name only, too. */
+#define MICRO_SMP_TEST MICRO_PAIR_TEST
 /** Register a test that must end with the domain crashed; it runs alone, by its full name. */
 #define MICRO_CRASH_TEST(fn, name_, platforms_) MICRO_TEST_(reg_##fn, name_, platforms_, fn, true)
 

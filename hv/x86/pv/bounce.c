@@ -87,6 +87,19 @@ void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u3
     (void)pv_bounce(v, r, t->rip, t->masks, vector < 32 && (HAS_ERROR >> vector & 1), error);
 }
 
+bool pv_deliver_nmi(struct vcpu *v, struct regs *r)
+{
+    const struct trap_entry *t = &v->arch.trap[VEC_NMI];
+
+    if (v->arch.flags & VF_IN_NMI)
+        return false;
+    v->arch.nmi_pending = false;
+    if (!t->rip)
+        return false;
+    v->arch.flags |= VF_IN_NMI;
+    return pv_bounce(v, r, t->rip, t->masks, false, 0);
+}
+
 void pv_inject_failsafe(struct vcpu *v, struct regs *r)
 {
     u64 sp;
@@ -223,6 +236,11 @@ long do_iret(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
             return 0;
         }
         pv_toggle_mode(v);
+    }
+    if (unlikely(v->arch.flags & VF_IN_NMI)) { /* on its way out the next one is looked for */
+        v->arch.flags &= ~(u32)VF_IN_NMI;
+        if (v->arch.nmi_pending)
+            arch_raise_schedule(this_cpu());
     }
     /* Whatever the guest asks for: ring 3, no IOPL, NT, VM, VIF; interrupts on. A selector that cannot be loaded faults at IRETQ. */
     if (v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))

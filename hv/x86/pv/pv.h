@@ -45,6 +45,8 @@ static inline u64 *gpr(struct regs *r, unsigned int n)
 void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u32 error, u64 cr2);
 /** The frame on the guest kernel's stack and the new RIP; false: no room (the domain has been crashed). */
 bool pv_bounce(struct vcpu *v, struct regs *r, u64 rip, bool mask, bool has_error, u32 error);
+/** Enter the NMI handler of v, which has one pending and may take it. False: not now. */
+bool pv_deliver_nmi(struct vcpu *v, struct regs *r);
 /** With the selectors that v->arch holds. */
 void pv_inject_failsafe(struct vcpu *v, struct regs *r);
 /** An iret to the guest faulted on its frame, which r is again; its selectors are in v->arch. */

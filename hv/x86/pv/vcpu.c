@@ -347,6 +347,18 @@ int arch_vcpu_initialise(struct vcpu *v, gva_t context, bool *online)
     return is_hvm_vcpu(v) ? hvm_vcpu_initialise(v, context) : pv_vcpu_initialise(v, context, online);
 }
 
+/* The pcpu that it runs on passes through its work before it enters the guest again. */
+void arch_send_nmi(struct vcpu *v)
+{
+    if (is_hvm_vcpu(v)) {
+        hvm_vcpu_nmi(v);
+        return;
+    }
+    __atomic_store_n(&v->arch.nmi_pending, true, __ATOMIC_SEQ_CST);
+    vcpu_unblock(v);
+    arch_raise_schedule(v->processor);
+}
+
 void arch_vcpu_destroy(struct vcpu *v)
 {
     if (v->is_idle)

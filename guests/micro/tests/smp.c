@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Several vCPUs: bring-up, down and up again, events between them, and attacks that need two: hostile contexts, tables changed by one
+ * while another has them loaded, races for types, descriptors in use; PVH: INIT, STARTUP and interrupts by local APIC.
+ *
+ * The others run ap_main() on a stack each: they wait, giving way, for a function to call. They have no handlers: what they call must not
+ * fault, and their events stay masked. These tests run by name, in a domain with two vCPUs or more (tests/micro/run -p).
+ * Sources: xen/vcpu.h, xen/arch-x86/xen.h (vcpu_guest_context), xen/hvm/hvm_vcpu.h, SDM vol. 3 §8.4, §10.6.
+ */
+#include "frames.h"
+#include "evtchn.h"
+#include <xen/hvm/hvm_vcpu.h>
+
+#define APS      4
+#define AP_STACK 8192
+#define ROUNDS   200
+
+/* What vCPU i is asked to do. */
+static struct {
+    void (*volatile fn)(unsigned vcpu);
+    volatile unsigned alive; /* counts what it has done */
+} ap[APS];
+
+static uint8_t ap_stack[APS][AP_STACK] __attribute__((aligned(4096)));
+static struct vcpu_guest_context context __attribute__((aligned(4096)));
+static struct vcpu_hvm_context hvm_context;
+static volatile bool stop;
+static volatile long ap_rc;
+
+static void give_way(void)
+{
+    hc_sched_op(SCHEDOP_yield, NULL);
+}
+
+static void ap_main(unsigned vcpu) __attribute__((noreturn));
+static void ap_main(unsigned vcpu)
+{
+    for (;;) {
+        void (*fn)(unsigned) = ap[vcpu].fn;
+
+        if (fn) {
+            fn(vcpu);
+            ap[vcpu].fn = NULL;
+        }
+        ap[vcpu].alive++;
+        give_way();
+    }
+}
+
+/* Does it come to be so within a second? */
+#define SOON(cond)                                                                                 \
+    ({                                                                                             \
+        uint64_t end_ = now_ns() + 1000000000;                                                     \
+        while (!(cond) && now_ns() < end_)                                                         \
+            give_way();                                                                            \
+        (cond);                                                                                    \
+    })
+
+static void set_context(unsigned vcpu)
+{
+    memset(&context, 0, sizeof(context));
+    context.flags = VGCF_in_kernel;
+    context.user_regs.rip = PTR(ap_main);
+    context.user_regs.rdi = vcpu;
+    context.user_regs.rsp = PTR(ap_stack[vcpu]) + AP_STACK - 8;
+    context.user_regs.cs = kernel_cs;
+    context.user_regs.ss = kernel_ss;
+    context.kernel_ss = kernel_ss;
+    context.kernel_sp = PTR(ap_stack[vcpu]) + AP_STACK;
+    context.ctrlreg[3] = mfn_of(kernel_l4) << PAGE_SHIFT;
+}
+
+static long initialise(unsigned vcpu)
+{
+    if (platform == PLATFORM_PV) {
+        set_context(vcpu);
+        return hc_vcpu_op(VCPUOP_initialise, vcpu, &context);
+    }
+    memset(&hvm_context, 0, sizeof(hvm_context));
+    hvm_context.mode = VCPU_HVM_MODE_64B;
+    hvm_context.cpu_regs.x86_64.rip = PTR(ap_main);
+    hvm_context.cpu_regs.x86_64.rdi = vcpu;
+    hvm_context.cpu_regs.x86_64.rsp = PTR(ap_stack[vcpu]) + AP_STACK - 8;
+    hvm_context.cpu_regs.x86_64.rflags = 2;
+    hvm_context.cpu_regs.x86_64.cr0 = read_cr0();
+    hvm_context.cpu_regs.x86_64.cr3 = read_cr3();
+    hvm_context.cpu_regs.x86_64.cr4 = read_cr4();
+    hvm_context.cpu_regs.x86_64.efer = rdmsr(0xc0000080) & 0xd00;
+    return hc_vcpu_op(VCPUOP_initialise, vcpu, &hvm_context);
+}
+
+/* vCPU 1 runs ap_main(). */
+static bool start_ap(void)
+{
+    unsigned before = ap[1].alive;
+    long rc = hc_vcpu_op(VCPUOP_is_up, 1, NULL);
+
+    if (rc == 0) {
+        rc = initialise(1);
+        EXPECT(rc == 0 || rc == -XEN_EEXIST, "initialise = %ld", rc);
+        rc = hc_vcpu_op(VCPUOP_up, 1, NULL);
+    }
+    EXPECT(rc >= 0, "vCPU 1: %ld", rc);
+    EXPECT(SOON(ap[1].alive != before), "vCPU 1 does not run");
+    return !test_failed();
+}
+
+static void ask(void (*fn)(unsigned))
+{
+    ap[1].fn = fn;
+}
+
+static bool ap_done(void)
+{
+    return SOON(!ap[1].fn);
+}
+
+/* ---- both kinds ---- */
+
+static void go_down(unsigned vcpu)
+{
+    ap_rc = hc_vcpu_op(VCPUOP_down, vcpu, NULL);
+}
+
+static void smp_bring_up(void)
+{
+    unsigned before;
+
+    EXPECT_RC(hc_vcpu_op(VCPUOP_is_up, 1, NULL), 0);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 1, NULL), -XEN_EINVAL);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_initialise, 64, &context), -XEN_ENOENT);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_initialise, 1, (void *)HV_START), -XEN_EFAULT);
+    EXPECT_RC(initialise(0), -XEN_EEXIST);
+    EXPECT_RC(initialise(1), 0);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_is_up, 1, NULL), 0);
+    EXPECT_RC(initialise(1), -XEN_EEXIST);
+    EXPECT(!ap[1].alive, "it runs before it was brought up");
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 1, NULL), 0);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_is_up, 1, NULL), 1);
+    REQUIRE(SOON(ap[1].alive), "it does not run");
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 1, NULL), 0);
+
+    /* It takes itself down, and goes on where it was when it is brought up. */
+    ap_rc = 1;
+    ask(go_down);
+    EXPECT(SOON(hc_vcpu_op(VCPUOP_is_up, 1, NULL) == 0), "it did not go down");
+    before = ap[1].alive;
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 1, NULL), 0);
+    EXPECT(SOON(ap[1].alive != before), "it does not go on");
+    EXPECT(ap_rc == 0, "down = %ld", ap_rc);
+
+    /* Another takes it down. */
+    EXPECT_RC(hc_vcpu_op(VCPUOP_down, 1, NULL), 0);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_is_up, 1, NULL), 0);
+    give_way();
+    before = ap[1].alive;
+    for (unsigned i = 0; i < 100; i++)
+        give_way();
+    EXPECT(ap[1].alive == before, "it runs on while it is down");
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 1, NULL), 0);
+    EXPECT(SOON(ap[1].alive != before), "it does not go on");
+}
+MICRO_SMP_TEST(smp_bring_up, "smp-bring-up", PLATFORM_XEN);
+
+static uint32_t to_ap, to_bsp;
+
+static uint32_t ipi_port(unsigned vcpu)
+{
+    struct evtchn_bind_ipi b = {.vcpu = vcpu};
+
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_ipi, &b), 0);
+    port_mask(b.port, true); /* taken by polling */
+    return b.port;
+}
+
+/* Sleep until the port is pending. */
+static long poll_port(uint32_t port)
+{
+    struct sched_poll p = {.nr_ports = 1, .timeout = now_ns() + 3000000000ul};
+    evtchn_port_t which = port;
+    long rc;
+
+    set_xen_guest_handle(p.ports, &which);
+    rc = hc_sched_op(SCHEDOP_poll, &p);
+    if (!rc && !port_pending(port))
+        rc = -XEN_ETIME;
+    port_clear(port);
+    return rc;
+}
+
+static void answer(unsigned vcpu)
+{
+    ap_rc = 0;
+    for (unsigned i = 0; i < ROUNDS && !ap_rc; i++) {
+        ap_rc = poll_port(to_ap);
+        if (!ap_rc)
+            ap_rc = port_send(to_bsp);
+    }
+}
+
+static void smp_ipi(void)
+{
+    struct evtchn_status s = {.dom = DOMID_SELF};
+    struct evtchn_bind_vcpu bind = {.vcpu = 0};
+    long rc = 0;
+
+    if (!start_ap())
+        return;
+    to_ap = ipi_port(1);
+    to_bsp = ipi_port(0);
+    s.port = to_ap;
+    EXPECT_RC(hc_evtchn(EVTCHNOP_status, &s), 0);
+    EXPECT(s.status == EVTCHNSTAT_ipi && s.vcpu == 1, "status %u, vCPU %u", s.status, s.vcpu);
+    bind.port = to_ap;
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_vcpu, &bind), -XEN_EINVAL);
+    ask(answer);
+    for (unsigned i = 0; i < ROUNDS && !rc; i++) {
+        rc = port_send(to_ap);
+        if (!rc)
+            rc = poll_port(to_bsp);
+    }
+    EXPECT(rc == 0, "%ld after a round", rc);
+    EXPECT(ap_done() && ap_rc == 0, "the other: %ld", ap_rc);
+    EXPECT_RC(port_close(to_ap), 0);
+    EXPECT_RC(port_close(to_bsp), 0);
+}
+MICRO_SMP_TEST(smp_ipi, "smp-ipi", PLATFORM_XEN);
+
+/* A timer of each vCPU arrives at that one's port. */
+static uint32_t timer_port;
+
+static void await_timer(unsigned vcpu)
+{
+    struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = now_ns() + 2000000};
+    long rc = hc_vcpu_op(VCPUOP_set_singleshot_timer, vcpu, &t);
+
+    ap_rc = rc ? rc : poll_port(timer_port);
+}
+
+static void smp_timer(void)
+{
+    struct evtchn_bind_virq b = {.virq = VIRQ_TIMER, .vcpu = 1};
+    struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = now_ns()};
+
+    if (!start_ap())
+        return;
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &b), 0);
+    timer_port = b.port;
+    port_mask(timer_port, true);
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &b), -XEN_EEXIST);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_set_singleshot_timer, 1, &t), -XEN_EINVAL);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_stop_singleshot_timer, 1, NULL), -XEN_EINVAL);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_stop_periodic_timer, 1, NULL), 0);
+    ask(await_timer);
+    EXPECT(ap_done() && ap_rc == 0, "its timer: %ld", ap_rc);
+    EXPECT_RC(port_close(timer_port), 0);
+    b = (struct evtchn_bind_virq){.virq = VIRQ_CONSOLE, .vcpu = 1}; /* a global one */
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &b), -XEN_EINVAL);
+    b = (struct evtchn_bind_virq){.virq = VIRQ_TIMER, .vcpu = 64};
+    EXPECT_RC(hc_evtchn(EVTCHNOP_bind_virq, &b), -XEN_ENOENT);
+}
+MICRO_SMP_TEST(smp_timer, "smp-timer", PLATFORM_XEN);
+
+/* An NMI arrives at once, and again after the first has returned; a copy of the time is as good as the first. */
+static void nmi(void *vcpu)
+{
+    (void)hc_vcpu_op(VCPUOP_send_nmi, (unsigned)PTR(vcpu), NULL);
+    for (volatile unsigned i = 0; i < 1000; i++)
+        ;
+}
+
+static void nmi_to_bsp(unsigned vcpu)
+{
+    (void)vcpu;
+    ap_rc = hc_vcpu_op(VCPUOP_send_nmi, 0, NULL);
+}
+
+static void wait_for_nmi(void *unused)
+{
+    (void)unused;
+    ask(nmi_to_bsp);
+    SOON(false);
+}
+
+static void smp_nmi(void)
+{
+    struct trap_caught c;
+
+    if (!start_ap())
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(trap_try(nmi, NULL, &c) == 2, "no NMI");
+    EXPECT(trap_try(wait_for_nmi, NULL, &c) == 2, "no NMI from the other");
+    EXPECT(ap_done() && ap_rc == 0, "send_nmi = %ld", ap_rc);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_send_nmi, 64, NULL), -XEN_ENOENT);
+}
+MICRO_SMP_TEST(smp_nmi, "smp-nmi", PLATFORM_XEN);
+
+static void smp_time_area(void)
+{
+    static struct vcpu_time_info copy;
+    struct vcpu_register_time_memory_area r = {.addr.v = &copy};
+
+    EXPECT_RC(hc_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &r), 0);
+    EXPECT(copy.version && !(copy.version & 1) && copy.tsc_to_system_mul == vcpu_info->time.tsc_to_system_mul, "version %u",
+           copy.version);
+    r.addr.v = (void *)HV_START;
+    EXPECT(hc_vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &r) == -XEN_EFAULT, "in the hypervisor");
+}
+MICRO_SMP_TEST(smp_time_area, "smp-time-area", PLATFORM_XEN);
+
+/* ---- PV: attacks ---- */
+
+/* VCPUOP_initialise of vCPU 2 by `context` as it stands must be refused, and leave it as it was. */
+static void refused(long err, const char *what)
+{
+    long rc = hc_vcpu_op(VCPUOP_initialise, 2, &context);
+
+    EXPECT(rc == err, "%s: %ld, want %ld", what, rc, err);
+    EXPECT(hc_vcpu_op(VCPUOP_up, 2, NULL) == -XEN_EINVAL, "%s: it can be brought up", what);
+    set_context(2);
+}
+
+#define NOT_CANONICAL 0x0000800000000000ul
+
+static void smp_hostile_context(void)
+{
+    uint64_t *page = page_alloc();
+
+    REQUIRE(hc_vcpu_op(VCPUOP_is_up, 2, NULL) == 0, "there is no vCPU 2 that is down");
+    set_context(2);
+    context.user_regs.rip = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "rip");
+    context.user_regs.rsp = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "rsp");
+    context.kernel_sp = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "kernel stack");
+    context.event_callback_eip = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "event callback");
+    context.failsafe_callback_eip = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "failsafe callback");
+    context.syscall_callback_eip = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "syscall callback");
+    context.trap_ctxt[14].address = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "a handler");
+    context.fs_base = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "FS base");
+    context.gs_base_kernel = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "kernel GS base");
+    context.gs_base_user = NOT_CANONICAL;
+    refused(-XEN_EINVAL, "user GS base");
+    context.ldt_base = WINDOW_VA;
+    context.ldt_ents = 8193;
+    refused(-XEN_EINVAL, "LDT too long");
+    context.ldt_base = WINDOW_VA + 8;
+    context.ldt_ents = 1;
+    refused(-XEN_EINVAL, "LDT not at a page");
+    context.ldt_base = HV_START;
+    context.ldt_ents = 1;
+    refused(-XEN_EINVAL, "LDT in the hypervisor");
+    context.gdt_ents = 14 * 512 + 1;
+    refused(-XEN_EINVAL, "GDT too long");
+    context.gdt_frames[0] = mfn_of(page); /* mapped writable */
+    context.gdt_ents = 512;
+    refused(-XEN_EINVAL, "GDT in a writable page");
+    context.gdt_frames[0] = mfn_of(kernel_l4);
+    context.gdt_ents = 512;
+    refused(-XEN_EINVAL, "GDT in a page table");
+    context.ctrlreg[3] = mfn_of(page) << PAGE_SHIFT;
+    refused(-XEN_EINVAL, "CR3 is a writable page");
+    context.ctrlreg[3] = mfn_of(window_l1) << PAGE_SHIFT;
+    refused(-XEN_EINVAL, "CR3 is an L1");
+    context.ctrlreg[3] = 0xfffffffful << PAGE_SHIFT;
+    refused(-XEN_EINVAL, "CR3 is no memory");
+    context.ctrlreg[1] = mfn_of(page) << PAGE_SHIFT;
+    refused(-XEN_EINVAL, "the user's CR3 is a writable page");
+    context.flags = 0;
+    refused(-XEN_EINVAL, "user mode without its page table");
+    expect_frame_clean(page, "the page that was named");
+    page_free(page);
+}
+MICRO_SMP_TEST(smp_hostile_context, "smp-hostile-context", PLATFORM_PV);
+
+/* Addresses of the hypervisor, which Xen takes and makes harmless when they are used. */
+static void smp_hypervisor_addresses(void)
+{
+    REQUIRE(hc_vcpu_op(VCPUOP_is_up, 2, NULL) == 0, "there is no vCPU 2 that is down");
+    set_context(2);
+    context.kernel_sp = HV_START + 4096;
+    refused(-XEN_EINVAL, "kernel stack");
+    context.kernel_sp = HV_START + 32; /* a frame would begin below and end within */
+    refused(-XEN_EINVAL, "kernel stack at the edge");
+    context.event_callback_eip = HV_START;
+    refused(-XEN_EINVAL, "event callback");
+    context.trap_ctxt[3].address = HV_START;
+    refused(-XEN_EINVAL, "a handler");
+    context.ctrlreg[3] = 0;
+    refused(-XEN_EINVAL, "no CR3");
+}
+MICRO_SMP_TEST(smp_hypervisor_addresses, "smp-hypervisor-addresses", PLATFORM_PV);
+
+/* Two vCPUs set the same entries to two pages; afterwards nothing is left on either. */
+static void *race_page[2];
+
+static void set_entries(unsigned vcpu)
+{
+    while (!stop)
+        for (unsigned i = 0; i < 4; i++) {
+            (void)hc_update_va_mapping(window_va(i), mfn_of(race_page[i & 1]) << PAGE_SHIFT | PTE_RW, UVMF_NONE);
+            (void)hc_update_va_mapping(window_va(i), 0, UVMF_INVLPG);
+            if (vcpu && !(i & 3))
+                give_way();
+        }
+}
+
+static void smp_entry_race(void)
+{
+    if (!start_ap())
+        return;
+    race_page[0] = page_alloc();
+    race_page[1] = page_alloc();
+    stop = false;
+    ask(set_entries);
+    for (unsigned n = 0; n < 20 * ROUNDS; n++) {
+        unsigned i = n & 3;
+        uint64_t at = maddr_of(&window_l1[i]);
+
+        (void)hc_mmu_update1(at, mfn_of(race_page[n >> 2 & 1]) << PAGE_SHIFT | (n & 8 ? PTE_RW : PTE_RO));
+        (void)hc_mmu_update1(at | MMU_PT_UPDATE_PRESERVE_AD, mfn_of(race_page[~n & 1]) << PAGE_SHIFT | PTE_RO);
+        if (!(n & 15))
+            give_way();
+    }
+    stop = true;
+    EXPECT(ap_done(), "it does not end");
+    for (unsigned i = 0; i < 4; i++)
+        EXPECT_RC(hc_update_va_mapping(window_va(i), 0, UVMF_ALL | UVMF_TLB_FLUSH), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        expect_frame_clean(race_page[i], "a page that two vCPUs mapped");
+        page_free(race_page[i]);
+    }
+}
+MICRO_SMP_TEST(smp_entry_race, "smp-entry-race", PLATFORM_PV);
+
+/* Two vCPUs pin and unpin a tree, by its root and by its L1; a third party is the mapping of its pages. */
+static struct table_tree race_tree;
+static volatile long odd_rc;
+
+static void note(long rc)
+{
+    if (rc != 0 && rc != -XEN_EINVAL && rc != -XEN_EBUSY)
+        odd_rc = rc;
+}
+
+static void pin_l1(unsigned vcpu)
+{
+    while (!stop) {
+        note(pin(1, race_tree.t[0]));
+        note(page_writable(race_tree.t[1]));
+        note(page_readonly(race_tree.t[1]));
+        note(unpin(race_tree.t[0]));
+        if (vcpu)
+            give_way();
+    }
+}
+
+static void smp_pin_race(void)
+{
+    void *leaf = page_alloc();
+
+    if (!start_ap())
+        return;
+    race_tree = tree_build(ENTRY_OF(leaf, PTE_RW));
+    stop = false;
+    odd_rc = 0;
+    ask(pin_l1);
+    for (unsigned n = 0; n < 5 * ROUNDS; n++) {
+        note(pin(4, race_tree.t[3]));
+        if (n & 1)
+            note(pin(2, race_tree.t[1]));
+        note(unpin(race_tree.t[3]));
+        if (n & 1)
+            note(unpin(race_tree.t[1]));
+        if (!(n & 7))
+            give_way();
+    }
+    stop = true;
+    EXPECT(ap_done(), "it does not end");
+    EXPECT(!odd_rc, "an odd result: %ld", odd_rc);
+    for (int i = 0; i < 4; i++)
+        note(unpin(race_tree.t[i]));
+    EXPECT_RC(unpin(race_tree.t[3]), -XEN_EINVAL);
+    for (int i = 3; i >= 0; i--)
+        expect_frame_clean(race_tree.t[i], "a table that two vCPUs pinned");
+    expect_frame_clean(leaf, "what it mapped");
+    for (int i = 0; i < 4; i++)
+        page_free(race_tree.t[i]);
+    page_free(leaf);
+}
+MICRO_SMP_TEST(smp_pin_race, "smp-pin-race", PLATFORM_PV);
+
+/* What one vCPU's GDT is in, another cannot write, map writable or make a table of. */
+static uint64_t *gdt_page;
+
+static void take_gdt(unsigned vcpu)
+{
+    xen_pfn_t frame = mfn_of(gdt_page);
+
+    (void)vcpu;
+    ap_rc = hc_set_gdt(&frame, 512);
+}
+
+static void drop_gdt(unsigned vcpu)
+{
+    (void)vcpu;
+    ap_rc = hc_set_gdt(NULL, 0);
+}
+
+static void smp_gdt_in_use(void)
+{
+    if (!start_ap())
+        return;
+    gdt_page = page_alloc();
+    EXPECT_RC(page_readonly(gdt_page), 0);
+    ask(take_gdt);
+    EXPECT(ap_done() && ap_rc == 0, "set_gdt = %ld", ap_rc);
+    EXPECT(page_writable(gdt_page) < 0, "a page with another's descriptors became writable");
+    EXPECT(pin(1, gdt_page) < 0, "a page with another's descriptors became a table");
+    EXPECT(hc_update_va_mapping(window_va(0), ENTRY_OF(gdt_page, PTE_RW), UVMF_INVLPG) < 0, "and was mapped writable");
+    EXPECT(hc_update_descriptor(maddr_of(&gdt_page[4]), 0x0000890000000067ul) < 0, "a TSS in another's GDT");
+    EXPECT_RC(hc_update_descriptor(maddr_of(&gdt_page[4]), 0x00affb000000fffful), 0);
+    ask(drop_gdt);
+    EXPECT(ap_done() && ap_rc == 0, "set_gdt = %ld", ap_rc);
+    expect_frame_clean(gdt_page, "the page of the other's GDT");
+    page_free(gdt_page);
+}
+MICRO_SMP_TEST(smp_gdt_in_use, "smp-gdt-in-use", PLATFORM_PV);
+
+/* A root that another vCPU has loaded stays a page table when it is unpinned. */
+static uint64_t *other_l4;
+
+static void load_other(unsigned vcpu)
+{
+    (void)vcpu;
+    ap_rc = hc_mmuext(MMUEXT_NEW_BASEPTR, mfn_of(other_l4), 0);
+}
+
+static void load_own(unsigned vcpu)
+{
+    (void)vcpu;
+    ap_rc = hc_mmuext(MMUEXT_NEW_BASEPTR, mfn_of(kernel_l4), 0);
+}
+
+static void smp_root_in_use(void)
+{
+    if (!start_ap())
+        return;
+    other_l4 = page_alloc();
+    for (unsigned i = 0; i < 512; i++)
+        other_l4[i] = i >= 256 && i < 272 ? 0 : kernel_l4[i];
+    EXPECT_RC(page_readonly(other_l4), 0);
+    EXPECT_RC(pin(4, other_l4), 0);
+    ask(load_other);
+    EXPECT(ap_done() && ap_rc == 0, "new_baseptr = %ld", ap_rc);
+    EXPECT_RC(unpin(other_l4), 0);
+    EXPECT(page_writable(other_l4) < 0, "the root that another uses became writable");
+    EXPECT(pin(1, other_l4) < 0, "it became an L1");
+    EXPECT_RC(hc_mmu_update1(maddr_of(&other_l4[300]), 0), 0);
+    EXPECT(hc_mmu_update1(maddr_of(&other_l4[260]), 0) < 0, "a slot of the hypervisor's was cleared");
+    ask(load_own);
+    EXPECT(ap_done() && ap_rc == 0, "new_baseptr = %ld", ap_rc);
+    expect_frame_clean(other_l4, "the root that the other had");
+    page_free(other_l4);
+}
+MICRO_SMP_TEST(smp_root_in_use, "smp-root-in-use", PLATFORM_PV);
+
+/* One page, mapped for both: when it has been made read-only and flushed for all, the other's writes do not reach it. */
+static void write_on(unsigned vcpu)
+{
+    volatile uint64_t *p = (volatile uint64_t *)window_va(vcpu);
+
+    while (!stop) {
+        ++*p;
+        if (!(*p & 63))
+            give_way();
+    }
+}
+
+static void smp_flush(void)
+{
+    uint64_t *a, *b;
+    struct mmuext_op op = {.cmd = MMUEXT_INVLPG_ALL, .arg1.linear_addr = window_va(1)};
+
+    if (!start_ap())
+        return;
+    a = page_alloc();
+    b = page_alloc();
+    EXPECT_RC(hc_update_va_mapping(window_va(1), ENTRY_OF(a, PTE_RW), UVMF_NONE), 0);
+    stop = false;
+    ask(write_on);
+    for (unsigned n = 0; n < ROUNDS; n++) {
+        uint64_t *from = n & 1 ? b : a, *to = n & 1 ? a : b, seen;
+
+        SOON(*(volatile uint64_t *)from > n); /* it writes where it is to write */
+        EXPECT_RC(hc_update_va_mapping(window_va(1), ENTRY_OF(to, PTE_RW), n & 2 ? UVMF_INVLPG | UVMF_ALL : UVMF_NONE), 0);
+        if (!(n & 2))
+            EXPECT_RC(hc_mmuext_op(&op, 1, NULL, DOMID_SELF), 0);
+        seen = *(volatile uint64_t *)from;
+        give_way();
+        for (volatile unsigned i = 0; i < 2000; i++)
+            ;
+        EXPECT(*(volatile uint64_t *)from == seen, "round %u: a write went to the page that was unmapped", n);
+    }
+    stop = true;
+    EXPECT(ap_done(), "it does not end");
+    EXPECT_RC(hc_update_va_mapping(window_va(1), 0, UVMF_INVLPG | UVMF_ALL), 0);
+    page_free(a);
+    page_free(b);
+}
+MICRO_SMP_TEST(smp_flush, "smp-flush", PLATFORM_PV);
+
+/* ---- PVH: the local APIC ---- */
+
+#define APIC_PAGE 0xfee00000ul
+#define ICR       0x300
+#define ICR_HIGH  0x310
+#define SVR       0xf0
+#define EOI       0xb0
+#define VECTOR    0x51
+
+static volatile uint32_t *apic(unsigned reg)
+{
+    return (volatile uint32_t *)((char *)phys_ptr(APIC_PAGE) + reg);
+}
+
+static void send(uint32_t apic_id, uint32_t icr)
+{
+    *apic(ICR_HIGH) = apic_id << 24;
+    *apic(ICR) = icr;
+}
+
+static uint32_t apic_id_of(unsigned vcpu)
+{
+    return vcpu * 2; /* as the MADT of these domains says */
+}
+
+static volatile unsigned taken;
+
+static void take(unsigned vector)
+{
+    taken += vector == VECTOR;
+    *apic(EOI) = 0;
+}
+
+static void send_ipis(unsigned vcpu)
+{
+    (void)vcpu;
+    *apic(SVR) = 0x1ff;
+    send(apic_id_of(0), VECTOR | 0x4000);
+    while (taken < 1 && !stop)
+        give_way();
+    send(0, VECTOR | 0xc4000); /* all but itself */
+    while (taken < 2 && !stop)
+        give_way();
+    send(0xff, VECTOR | 0x4000); /* broadcast: itself too */
+    while (taken < 3 && !stop)
+        give_way();
+    send(apic_id_of(0), VECTOR | 0x4100); /* lowest priority */
+}
+
+static void smp_apic_ipi(void)
+{
+    if (!start_ap())
+        return;
+    *apic(SVR) = 0x1ff;
+    taken = 0;
+    stop = false;
+    irq_hook = take;
+    __asm__ volatile("sti" ::: "memory");
+    ask(send_ipis);
+    EXPECT(SOON(taken == 4), "%u of 4 interrupts", taken);
+    stop = true;
+    EXPECT(ap_done(), "the other does not end");
+    __asm__ volatile("cli" ::: "memory");
+    irq_hook = NULL;
+    EXPECT(taken == 4, "%u interrupts", taken);
+    *apic(SVR) = 0xff;
+}
+MICRO_SMP_TEST(smp_apic_ipi, "smp-apic-ipi", PLATFORM_PVH);
+
+/* At its page a STARTUP's code: lock incw %cs:0x100; cli; hlt. The last test, for it takes away what the others run on. */
+static void smp_startup(void)
+{
+    static const uint8_t code[] = {0x2e, 0xf0, 0xff, 0x06, 0x00, 0x01, 0xfa, 0xf4};
+    uint8_t *page = phys_ptr(0x8000);
+    volatile uint16_t *count = (volatile uint16_t *)(page + 0x100);
+
+    REQUIRE(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0, "there is no vCPU 3 that is down");
+    memcpy(page, code, sizeof(code));
+    *count = 0;
+    send(apic_id_of(3), 0x4500); /* INIT */
+    give_way();
+    EXPECT(*count == 0, "INIT alone started it");
+    send(apic_id_of(3), 0x4608); /* STARTUP at 0x8000 */
+    EXPECT(SOON(*count == 1), "it did not start: %u", *count);
+    EXPECT(SOON(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0), "a halt with interrupts off left it up");
+    send(0, 0xc4500); /* INIT to all but this one */
+    send(0, 0xc4608);
+    EXPECT(SOON(*count >= 2), "it did not start again: %u", *count);
+    SOON(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0);
+    send(apic_id_of(0), 0x4608); /* to this one, which runs: nothing */
+    send(0x7f, 0x4500);          /* to nobody */
+}
+MICRO_SMP_TEST(smp_startup, "smp-startup", PLATFORM_PVH);
