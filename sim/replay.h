@@ -7,7 +7,8 @@
  * are made some instructions after the scheduler has read its clock, so two vCPUs that are level to within that may change places;
  * the first difference says when. Replay ends there: what follows would be consequences.
  * Domains are made when the trace says so, and get the weights and caps that it says (class LAUNCH, sched_credit); a trace without
- * has them all from the beginning, with those that are given. The policy is given, as on the machine's command line.
+ * has them all from the beginning, with those that are given. The policy is given; where the trace says another (sched_start), a line
+ * on stderr says so. Without that record caps begin at another phase of their periods.
  */
 #ifndef PARANGON_SIM_REPLAY_H
 #define PARANGON_SIM_REPLAY_H

@@ -19,9 +19,12 @@ struct replay {
     const struct trace_log *log;
     struct field2 wake, block, yield, pick, credit;
     const struct trace_field *weight, *cap;      /* of sched_credit */
+    const struct trace_field *now;               /* of sched_pick; NULL: the time stamp has to serve */
     const struct trace_event *create;            /* NULL: the trace does not say when domains were made */
     const struct trace_field *create_dom;
     bool creates;                                /* it has such records */
+    int64_t offset;                              /* ns: the recorded machine's system time less its time stamps */
+    char policy[9];                              /* "": the trace does not say */
     struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
     uint32_t *index;  /* domid * 256 + vCPU */
@@ -98,7 +101,7 @@ static uint64_t ns_of(const struct replay *r, uint64_t time)
 {
     uint64_t hz = r->log->head.tsc_hz ? r->log->head.tsc_hz : 1000000000;
 
-    return (uint64_t)((__uint128_t)time * 1000000000 / hz);
+    return (uint64_t)((__uint128_t)time * 1000000000 / hz) + r->offset;
 }
 
 static void name(char text[32], bool decided, unsigned domid, unsigned id)
@@ -109,6 +112,28 @@ static void name(char text[32], bool decided, unsigned domid, unsigned id)
         snprintf(text, 32, "idle");
     else
         snprintf(text, 32, "d%uv%u", domid, id);
+}
+
+/* What the trace says of its beginning: the scheduler's clock, and its policy. */
+static void find_start(struct replay *r)
+{
+    const struct trace_event *start = trace_schema_event(r->log->schema, "sched_start");
+    const struct trace_field *clock = start ? trace_event_field(start, "system_time") : NULL;
+    const struct trace_field *policy = start ? trace_event_field(start, "policy") : NULL;
+
+    for (size_t s = 0; s < r->log->nr_streams && clock && policy; s++) {
+        for (size_t i = 0; i < r->log->streams[s].nr_items; i++) {
+            const struct trace_item *item = &r->log->streams[s].items[i];
+            uint64_t letters;
+
+            if (item->event != start)
+                continue;
+            r->offset = (int64_t)(trace_field_value(clock, item->record) - ns_of(r, item->time));
+            letters = trace_field_value(policy, item->record);
+            memcpy(r->policy, &letters, sizeof letters);
+            return;
+        }
+    }
 }
 
 /* A domain is made, or has other parameters. */
@@ -126,7 +151,8 @@ static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item
 {
     uint32_t recorded = name_of(&r->pick, item->record);
     unsigned domid = 0, id = 0;
-    bool decided = sim_replay_decide(cpu, ns_of(r, item->time), &domid, &id);
+    uint64_t now = r->now ? trace_field_value(r->now, item->record) : ns_of(r, item->time);
+    bool decided = sim_replay_decide(cpu, now, &domid, &id);
 
     r->result->decisions++;
     if (decided && domid == recorded / 256 && (domid == IDLE_DOM || id == recorded % 256))
@@ -206,7 +232,11 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
         r.weight = trace_event_field(r.credit.event, "weight");
         r.cap = trace_event_field(r.credit.event, "cap");
     }
+    r.now = trace_event_field(r.pick.event, "now");
     r.first = first_of(log);
+    find_start(&r);
+    if (*r.policy && strncmp(r.policy, config.policy, sizeof r.policy - 1))
+        fprintf(stderr, "parangon: the trace was made under the policy %s\n", r.policy);
     if (find_vcpus(&r, domains, nr_domains) == 0) {
         config.cpus = log->head.nr_cpus;
         if (config.cpus % config.threads)

@@ -140,6 +140,9 @@ static int allocate(const struct sim_config *config)
     return 0;
 }
 
+/* The configuration of a machine that is driven from outside (replay). */
+static struct sim_config driven;
+
 static int start_scheduler(const struct sim_config *config)
 {
     struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
@@ -151,7 +154,8 @@ static int start_scheduler(const struct sim_config *config)
     t.exclusive = config->exclusive;
     if (sched_init(config->policy) || sched_tune(sched_pool(0), &t))
         return refuse_config("the scheduler does not start");
-    sched_seed(config->seed);
+    if (config != &driven)
+        sched_seed(config->seed);
     return 0;
 }
 
@@ -428,8 +432,6 @@ void sim_result_free(struct sim_result *result)
 }
 
 /* ---- a machine that is driven from outside (replay) ---- */
-
-static struct sim_config driven;
 
 /* One domain of one load for each domain of the trace; all vCPUs down, the scheduler not told of them yet. */
 static void make_driven(const struct sim_load *load, const struct sim_replay_vcpu *vcpus, unsigned nr)

@@ -43,6 +43,8 @@
 #define TRACE_ON_sched_corun(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_corun(__VA_ARGS__))
 #define TRACE_sched_gang(...) TRACE_OFF(trace_off_sched_gang(__VA_ARGS__))
 #define TRACE_ON_sched_gang(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_gang(__VA_ARGS__))
+#define TRACE_sched_start(...) TRACE_OFF(trace_off_sched_start(__VA_ARGS__))
+#define TRACE_ON_sched_start(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_start(__VA_ARGS__))
 #endif
 
 #if !((TRACE_CLASSES) & TRACE_CLASS_MMU)

@@ -309,6 +309,7 @@ void setup_start(u32 magic, u32 info)
         hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
     if (sched_init(options.sched))
         give_up("nothing can run");
+    TRACE_sched_start(now_ns(), *(const u64 *)options.sched);
     c->current = c->idle = idle_vcpu_create(0);
     if (!c->current)
         panic("no memory for the idle vCPU");
