@@ -3,9 +3,10 @@
  * A trace recorded on the hypervisor, replayed: the scheduler is told the same wake-ups, blocks and yields at the same times and
  * asked for each of its decisions again.
  *
- * What it proves: given what guests did, the decisions follow from the policy's code alone. Times are those of the records, which
- * are made some instructions after the scheduler has read its clock, so two vCPUs that are level to within that may change places;
- * the first difference says when. Replay ends there: what follows would be consequences.
+ * What it proves: given what guests did, the decisions follow from the policy's code alone. Decisions are replayed at the time that
+ * the scheduler had read (sched_pick's `now`), wake-ups at their time stamps, which are some instructions later. The first
+ * difference ends the replay: what follows would be consequences. On several processors one may have found another's runqueue
+ * locked and taken nothing from it; no record says so, and such a race is a difference here.
  * Domains are made when the trace says so, and get the weights and caps that it says (class LAUNCH, sched_credit); a trace without
  * has them all from the beginning, with those that are given. The policy is given; where the trace says another (sched_start), a line
  * on stderr says so. Without that record caps begin at another phase of their periods.

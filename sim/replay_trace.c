@@ -147,11 +147,10 @@ static void domain_event(struct replay *r, const struct trace_item *item, uint64
 }
 
 /* The decision again. False: another. */
-static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item)
+static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item, uint64_t now)
 {
     uint32_t recorded = name_of(&r->pick, item->record);
     unsigned domid = 0, id = 0;
-    uint64_t now = r->now ? trace_field_value(r->now, item->record) : ns_of(r, item->time);
     bool decided = sim_replay_decide(cpu, now, &domid, &id);
 
     r->result->decisions++;
@@ -165,37 +164,103 @@ static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item
     return false;
 }
 
-static void replay_all(struct replay *r)
-{
-    const struct trace_stream *stream;
+/* ---- the order of steps ---- */
+
+/*
+ * A decision was made when the scheduler read its clock, with its runqueue locked; its record comes later, and where processors
+ * take turns (an emulator) much later. So steps are taken in the order of these times: a decision at its own, and what its
+ * processor recorded within it (the block of who ran) with it; all else at its time stamp.
+ */
+struct step {
+    uint64_t now;
+    size_t seq;
+    uint32_t cpu;
     const struct trace_item *item;
-    struct trace_merge merge;
+};
+
+static int compare_steps(const void *a, const void *b)
+{
+    const struct step *x = a, *y = b;
+
+    if (x->now != y->now)
+        return x->now < y->now ? -1 : 1;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* The steps of one processor's records, in the order of its time. */
+static size_t steps_of(struct replay *r, const struct trace_stream *stream, struct step *steps, size_t seq)
+{
+    size_t nr = 0, pending = 0; /* steps since this processor's last decision */
+
+    for (size_t i = 0; i < stream->nr_items; i++) {
+        const struct trace_item *item = &stream->items[i];
+        struct step step = {ns_of(r, item->time), seq + i, stream->cpu, item};
+
+        if (item->event == r->pick.event) {
+            if (r->now)
+                step.now = trace_field_value(r->now, item->record);
+            for (size_t k = pending; k < nr; k++)
+                if (steps[k].now > step.now && steps[k].item->event == r->block.event)
+                    steps[k].now = step.now;
+        } else if (item->event != r->wake.event && item->event != r->block.event && item->event != r->yield.event &&
+                   item->event != r->create && item->event != r->credit.event) {
+            continue;
+        }
+        steps[nr++] = step;
+        if (item->event == r->pick.event)
+            pending = nr;
+    }
+    return nr;
+}
+
+static void replay_step(struct replay *r, const struct step *step, bool *go_on)
+{
+    const struct trace_item *item = step->item;
+    uint64_t now = step->now;
+
+    if (item->event == r->wake.event) {
+        sim_replay_wake(step->cpu, now, r->index[name_of(&r->wake, item->record)]);
+        r->result->wakes++;
+    } else if (item->event == r->block.event) {
+        const char *why = r->block.why ? trace_label(r->block.why->enumeration, trace_field_value(r->block.why, item->record)) : NULL;
+
+        sim_replay_block(step->cpu, now, r->index[name_of(&r->block, item->record)], why && strcmp(why, "block") && strcmp(why, "poll"));
+        r->result->blocks++;
+    } else if (item->event == r->yield.event) {
+        sim_replay_yield(step->cpu, now);
+        r->result->yields++;
+    } else if (item->event == r->pick.event) {
+        *go_on = decide(r, step->cpu, item, now);
+    } else {
+        domain_event(r, item, now);
+    }
+}
+
+static int replay_all(struct replay *r)
+{
+    size_t nr = 0, seq = 0;
+    struct step *steps;
     bool go_on = true;
 
+    for (size_t s = 0; s < r->log->nr_streams; s++)
+        seq += r->log->streams[s].nr_items;
+    steps = calloc(seq + 1, sizeof *steps);
+    if (!steps) {
+        fprintf(stderr, "parangon: not enough memory for %zu records\n", seq);
+        return -1;
+    }
+    seq = 0;
+    for (size_t s = 0; s < r->log->nr_streams; s++) {
+        nr += steps_of(r, &r->log->streams[s], steps + nr, seq);
+        seq += r->log->streams[s].nr_items;
+    }
+    qsort(steps, nr, sizeof *steps, compare_steps);
     for (unsigned v = 0; v < r->nr_vcpus && !r->creates; v++)
         sim_replay_create(ns_of(r, r->first), v);
-    trace_merge_begin(&merge, r->log);
-    while (go_on && (item = trace_merge_next(&merge, &stream))) {
-        uint64_t now = ns_of(r, item->time);
-
-        if (item->event == r->wake.event) {
-            sim_replay_wake(stream->cpu, now, r->index[name_of(&r->wake, item->record)]);
-            r->result->wakes++;
-        } else if (item->event == r->block.event) {
-            const char *why = r->block.why ? trace_label(r->block.why->enumeration, trace_field_value(r->block.why, item->record)) : NULL;
-
-            sim_replay_block(stream->cpu, now, r->index[name_of(&r->block, item->record)], why && strcmp(why, "block") && strcmp(why, "poll"));
-            r->result->blocks++;
-        } else if (item->event == r->yield.event) {
-            sim_replay_yield(stream->cpu, now);
-            r->result->yields++;
-        } else if (item->event == r->pick.event) {
-            go_on = decide(r, stream->cpu, item);
-        } else {
-            domain_event(r, item, now);
-        }
-    }
-    trace_merge_end(&merge);
+    for (size_t i = 0; i < nr && go_on; i++)
+        replay_step(r, &steps[i], &go_on);
+    free(steps);
+    return 0;
 }
 
 /* The time stamp of the first record of all. */
@@ -242,7 +307,7 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
         if (config.cpus % config.threads)
             fprintf(stderr, "parangon: the trace's %u processors are not whole cores of %u threads\n", config.cpus, config.threads);
         else if ((status = sim_replay_begin(&config, ns_of(&r, r.first), r.vcpus, r.nr_vcpus)) == 0) {
-            replay_all(&r);
+            status = replay_all(&r);
             sim_replay_end();
         }
     }
