@@ -300,7 +300,7 @@ void trap_init_native(void);
 #define FLAT32_CS 0x38
 #define FLAT16_CS 0x40
 #define FLAT16_DS 0x48
-/** Called for each interrupt (vector 32 and above but EVENT_VECTOR) while set; NULL: unexpected. */
+/** Called for each interrupt (NMI, vector 32 and above but EVENT_VECTOR) while set; NULL: unexpected. */
 extern void (*irq_hook)(unsigned vector);
 /** The vector that a PVH domain asks to have its event upcalls by. */
 #define EVENT_VECTOR 0xf3

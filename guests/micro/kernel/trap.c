@@ -85,7 +85,7 @@ void trap_dispatch(struct trap_frame *f)
         event_upcall();
         return;
     }
-    if (f->vector >= 32 && f->vector < VEC_SYSCALL && irq_hook && platform != PLATFORM_PV) {
+    if ((f->vector == 2 || (f->vector >= 32 && f->vector < VEC_SYSCALL)) && irq_hook && platform != PLATFORM_PV) {
         irq_hook((unsigned)f->vector);
         return;
     }

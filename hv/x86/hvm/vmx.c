@@ -70,6 +70,7 @@ static int domain_create_vmx(struct domain *d)
                                  0x174, 0x175, 0x176, MSR_TSC_AUX};
     struct hvm_domain *hd = d->arch.hvm;
 
+    hd->nested_generation = 1; /* each pcpu's first entry flushes what it has of an earlier domain with the same root */
     hd->io_map = arch_alloc_pages(IO_ORDER);
     hd->msr_map = arch_alloc_pages(0);
     if (!hd->io_map || !hd->msr_map) {

@@ -113,6 +113,7 @@ struct vmx_vcpu {
     bool launched;
     bool on_cpu;               /* registers below are in the processor */
     u64 vpid_generation;       /* of active_on; 0: the next entry needs another number */
+    u64 nested_seen;           /* while it runs: flushes of its domain's nested tables that this pcpu has caught up with */
     u32 primary, threshold, entry_controls;
     u64 cr0_shadow;
     u64 rip, rsp, rflags;      /* as the VMCS has them */

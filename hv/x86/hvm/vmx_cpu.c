@@ -140,8 +140,9 @@ int vmx_cpu_init(unsigned int cpu)
     p->generation = 1;
     p->next_vpid = 1;
     nr_on++;
-    printk("VMX: revision %#x%s%s\n", vmx_caps.revision, vmx_caps.vpid ? ", VPID" : "",
-           hvm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
+    if (cpu == 0)
+        printk("VMX: revision %#x%s%s\n", vmx_caps.revision, vmx_caps.vpid ? ", VPID" : "",
+               hvm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
     return 0;
 }
 

@@ -180,18 +180,20 @@ static __attribute__((noinline)) void write_shadow(struct vmx_vcpu *x, struct re
     x->blocked_in_vmcs = x->blocked;
 }
 
+/* This pcpu catches up with the flushes of the domain's nested tables. */
+static __cold_ void flush_nested(struct domain *d, struct vmx_vcpu *x)
+{
+    x->nested_seen = d->arch.hvm->nested_seen[this_cpu()] = READ_ONCE(d->arch.hvm->nested_generation);
+    vmx_invept(vmx_eptp(d));
+}
+
 /* Everything that differs from what the VMCS has; how to enter. */
 static __always_inline_ unsigned int prepare(struct vcpu *v, struct regs *r, struct vmx_vcpu *x)
 {
-    struct hvm_domain *hd = v->domain->arch.hvm;
-    unsigned int cpu = this_cpu();
-
-    if (unlikely(x->vpid_generation != vmx_pcpu[cpu].generation))
+    if (unlikely(!x->vpid_generation))
         vmx_new_vpid(x);
-    if (unlikely(hd->nested_seen[cpu] != READ_ONCE(hd->nested_generation))) {
-        hd->nested_seen[cpu] = READ_ONCE(hd->nested_generation);
-        vmx_invept(vmx_eptp(v->domain));
-    }
+    if (unlikely(x->nested_seen != READ_ONCE(v->domain->arch.hvm->nested_generation)))
+        flush_nested(v->domain, x);
     if (unlikely(x->event & EVENT_VALID))
         write_event(x, r);
     if (r->rip != x->rip) {
@@ -209,7 +211,10 @@ static __always_inline_ unsigned int prepare(struct vcpu *v, struct regs *r, str
         x->threshold = x->apic_page[VMX_TPR_AT] >> 4;
         vmwrite(VMCS_TPR_THRESHOLD, x->threshold);
     }
-    return x->launched ? VMX_RESUME : VMX_LAUNCH;
+    if (likely(x->launched))
+        return VMX_RESUME;
+    x->launched = true; /* where that fails, it never runs again */
+    return VMX_LAUNCH;
 }
 
 /* ---- the loop ---- */
@@ -305,7 +310,7 @@ static __attribute__((noinline)) unsigned int hypercall(struct vcpu *v, struct r
     h->count[HVM_EXIT_HYPERCALL]++;
     get_cpu_info()->count.hypercall[r->rax]++;
     r->rax = fn(r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9);
-    if (unlikely(vmx_pcpu[this_cpu()].loaded != h->vmx || hd->nested_seen[this_cpu()] != READ_ONCE(hd->nested_generation))) {
+    if (unlikely(vmx_pcpu[this_cpu()].loaded != h->vmx || h->vmx->nested_seen != READ_ONCE(hd->nested_generation))) {
         (void)vmx_load(v);
         vmwrite(VMCS_GUEST_RIP, r->rip);
         return settle(v, r);
@@ -361,8 +366,7 @@ unsigned int vmx_exited(struct vcpu *v, struct regs *r)
     struct hvm_vcpu *h = v->arch.hvm;
     u32 reason = vmread(VMCS_REASON);
 
-    h->vmx->launched = true;
-    if (hvm_traced() || unlikely(vmread(VMCS_GUEST_RFLAGS) & (X86_FLAGS_TF | X86_FLAGS_RF)))
+    if (hvm_traced() || unlikely(reason > REASON_WRMSR) || unlikely(vmread(VMCS_GUEST_RFLAGS) & (X86_FLAGS_TF | X86_FLAGS_RF)))
         return general(v, r, reason);
     if (reason == REASON_VMCALL) {
         hypercall_fn *fn = hvm_callee(v->domain, r->rax);
@@ -389,7 +393,12 @@ unsigned int vmx_exited(struct vcpu *v, struct regs *r)
 
 void vmx_run(struct vcpu *v, struct regs *r)
 {
-    vmx_enter(r, v, prepare(v, r, vmx_load(v)));
+    struct vmx_vcpu *x = vmx_load(v);
+
+    if (unlikely(x->vpid_generation != vmx_pcpu[this_cpu()].generation))
+        x->vpid_generation = 0;
+    x->nested_seen = v->domain->arch.hvm->nested_seen[this_cpu()];
+    vmx_enter(r, v, prepare(v, r, x));
 }
 
 /* ---- control registers ---- */
