@@ -17,6 +17,7 @@ struct choice {
 
 static const struct choice consoles[] = {{"com1", CONSOLE_COM1}, {"none", CONSOLE_NONE}, {NULL, 0}};
 static const struct choice dom0_kinds[] = {{"pv", DOM0_PV}, {"pvh", DOM0_PVH}, {NULL, 0}};
+static const struct choice grans[] = {{"cpu", SCHED_GRAN_CPU}, {"core", SCHED_GRAN_CORE}, {"socket", SCHED_GRAN_SOCKET}, {NULL, 0}};
 static const struct choice spec_ctrls[] = {
     {"default", SPEC_CTRL_DEFAULT}, {"yes", SPEC_CTRL_DEFAULT}, {"no", SPEC_CTRL_OFF}, {"off", SPEC_CTRL_OFF}, {NULL, 0}};
 static const struct choice truths[] = {{"yes", 1}, {"on", 1}, {"true", 1}, {"1", 1},
@@ -51,6 +52,11 @@ static const struct option {
     {"console", CHOICE, AT(console), .choices = consoles},
     {"spec-ctrl", CHOICE, AT(spec_ctrl), .choices = spec_ctrls},
     {"sched", WORD, AT(sched), 1, ROOM(sched)},
+    {"sched-slice", NUMBER, AT(sched_slice), 100, 1000000},
+    {"sched-ratelimit", NUMBER, AT(sched_ratelimit), 0, 1000000},
+    {"sched-gran", CHOICE, AT(sched_gran), .choices = grans},
+    {"sched-exclusive", SWITCH, AT(sched_exclusive)},
+    {"pools", WORD, AT(pools), 3, ROOM(pools)},
     {"maxcpus", NUMBER, AT(maxcpus), 1, 64},
     {"topology", WORD, AT(topology), 3, ROOM(topology)},
     {"trace", SWITCH, AT(trace)},
@@ -68,7 +74,7 @@ static const struct option {
 void options_init(struct hv_options *o)
 {
     *o = (struct hv_options){
-        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .maxcpus = 64, .trace = true, .hvm = true,
+        .dom0_max_vcpus = 1, .trace_classes = ~0u, .sched = "credit", .sched_ratelimit = 1000, .maxcpus = 64, .trace = true, .hvm = true,
         .smep = true, .smap = true, .fsgsbase = true, .xsave = true, .x2apic = true};
 }
 

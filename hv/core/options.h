@@ -13,6 +13,7 @@
 
 enum option_console { CONSOLE_COM1, CONSOLE_NONE };
 enum option_dom0 { DOM0_PV, DOM0_PVH };
+enum option_sched_gran { SCHED_GRAN_POLICY, SCHED_GRAN_CPU, SCHED_GRAN_CORE, SCHED_GRAN_SOCKET }; /* as enum sched_span */
 enum option_spec_ctrl { SPEC_CTRL_DEFAULT, SPEC_CTRL_OFF };
 
 struct hv_options {
@@ -23,6 +24,11 @@ struct hv_options {
     u32 spec_ctrl;         /* enum option_spec_ctrl */
     u32 trace_classes;     /* bits of the classes of trace/events.def to record */
     char sched[16];        /* scheduling policy */
+    u32 sched_slice;       /* longest time between two decisions while others wait, us; 0: the policy's own */
+    u32 sched_ratelimit;   /* a woken vCPU preempts none that has run less, us */
+    u32 sched_gran;        /* enum option_sched_gran: what shares a runqueue, or (policy smt) is exclusive */
+    bool sched_exclusive;  /* policy smt: siblings run one domain, or idle */
+    char pools[64];        /* pools of processors beside the first: CPUS:POLICY/CPUS:POLICY */
     u32 maxcpus;           /* processors to use at most */
     char topology[16];     /* THREADS,CORES of a core and of a socket; empty: as the processors say */
     bool noreboot;         /* halt at the end instead of power-off or reboot */

@@ -307,8 +307,11 @@ void setup_start(u32 magic, u32 info)
         one_pcpu();
     for (unsigned int i = 0; i < NR_HYPERCALLS; i++)
         hypercall_entry[i] = hypercall_table[i].fn ? hypercall_table[i].fn : hypercall_none;
-    if (sched_init(options.sched))
+    if (sched_init(options.sched) || (options.pools[0] && sched_make_pools(options.pools)))
         give_up("nothing can run");
+    for (unsigned int i = 0; sched_pool(i); i++)
+        (void)sched_tune(sched_pool(i), &(struct sched_tunables){MICROSECS(options.sched_slice), MICROSECS(options.sched_ratelimit),
+                                                                 options.sched_gran, options.sched_exclusive});
     TRACE_sched_start(now_ns(), *(const u64 *)options.sched);
     c->current = c->idle = idle_vcpu_create(0);
     if (!c->current)

@@ -98,6 +98,8 @@ static const struct {
     {"x console=vga", "\"console=vga\" has a value"},
     {"x sched=", "\"sched=\" has a value"},
     {"x sched=a-name-that-is-too-long", "has a value"},
+    {"x sched-slice=99", "has a value"},
+    {"x sched-gran=thread", "has a value"},
     {"x noreboot=perhaps", "\"noreboot=perhaps\" has a value"},
     {"x trace-classes=", "has a value"},
 };
@@ -109,6 +111,18 @@ Test(options, wrong_words_are_said)
         cr_assert_eq(parse(wrong[i].words), 1, "%s", wrong[i].words);
         cr_assert(host_console_has(wrong[i].says), "%s: %s", wrong[i].words, host_console());
     }
+}
+
+Test(options, how_to_schedule)
+{
+    cr_assert_eq(o.sched_slice, 0);
+    cr_assert_eq(o.sched_ratelimit, 1000);
+    cr_assert_eq(parse("x sched-slice=5000 sched-ratelimit=0 sched-gran=socket sched-exclusive pools=2-3:rr/4:null"), 0, "%s", host_console());
+    cr_assert_eq(o.sched_slice, 5000);
+    cr_assert_eq(o.sched_ratelimit, 0);
+    cr_assert_eq(o.sched_gran, SCHED_GRAN_SOCKET);
+    cr_assert(o.sched_exclusive);
+    cr_assert_str_eq(o.pools, "2-3:rr/4:null");
 }
 
 Test(options, all_wrong_words_are_counted)
