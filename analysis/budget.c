@@ -71,7 +71,7 @@ static const struct rule {
 } rules[] = {
     {"syscall", "micro-syscall-bounce", NULL},
     {"hypercall-iret", "micro-syscall-bounce", NULL},
-    {"vector-14", "micro-page-fault-bounce", NULL},
+    {"vector-14", "micro-page-fault-masking", NULL},
     {"vector-14-kernel", "micro-pte-store", NULL},
     {"vector-13-kernel", "micro-rdmsr", NULL},
     {"vector-6-kernel", "micro-cpuid", NULL},
@@ -82,19 +82,22 @@ static const struct rule {
     {"hypercall-mmuext-invlpg-local", "micro-invlpg", NULL},
     {"hypercall-stack_switch", "micro-stack-switch", NULL},
     {"hypercall-segment_base", "micro-set-segment-base", NULL},
-    {"hypercall-vcpu_op", "micro-timer-set", NULL},
+    {"hypercall-vcpu_op", "micro-timer-while-running", NULL},
+    {"vector-240", "micro-timer-while-running", "vector-240-kernel"},
+    {"vector-240-kernel", "micro-timer-while-running", NULL},
+    {"exit-interrupt", "micro-timer-while-running", NULL},
     {"hypercall-event_channel", "micro-event-to-self", NULL},
     {"hypercall-sched_op", "micro-timer-and-sleep", NULL},
-    {"exit-cpuid", "micro-cpuid", NULL},
+    {"exit-cpuid", "micro-cpuid-user", NULL},
     {"exit-io", "micro-port-in", NULL},
-    {"exit-msr", "micro-x2apic-eoi", NULL},
+    {"exit-msr", "micro-x2apic-timer", NULL},
     {"exit-cr8-write", "micro-cr8-write", NULL},
     {"exit-device", "micro-xapic-eoi", NULL},
     {"exit-nested-fault", "micro-nested-fault-2m", NULL},
     {"exit-window", "micro-x2apic-self-ipi", NULL},
     {"exit-hlt", "micro-timer-and-sleep", NULL},
     {"exit-hypercall-version", "micro-hypercall", NULL},
-    {"exit-hypercall-vcpu_op", "micro-timer-set", NULL},
+    {"exit-hypercall-vcpu_op", "micro-timer-while-running", NULL},
     {"exit-hypercall-event_channel", "micro-event-to-self", NULL},
 };
 
@@ -153,7 +156,7 @@ double budget_unit(const struct run *units, const char *platform, const char *ca
         if (!strcmp(rules[i].cause, cause))
             return per_entry(units, of, rules[i].primitive, rules[i].as ? rules[i].as : cause);
     if (!strcmp(cause, "hypercall-mmu_update")) /* the call; its requests are work */
-        return per_entry(units, of, "micro-mmu-update-1", cause) - work_unit(units, of, "mmu-updates");
+        return per_entry(units, of, "micro-mmu-update-toggle", cause) - work_unit(units, of, "mmu-updates");
     if (!strcmp(cause, "hypercall-multicall"))
         return per_entry(units, of, "micro-multicall-1", cause) -
                per_request(units, of, "micro-multicall-1", "micro-multicall-8", cause, 7);

@@ -45,6 +45,7 @@ static struct run *units(void)
     primitive(run, "pv", "micro-hypercall", "hypercall-version", 10, 70);
     primitive(run, "pv", "micro-syscall-bounce", "syscall", 10, 40);
     primitive(run, "pv", "micro-mmu-update-1", "hypercall-mmu_update", 10, 220);
+    primitive(run, "pv", "micro-mmu-update-toggle", "hypercall-mmu_update", 10, 200);
     primitive(run, "pv", "micro-mmu-update-64", "hypercall-mmu_update", 10, 220 + 63 * 150);
     primitive(run, "pv", "micro-multicall-1", "hypercall-multicall", 10, 240);
     primitive(run, "pv", "micro-multicall-8", "hypercall-multicall", 10, 240 + 7 * 160);
@@ -52,7 +53,7 @@ static struct run *units(void)
     primitive(run, "pv", "micro-invlpg", "hypercall-mmuext-invlpg-local", 10, 120);
     primitive(run, "pv", "micro-pin-unpin-empty-l1", "hypercall-mmuext-pin-l1", 10, 1120);
     primitive(run, "pv", "micro-pin-unpin-full-l1", "hypercall-mmuext-pin-l1", 10, 1120 + 512 * 30);
-    primitive(run, "pvh", "micro-cpuid", "exit-cpuid", 10, 200);
+    primitive(run, "pvh", "micro-cpuid-user", "exit-cpuid", 10, 200);
     return run;
 }
 
@@ -62,7 +63,7 @@ Test(budget, unit_costs_are_those_of_the_primitives)
 
     cr_assert_float_eq(budget_unit(u, "pv", "syscall"), 40, 1e-9);
     cr_assert_float_eq(budget_unit(u, "pv", "work-mmu-updates"), 150, 1e-9);
-    cr_assert_float_eq(budget_unit(u, "pv", "hypercall-mmu_update"), 70, 1e-9);
+    cr_assert_float_eq(budget_unit(u, "pv", "hypercall-mmu_update"), 50, 1e-9);
     cr_assert_float_eq(budget_unit(u, "pv", "hypercall-multicall"), 80, 1e-9);
     cr_assert_float_eq(budget_unit(u, "pv", "work-inner-va_mapping"), 230 - 70 + 160, 1e-9);
     cr_assert_float_eq(budget_unit(u, "pv", "work-pin-tables"), 1000, 1e-9);
@@ -90,7 +91,7 @@ Test(budget, a_row_is_counts_times_unit_costs)
     bar(run, "pv", "shell", "vector-32", 1, 900, 1);
     cr_assert_eq(budget_row(u, run, "pv", "shell", &row), 0);
     cr_assert_float_eq(row.measured, 0.05, 1e-12);
-    cr_assert_float_eq(row.predicted, (50 * 40 + 2 * 70 + 10 * 150) / 100000.0, 1e-12);
+    cr_assert_float_eq(row.predicted, (50 * 40 + 2 * 50 + 10 * 150) / 100000.0, 1e-12);
     cr_assert_float_eq(row.unpriced, 0.009, 1e-12);
     cr_assert_float_eq(row.guest, 0.02, 1e-12);
     cr_assert_eq(row.nr_causes, 4);

@@ -63,6 +63,13 @@ PIECE u_load_loop               /* rbx loads of two bytes' length from [rdi], th
     jnz 1b
     ud2
 
+PIECE u_cpuid_loop              /* rdi times CPUID, then ud2 */
+1:  xor %eax, %eax
+    cpuid
+    dec %rdi
+    jnz 1b
+    ud2
+
 PIECE u_hlt
     hlt
 

@@ -80,6 +80,24 @@ static void run_page_fault(unsigned ops)
 }
 MICRO_COST(page_fault, "page-fault-bounce", BOTH, OPS, NULL, run_page_fault, NULL);
 
+/* As an operating system has it: events open in user mode, and masked by the handler's entry in the trap table. */
+static bool masking_setup(void)
+{
+    struct trap_info t[2] = {{.vector = VEC_PF, .flags = 4, .cs = kernel_cs, .address = trap_stub(VEC_PF)}, {0}};
+
+    if (hc_set_trap_table(t))
+        return false;
+    events_unmask();
+    return true;
+}
+
+static void masking_teardown(void)
+{
+    events_mask();
+    trap_table_default();
+}
+MICRO_COST(page_fault_masking, "page-fault-masking", PLATFORM_PV, OPS, masking_setup, run_page_fault, masking_teardown);
+
 /* ---- page tables ---- */
 
 static bool two_pages(void)
@@ -131,6 +149,17 @@ static void run_mmu_update_1(unsigned ops)
     run_mmu_update(1, ops);
 }
 MICRO_COST(mmu_update_1, "mmu-update-1", PLATFORM_PV, OPS, two_pages, run_mmu_update_1,
+           two_pages_free);
+
+/* An entry that is filled and emptied in turn. */
+static void run_mmu_update_toggle(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++) {
+        updates[0].val = i & 1 ? 0 : ENTRY_OF(page_a, PTE_RW);
+        hc_mmu_update(updates, 1, NULL, DOMID_SELF);
+    }
+}
+MICRO_COST(mmu_update_toggle, "mmu-update-toggle", PLATFORM_PV, OPS, two_pages, run_mmu_update_toggle,
            two_pages_free);
 
 static void run_mmu_update_64(unsigned ops)

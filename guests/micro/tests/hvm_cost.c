@@ -16,6 +16,8 @@
 #define X2_ICR    0x830u
 #define VECTOR    0x41
 
+extern char u_cpuid_loop[];
+
 /* A register that holds still and is not switched with the guest: reading it exits. */
 static void run_msr_exit(unsigned ops)
 {
@@ -55,6 +57,17 @@ static void run_cr8(unsigned ops)
         __asm__ volatile("mov %0, %%cr8" ::"r"(0ul));
 }
 MICRO_COST(cr8_write, "cr8-write", PLATFORM_PVH, OPS, NULL, run_cr8, NULL);
+
+/* By a program: its instruction lies in page tables that change with it. */
+static void run_cpuid_user(unsigned ops)
+{
+    struct user_regs r = user_entry(u_cpuid_loop);
+    struct trap_caught c;
+
+    r.rdi = ops;
+    user_run(&r, &c);
+}
+MICRO_COST(cpuid_user, "cpuid-user", PLATFORM_OWN, OPS, NULL, run_cpuid_user, NULL);
 
 /* ---- memory ---- */
 
@@ -266,3 +279,39 @@ static void halt_teardown(void)
     port_close(timer_port);
 }
 MICRO_COST(halt, "timer-and-sleep", PLATFORM_XEN, 100, halt_setup, run_halt, halt_teardown);
+
+/* A timer that comes while the guest works. */
+static volatile unsigned timers_seen;
+
+static void timer_seen(uint32_t port)
+{
+    (void)port;
+    timers_seen++;
+}
+
+static bool busy_setup(void)
+{
+    ev_hook = timer_seen;
+    return halt_setup();
+}
+
+static void run_busy(unsigned ops)
+{
+    events_unmask();
+    for (unsigned i = 0; i < ops; i++) {
+        struct vcpu_set_singleshot_timer t = {.timeout_abs_ns = now_ns() + 50000};
+        unsigned seen = timers_seen;
+
+        hc_vcpu_op(VCPUOP_set_singleshot_timer, 0, &t);
+        while (timers_seen == seen)
+            barrier();
+    }
+    events_mask();
+}
+
+static void busy_teardown(void)
+{
+    ev_hook = NULL;
+    halt_teardown();
+}
+MICRO_COST(timer_busy, "timer-while-running", PLATFORM_XEN, 100, busy_setup, run_busy, busy_teardown);
