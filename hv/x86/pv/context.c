@@ -8,7 +8,7 @@
  * domain finds them.
  * Debug registers that a guest may not have are left at their reset values, as on Xen; control registers but CR0.TS, CR1 (the user's
  * page table) and CR3 do not count.
- * Locks: none. One caller at a time for a vCPU (hypercall/vcpu_op.c), and the vCPU is down and has never run.
+ * Locks: the domain's page tables while base pointers are taken. One caller at a time for a vCPU (hypercall/vcpu_op.c), and the vCPU is down and has never run.
  */
 #include "pv.h"
 #include "typing.h"
@@ -112,16 +112,20 @@ static int load(struct vcpu *v, const struct vcpu_guest_context *c)
     if (!addresses_ok(c) || !pv_ldt_ok(c->ldt_base, c->ldt_ents) || !(c->ctrlreg[3] >> PAGE_SHIFT) ||
         (!(c->flags & VGCF_in_kernel) && !(c->ctrlreg[1] >> PAGE_SHIFT)))
         return -XEN_EINVAL;
+    tables_lock(v->domain);
     err = take_base(v, &v->arch.cr3_kernel, MFN(c->ctrlreg[3] >> PAGE_SHIFT));
     if (!err)
         err = take_base(v, &v->arch.cr3_user, MFN(c->ctrlreg[1] >> PAGE_SHIFT));
+    tables_unlock(v->domain);
     if (err == -XEN_ERESTART)
         return err;
     if (!err)
         err = pv_set_gdt(v, c->gdt_frames, c->gdt_ents);
     if (err) {
+        tables_lock(v->domain);
         (void)take_base(v, &v->arch.cr3_user, MFN(0));
         (void)take_base(v, &v->arch.cr3_kernel, MFN(0));
+        tables_unlock(v->domain);
         return -XEN_EINVAL;
     }
     v->arch.ldt_base = c->ldt_base;

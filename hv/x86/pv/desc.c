@@ -136,25 +136,19 @@ long do_update_descriptor(u64 ma, u64 desc, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
     mfn_t mfn = MFN(ma >> PAGE_SHIFT);
-    struct frame *f;
-    int err;
+    int err = -XEN_EINVAL;
 
     if ((ma & 7) || !mfn_is_memory(mfn) || !desc_ok(&desc))
         return -XEN_EINVAL;
-    f = frame_of(mfn);
-    if (!frame_get(f, d))
-        return -XEN_EINVAL;
-    /* A frame of descriptors is changed as such; any other must be one that the guest may write. */
-    if (frame_type(f->word) == FT_SEG && frame_tc(f->word)) {
-        WRITE_ONCE(*(u64 *)(directmap + ma), desc);
-        err = 0;
-    } else {
+    /* A frame of descriptors is changed as such; any other must be one that the guest may write. Held meanwhile: what another vCPU does
+     * with it cannot make a page table of it. */
+    if (frame_type(READ_ONCE(frame_of(mfn)->word)) == FT_SEG)
+        err = frame_get_type(mfn, FT_SEG, d);
+    if (err)
         err = frame_get_type(mfn, FT_WRITABLE, d);
-        if (!err) {
-            WRITE_ONCE(*(u64 *)(directmap + ma), desc);
-            (void)frame_put_type(mfn, false);
-        }
+    if (!err) {
+        WRITE_ONCE(*(u64 *)(directmap + ma), desc);
+        (void)frame_put_type(mfn, false);
     }
-    frame_put(f);
     return err;
 }
