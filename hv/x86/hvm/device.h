@@ -121,6 +121,8 @@ void vlapic_set_cr8(struct vlapic *l, u8 cr8);
 bool vlapic_accepts_pic(const struct vlapic *l);
 /** Is this message for it? For hvm_apic_deliver(). */
 bool vlapic_matches(const struct vlapic *l, u32 dest, bool logical);
+/** It takes interrupts: enabled by APIC_BASE and SVR. */
+bool vlapic_enabled(const struct vlapic *l);
 /** Its processor priority (PPR): of those that match a lowest-priority message, the lowest is to get it. */
 u8 vlapic_priority(const struct vlapic *l);
 u32 vlapic_id(const struct vlapic *l);

@@ -180,6 +180,7 @@ struct hvm_vcpu {
     struct hvm_window window[HVM_WINDOWS];
     struct vlapic *vlapic;
     u8 upcall_vector;          /* HVMOP_set_evtchn_upcall_vector: by local APIC, 0: none */
+    bool upcall_waits;         /* an event upcall by it, until the local APIC is enabled */
     bool check_irq;            /* look for interrupts before the next entry */
     u64 tsc_aux;               /* while it is off the processor */
     u64 count[HVM_EXIT_NR];

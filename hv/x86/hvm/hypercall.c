@@ -96,8 +96,9 @@ static long set_param(struct domain *d, u32 index, u64 value)
             hd->callback_vector = (u8)value;
             break;
         case HVM_PARAM_CALLBACK_TYPE_GSI:
-            if ((u32)value)
-                return -XEN_EOPNOTSUPP; /* a line of the I/O APIC: not offered */
+            /* A line of the I/O APIC is not offered; kernels that have upcalls by per-vCPU vector name one and never use it. */
+            if ((u32)value && !current_vcpu()->arch.hvm->upcall_vector)
+                return -XEN_EOPNOTSUPP;
             hd->callback_vector = 0;
             break;
         default:

@@ -57,6 +57,8 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
         hvm_ops->inject(v, HVM_EVENT_NMI, VEC_NMI, false, 0);
         return;
     }
+    if (unlikely(h->upcall_waits))
+        arch_event_pending(v);
     vlapic_set_cr8(h->vlapic, hvm_ops->get_tpr(v));
     from = find(v, &vector);
     if (from == FROM_NONE) {
@@ -115,8 +117,14 @@ void arch_event_pending(struct vcpu *v)
 {
     struct hvm_vcpu *h = v->arch.hvm;
 
-    /* A PV vCPU's vcpu_info is looked at on its way out, an HVM one's before each entry; by local APIC an event is an edge. */
-    if (h && h->upcall_vector)
-        vlapic_raise(h->vlapic, h->upcall_vector, false);
+    /*
+     * A PV vCPU's vcpu_info is looked at on its way out, an HVM one's before each entry. By local APIC an event is an edge, and there is
+     * no other as long as this one is pending: where the APIC is off it waits until it is on (hvm_irq_assist()).
+     */
+    if (h && h->upcall_vector) {
+        h->upcall_waits = !vlapic_enabled(h->vlapic);
+        if (!h->upcall_waits)
+            vlapic_raise(h->vlapic, h->upcall_vector, false);
+    }
     arch_kick_vcpu(v);
 }

@@ -711,6 +711,11 @@ bool vlapic_accepts_pic(const struct vlapic *l)
     return !(l->base & BASE_EN) || (!(lint0 & LVT_MASKED) && LVT_MODE(lint0) == MODE_EXTINT);
 }
 
+bool vlapic_enabled(const struct vlapic *l)
+{
+    return l->enabled;
+}
+
 u8 vlapic_priority(const struct vlapic *l)
 {
     return processor_priority(l);
