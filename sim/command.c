@@ -17,6 +17,7 @@
 #include "analysis/results.h"
 #include "sim/experiment.h"
 #include "sim/replay.h"
+#include "sim/script.h"
 #include "sim/show.h"
 #include "sim/sweep.h"
 
@@ -30,7 +31,7 @@ struct options {
     const struct sim_experiment *experiment;
     const char *matrix;       /* as given, for an experiment */
     bool seeds_given;
-    const char *replay;
+    const char *replay, *bursts;
     struct sim_replay_domain domains[64];
     unsigned nr_domains;
 };
@@ -54,13 +55,13 @@ struct options {
     X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
     X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
 
-enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_DOMAIN };
+enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_BURSTS, OPT_DOMAIN };
 
 #define AS_KEY(name, arg, doc) name,
 static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
 #define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
 
-static struct argp_option option_table[NR_PARAMETERS + 12];
+static struct argp_option option_table[NR_PARAMETERS + 13];
 
 static void make_options(void)
 {
@@ -74,6 +75,7 @@ static void make_options(void)
         {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
         {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
         {"replay", OPT_REPLAY, "FILE", 0, "Ask for the decisions of a recorded trace again; the first that differs is printed (exit status 1)"},
+        {"bursts", OPT_BURSTS, "FILE", 0, "A recorded trace as the load: its bursts of work, and the causes of its wake-ups"},
         {"domain", OPT_DOMAIN, "ID:WEIGHT[:CAP]", 0, "Weight and cap of a domain of the trace (default 256, none)"},
         {"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"},
         {"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"},
@@ -174,6 +176,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_REPLAY:
         o->replay = arg;
+        return 0;
+    case OPT_BURSTS:
+        o->bursts = arg;
         return 0;
     case OPT_DOMAIN:
         parse_domain(o, arg, state);
@@ -309,6 +314,7 @@ static int replay(const struct options *o)
 int cmd_sim(int argc, char **argv)
 {
     struct options o = {.trace_mib = 256, .sweep = {.seeds = 10, .folder = "out"}};
+    int status;
 
     sim_setup_init(&o.setup);
     make_options();
@@ -316,11 +322,18 @@ int cmd_sim(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     if (o.replay)
         return replay(&o);
+    if (o.bursts) {
+        o.setup.config.warmup = 0;
+        if (sim_script_read(o.bursts, &o.setup, o.domains, o.nr_domains) < 0)
+            return STATUS_USAGE;
+    }
     if (o.experiment)
         return o.experiment->run(&(struct sim_experiment_options){.seeds = o.seeds_given ? o.sweep.seeds : 0,
                                                                   .folder = o.sweep.folder,
                                                                   .matrix = o.matrix,
                                                                   .policies = o.sweep.series,
                                                                   .nr_policies = o.sweep.nr_series});
-    return o.sweeps ? sweep(&o) : simulate(&o);
+    status = o.sweeps ? sweep(&o) : simulate(&o);
+    sim_script_free(&o.setup);
+    return status;
 }

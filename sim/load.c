@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "sim/script.h"
+
 #define QUEUE_FIRST 64u
 #define QUEUE_MOST  (1u << 20) /* arrivals of a domain that wait; more are dropped and counted */
 #define JITTER      0.1        /* of a fixed sleep, so that like vCPUs do not march in step */
@@ -190,6 +192,66 @@ static void release(struct sim_vcpu *v)
     sim_wake(v);
 }
 
+/* ---- scripts ---- */
+
+/* The next burst of v, which runs or has been woken; false: it has to wait, for a timer that is set, or for an event. */
+static bool next_step(struct sim_vcpu *v)
+{
+    const struct sim_script *script = &sim.config->scripts[v - sim.vcpus];
+
+    while (v->op < script->nr) {
+        const struct sim_op *op = &script->ops[v->op++];
+        struct sim_vcpu *other;
+
+        switch (op->kind) {
+        case SIM_OP_RUN:
+            sim_fluid_arrive(v->dom, op->value);
+            sim_set_burst(v, SIM_WORK(op->value));
+            return true;
+        case SIM_OP_SLEEP:
+            sim_set_timer(v, sim_now + op->value);
+            return false;
+        case SIM_OP_WAIT:
+            if (!v->signals) {
+                v->waits = true;
+                return false;
+            }
+            v->signals--;
+            break;
+        case SIM_OP_SIGNAL:
+            other = &sim.vcpus[op->value];
+            if (!other->waits) {
+                other->signals++;
+                break;
+            }
+            other->waits = false;
+            sim_load_timer(other);
+            break;
+        case SIM_OP_YIELD:
+            if (v->running)
+                sim_yield(v);
+            break;
+        }
+    }
+    return false;
+}
+
+static void script_done(struct sim_vcpu *v)
+{
+    if (next_step(v))
+        return;
+    respond(v, v->began);
+    sim_block(v);
+}
+
+/* Its timer has come, or its event. */
+static void script_wakes(struct sim_vcpu *v)
+{
+    v->began = sim_now;
+    if (next_step(v))
+        sim_wake(v);
+}
+
 /* ---- what the machine calls ---- */
 
 void sim_load_start(struct sim_domain *d)
@@ -223,6 +285,9 @@ void sim_load_start(struct sim_domain *d)
         case SIM_INTERACTIVE:
         case SIM_BURSTY:
             sleep_then_work(v);
+            break;
+        case SIM_SCRIPT:
+            script_wakes(v);
             break;
         default:
             break;
@@ -259,6 +324,9 @@ void sim_load_done(struct sim_vcpu *v)
     case SIM_BARRIER:
         at_barrier(v);
         break;
+    case SIM_SCRIPT:
+        script_done(v);
+        break;
     default:
         break;
     }
@@ -273,6 +341,9 @@ void sim_load_timer(struct sim_vcpu *v)
     case SIM_INTERACTIVE:
     case SIM_BURSTY:
         work_for(v);
+        break;
+    case SIM_SCRIPT:
+        script_wakes(v);
         break;
     default:
         break;

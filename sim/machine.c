@@ -26,7 +26,7 @@ struct trace_ring *sim_rings;
 struct sim_machine sim;
 
 const char *const sim_kind_names[SIM_KINDS] = {"hog",     "interactive", "periodic", "bursty",
-                                               "service", "barrier",     "yielder"};
+                                               "service", "barrier",     "yielder", "script"};
 const char *const sim_dist_names[SIM_DISTS] = {"fixed", "exp", "pareto"};
 
 /* ---- integrals over the whole machine ---- */

@@ -44,12 +44,15 @@ enum sim_kind {
     SIM_SERVICE,     /* open loop: Poisson arrivals of requests of about `run`, whether or not earlier ones are done */
     SIM_BARRIER,     /* all vCPUs of the domain work about `run`, then wait for each other */
     SIM_YIELDER,     /* works `run`, gives way, works on */
+    SIM_SCRIPT,      /* bursts and causes out of a recorded trace (script.h); response time from waking to blocking */
     SIM_KINDS
 };
 extern const char *const sim_kind_names[SIM_KINDS];
 
 enum sim_dist { SIM_FIXED, SIM_EXP, SIM_PARETO, SIM_DISTS };
 extern const char *const sim_dist_names[SIM_DISTS];
+
+struct sim_script;
 
 /** A group of like domains. */
 struct sim_load {
@@ -84,6 +87,7 @@ struct sim_config {
     bool fluid;                      /* follow a fluid schedule too, at a cost of the number of domains with each switch; one thread a core */
     const struct sim_load *loads;
     unsigned nr_loads;
+    struct sim_script *scripts;      /* by vCPU, where loads are scripts; else NULL */
     void *trace;                     /* memory for a trace region of trace_size bytes, or NULL */
     uint64_t trace_size;
 };

@@ -42,6 +42,8 @@ struct sim_vcpu {
     ns_t release;                  /* periodic: the next */
     struct sim_random random;
     struct sim_request request;    /* service: that it works on */
+    u32 op, signals;               /* script: its next step; events that have come and are not waited for yet */
+    bool waits;                    /* script: for an event */
 };
 
 struct sim_domain {

@@ -288,6 +288,8 @@ int sim_setup_load(struct sim_setup *setup, const char *spec)
         if (!status && star)
             status = parse_unsigned("domains", star, 1, 32750, &domains);
     }
+    if (!status && kind == SIM_SCRIPT)
+        status = complain("a script is read from a trace: --bursts FILE");
     if (!status) {
         *l = defaults[kind];
         l->kind = kind;

@@ -82,23 +82,26 @@ static const char *overtakes(const struct experiment *e, const struct variant *v
 
 static void show(const struct experiment *e, const struct variant *v, unsigned nr, const char *matrix, int vcpus)
 {
-    char x[RUN_NAME_MAX], text[16];
+    char x[RUN_NAME_MAX];
 
-    printf("\n%s, %d vCPU%s a domain; %% of four lone threads arrive%*s", matrix, vcpus, vcpus > 1 ? "s" : "", 3, "");
+    printf("\nS = %s, %d vCPU%s a domain; work that arrives, %% of four lone threads\n%-14s", matrix, vcpus, vcpus > 1 ? "s" : "", "");
     for (size_t l = 0; l < NR_LOADS; l++)
-        printf(" %26s", percents[l]);
-    printf(" | SMT off sooner from\n");
+        printf(" | %16s", percents[l]);
+    printf(" | SMT off\n%-14s", "");
+    for (size_t l = 0; l < NR_LOADS; l++)
+        printf(" | work  p99 ms idle");
+    printf(" | sooner from\n");
     for (unsigned i = 0; i < nr; i++) {
         const char *from = v[i].off ? "" : overtakes(e, &v[i], matrix, vcpus);
 
-        printf("  %-14s work, p99, forced idle %%      ", v[i].name);
+        printf("%-14s", v[i].name);
         for (size_t l = 0; l < NR_LOADS; l++) {
             x_of(x, matrix, vcpus, percents[l]);
-            printf(" %7.3f %11s %6.2f", sim_batch_mean(e->batch, v[i].name, x, "", "work").mean,
-                   sim_time_text(text, sim_batch_mean(e->batch, v[i].name, x, "service", "response-p99").mean),
+            printf(" | %4.2f %6.4g %4.1f", sim_batch_mean(e->batch, v[i].name, x, "", "work").mean,
+                   sim_batch_mean(e->batch, v[i].name, x, "service", "response-p99").mean * 1e-6,
                    sim_batch_mean(e->batch, v[i].name, x, "", "forced-idle").mean * 100);
         }
-        printf(" | %s%s\n", from ? from : "never here", from && *from ? " %" : "");
+        printf(" | %s%s\n", from ? from : "never", from && *from ? " %" : "");
     }
 }
 
@@ -155,7 +158,8 @@ int run_smt(const struct sim_experiment_options *options)
             fflush(stdout);
         }
     }
-    printf("\nwork: processors' worth that run alone; forced idle: threads idle beside a busy sibling while vCPUs waited, %% of all threads\n");
+    printf("\nwork: processors' worth that run alone; p99 of the response; idle: forced, threads idle beside a busy sibling while vCPUs\n"
+           "waited, %% of all threads. SMT off sooner: the least load from which its p99 is less, beyond doubt, for all loads above.\n");
     points_of_figure(&e, v, nr, shown);
     figure.series = series;
     figure.nr_series = nr;

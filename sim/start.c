@@ -58,6 +58,8 @@ static int check_load(const struct sim_config *config, const struct sim_load *l)
         return refuse_config("a load has 1 domain or more, of 1 to 32 vCPUs");
     if (l->class >= (config->classes ? config->classes : 1))
         return refuse_config("a load's class is not in the pair matrix");
+    if (l->kind == SIM_SCRIPT)
+        return config->scripts ? 0 : refuse_config("a script is read from a trace (--bursts)");
     if (l->kind != SIM_HOG && !l->run)
         return refuse_config("a load that is no hog needs run=TIME");
     if ((l->kind == SIM_PERIODIC || l->kind == SIM_INTERACTIVE || l->kind == SIM_BURSTY) && !l->period)

@@ -59,3 +59,18 @@ code=0
 "$parangon" sim --replay credit-1.mem --sched rr > other.said || code=$?
 [ $code = 1 ] && grep -q '^decision [0-9]* differs: ' other.said || { cat other.said; fail "rr decides as credit"; }
 sed -n 2p other.said
+
+# As bursts and causes: under its own policy each domain works as long as it was recorded to run; under another it does so in another order.
+for policy in credit rr credit2; do
+    "$parangon" sim --bursts credit-1.mem --sched $policy --switch-cost 0 --seconds 5 --json > bursts.json 2> /dev/null || fail "bursts under $policy"
+    python3 -c '
+import json, sys
+ran = [v["run"] * 1e9 / json.load(open("credit-1.json"))["tsc_hz"] for v in json.load(open("credit-1.json"))["vcpus"]]
+sim = json.load(open("bursts.json"))
+work = [l["work"] * sim["seconds"] * 1e9 for l in sim["loads"]]
+assert len(ran) == len(work) == 5
+for r, w in zip(ran, work):
+    assert abs(w - r) <= 0.02 * r + 1e5, (ran, work)
+' || fail "bursts under $policy: other work"
+done
+echo "bursts and causes: the recorded work, under three policies"
