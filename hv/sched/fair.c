@@ -16,11 +16,8 @@ static u64 divisor(const struct fair_pool *p)
 
 static void advance(struct fair_pool *p, ns_t now)
 {
-    u64 weight = divisor(p), cpus = max_of(p->cpus, 1), passed, ticks;
+    u64 weight = divisor(p), cpus = max_of(p->cpus, 1), passed = now - p->updated, ticks;
 
-    if (now <= p->updated)
-        return;
-    passed = now - p->updated;
     p->updated = now;
     if (unlikely(passed >> 38)) { /* minutes without a decision: exactness is not what matters */
         p->vt += passed / weight * cpus << VT_SHIFT;
@@ -160,7 +157,8 @@ struct fair_pool *fair_lock(struct cpupool *pool, ns_t now)
     struct fair_pool *p = pool->priv;
 
     spin_lock(&p->lock);
-    advance(p, now);
+    if (now > p->updated)
+        advance(p, now);
     if (unlikely(p->nr_cpus != pool->nr_cpus)) {
         p->cpus += (s64)pool->nr_cpus - p->nr_cpus;
         p->nr_cpus = pool->nr_cpus;
@@ -317,16 +315,12 @@ u64 fair_first_key(struct runqueue *q)
     return !list_empty(&f->boosted) ? 0 : n ? n->key : ~0ull;
 }
 
-/* The queue's first has changed: so has its place among the pool's. */
-static void relist(struct runqueue *q)
+static __attribute__((noinline)) void relist_among_several(struct runqueue *q)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_pool *p = fair_pool(q->pool);
-    u64 key;
+    u64 key = fair_first_key(q);
 
-    if (q->pool->nr_queues == 1)
-        return;
-    key = fair_first_key(q);
     if (f->listed && f->node.key == key)
         return;
     if (f->listed)
@@ -336,6 +330,13 @@ static void relist(struct runqueue *q)
         f->node.key = key;
         pheap_insert(&p->queues, &f->node);
     }
+}
+
+/* The queue's first has changed: so has its place among the pool's. */
+static inline void relist(struct runqueue *q)
+{
+    if (q->pool->nr_queues > 1)
+        relist_among_several(q);
 }
 
 struct runqueue *fair_first_queue(struct runqueue *q)
@@ -474,7 +475,7 @@ static struct sched_unit *first_allowed(struct list *list, const struct sched_pc
 }
 
 /* Another unit of its domain ran meanwhile: it stands further back now, but before that one. True: it moved. */
-static bool set_back(struct pheap *h, struct pheap_node *n)
+static inline bool set_back(struct pheap *h, struct pheap_node *n)
 {
     u64 key = fair_key(unit_at(n));
 

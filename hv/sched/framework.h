@@ -24,6 +24,8 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q);
 void sched_charge_current(struct sched_pcpu *p, ns_t now);
 /** p shall decide anew: its runqueue is locked. */
 void sched_decide_again(struct sched_pcpu *p, ns_t now);
+/** Those that the policy wants to decide anew shall; q is locked. */
+void sched_send_kicks(struct runqueue *q, ns_t now);
 /** p may be idle: others may place units there if it is. */
 void sched_note_idle(struct sched_pcpu *p);
 /** Make its slice timer, not set. */

@@ -45,8 +45,10 @@ static void null_unit_init(struct sched_unit *u)
 
 static void null_unit_fini(struct runqueue *q, struct sched_unit *u)
 {
-    if (null_queue(q)->owner == u)
+    if (null_queue(q)->owner == u) {
         null_queue(q)->owner = NULL;
+        sched_kick(q, q->first); /* for who waits */
+    }
 }
 
 /* Its own pcpu, else the next without an owner. */

@@ -505,6 +505,8 @@ static void drop_unit(struct sched_unit *u)
         sched_unqueue(q, u, now_ns());
     if (q->pool->ops->unit_fini)
         q->pool->ops->unit_fini(q, u);
+    if (unlikely(q->kicked))
+        sched_send_kicks(q, now_ns());
     spin_unlock(&q->lock);
     list_del(&u->node);
     u->dom->pool->nr_units--;

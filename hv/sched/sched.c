@@ -130,8 +130,7 @@ static void tighten_limit(struct sched_pcpu *p, ns_t when, ns_t now)
         set_limit(p, when);
 }
 
-/* Those that the policy wants to decide anew. */
-static void send_kicks(struct runqueue *q, ns_t now)
+void sched_send_kicks(struct runqueue *q, ns_t now)
 {
     struct cpumask kick = cpumask_and(&q->kick, &q->cpus);
 
@@ -334,7 +333,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
     }
     tighten_limit(p, r.decide_by, now);
     if (unlikely(q->kicked))
-        send_kicks(q, now);
+        sched_send_kicks(q, now);
     spin_unlock(&q->lock);
 }
 
@@ -359,7 +358,7 @@ void sched_sleep(struct vcpu *v)
         }
         runstate_change(v, state_asleep(v), now);
         if (unlikely(q->kicked))
-            send_kicks(q, now);
+            sched_send_kicks(q, now);
     }
     spin_unlock(&q->lock);
 }
@@ -435,7 +434,7 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
         u->moved = false;
     }
     if (unlikely(from->kicked))
-        send_kicks(from, now);
+        sched_send_kicks(from, now);
     spin_unlock(&from->lock);
     return u;
 }
@@ -635,7 +634,7 @@ void sched_run(void)
         arch_raise_schedule(choice.relieved);
     }
     if (unlikely(q->kicked))
-        send_kicks(q, now);
+        sched_send_kicks(q, now);
     from = prev ? prev->vcpu : p->idle;
     to = choice.unit ? choice.unit->vcpu : p->idle;
     TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, now);
