@@ -170,6 +170,12 @@ void arch_get_physinfo(struct arch_physinfo *p);
 unsigned int arch_nr_cpus(void);
 u64 arch_online_mask(void);
 u32 arch_cpu_apic_id(unsigned int cpu);
+/**
+ * Unplug a pcpu: what runs there goes to others, and it is gone (arch_online_mask()) soon after; plug it in again.
+ * @return 0; -XEN_EINVAL: there is none such; -XEN_EOPNOTSUPP: pcpu 0 stays; -XEN_EBUSY: it is gone, about to go or to come, or the last of its pool
+ */
+int arch_cpu_down(unsigned int cpu);
+int arch_cpu_up(unsigned int cpu);
 /** Where a pcpu is: thread within its core, core within its socket, socket, NUMA node. Known before its idle vCPU is made. */
 struct arch_cpu_place {
     u16 thread, core, socket, node;

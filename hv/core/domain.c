@@ -397,13 +397,13 @@ static int kill_events(struct domain *d)
         return rc;
     console_detach(d);
     for (unsigned int i = 0; i < ARRAY_SIZE(d->watchdog); i++)
-        timer_stop(&d->watchdog[i]);
+        timer_settle(&d->watchdog[i]);
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         struct vcpu *v = d->vcpu[i];
 
-        timer_stop(&v->singleshot);
-        timer_stop(&v->periodic);
-        timer_stop(&v->poll_timer);
+        timer_settle(&v->singleshot);
+        timer_settle(&v->periodic);
+        timer_settle(&v->poll_timer);
         v->runstate_guest = 0;
         if (v->info_page) {
             v->info = &d->shared_info->vcpu_info[v->id];

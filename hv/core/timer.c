@@ -18,6 +18,8 @@ struct timer_cpu {
     struct spinlock lock;
     struct pheap heap;
     struct timer *due;    /* taken from the heap by timer_run(), not yet fired */
+    struct timer *firing; /* its handler runs; not to be looked into */
+    bool closed;          /* the pcpu is unplugged: timers go to pcpu 0 */
     ns_t programmed;      /* what the hardware was last told */
 } __aligned_(64);
 
@@ -104,6 +106,11 @@ void timer_set(struct timer *t, unsigned int cpu, ns_t expires)
         c = &timer_cpus[cpu];
         spin_lock(&c->lock);
     }
+    if (unlikely(c->closed)) {
+        spin_unlock(&c->lock);
+        c = &timer_cpus[cpu = 0];
+        spin_lock(&c->lock);
+    }
     enqueue(c, t, cpu, expires);
     spin_unlock(&c->lock);
 }
@@ -117,6 +124,46 @@ void timer_stop(struct timer *t)
     c = lock_of(t);
     dequeue(c, t);
     spin_unlock(&c->lock);
+}
+
+void timer_settle(struct timer *t)
+{
+    for (;;) {
+        struct timer_cpu *c = lock_of(t);
+        bool firing = c->firing == t;
+
+        dequeue(c, t);
+        spin_unlock(&c->lock);
+        if (!firing)
+            return;
+        arch_relax();
+    }
+}
+
+void timer_close_cpu(unsigned int cpu)
+{
+    struct timer_cpu *c = &timer_cpus[cpu], *to = &timer_cpus[0];
+    struct timer *t;
+
+    spin_lock(&c->lock);
+    while (!spin_trylock(&to->lock)) /* nobody waits for one timer lock inside another */
+        arch_relax();
+    c->closed = true;
+    while ((t = first_queued(c))) {
+        pheap_remove(&c->heap, &t->node);
+        enqueue(to, t, 0, timer_expires(t));
+    }
+    c->programmed = NS_NEVER;
+    arch_set_timer(NS_NEVER);
+    spin_unlock(&to->lock);
+    spin_unlock(&c->lock);
+}
+
+void timer_open_cpu(unsigned int cpu)
+{
+    spin_lock(&timer_cpus[cpu].lock);
+    timer_cpus[cpu].closed = false;
+    spin_unlock(&timer_cpus[cpu].lock);
 }
 
 void timer_migrate(struct timer *t, unsigned int cpu)
@@ -153,9 +200,11 @@ void timer_run(void)
 
         c->due = t->due_next;
         t->state = TIMER_OFF;
+        c->firing = t;
         spin_unlock(&c->lock);
         fn(arg);
         spin_lock(&c->lock);
+        c->firing = NULL;
     }
     t = first_queued(c);
     c->programmed = t ? timer_expires(t) : NS_NEVER;

@@ -38,6 +38,14 @@ void timer_setup(struct timer *t, void (*fn)(void *arg), void *arg);
  */
 void timer_set(struct timer *t, unsigned int cpu, ns_t expires);
 void timer_stop(struct timer *t);
+/**
+ * Stop it for good: its handler does not run on any pcpu when this returns, nor will it, if nothing
+ * but the handler sets it. Not with a lock held that the handler takes.
+ */
+void timer_settle(struct timer *t);
+/** This pcpu, all but pcpu 0, has no timers from now on: those that it has, and new ones, go to pcpu 0; and the way back. */
+void timer_close_cpu(unsigned int cpu);
+void timer_open_cpu(unsigned int cpu);
 /** Move a queued timer to another pcpu. */
 void timer_migrate(struct timer *t, unsigned int cpu);
 static inline bool timer_active(const struct timer *t)

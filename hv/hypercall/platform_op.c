@@ -26,7 +26,7 @@ static long get_cpuinfo(struct xenpf_pcpuinfo *info)
     if (info->xen_cpuid > info->max_present) {
         info->flags = XEN_PCPU_FLAGS_INVALID;
     } else {
-        info->flags = XEN_PCPU_FLAGS_ONLINE;
+        info->flags = arch_online_mask() >> info->xen_cpuid & 1 ? XEN_PCPU_FLAGS_ONLINE : 0;
         info->apic_id = info->acpi_id = arch_cpu_apic_id(info->xen_cpuid);
     }
     return 0;
@@ -70,6 +70,10 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         return firmware_info(&op.u.firmware_info);
     case XENPF_enter_acpi_sleep:
         return enter_acpi_sleep(d, &op.u.enter_acpi_sleep);
+    case XENPF_cpu_online:
+        return arch_cpu_up(op.u.cpu_ol.cpuid);
+    case XENPF_cpu_offline:
+        return arch_cpu_down(op.u.cpu_ol.cpuid);
     case XENPF_get_cpuinfo:
         rc = get_cpuinfo(&op.u.pcpu_info);
         break;

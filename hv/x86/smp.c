@@ -14,6 +14,7 @@
 #include "hvm/hvm.h"
 #include "pv/pv.h"
 #include "core/timer.h"
+#include "sched/sched.h"
 #include <trace/trace.h>
 
 extern u8 trampoline[], trampoline_end[];
@@ -240,6 +241,13 @@ static void for_each_in(u64 mask, void (*fn)(unsigned int cpu))
         fn(__builtin_ctzll(mask));
 }
 
+/* One call, or change of who is online, at a time. */
+static void take_call(void)
+{
+    while (__atomic_exchange_n(&call.taken, 1, __ATOMIC_ACQUIRE))
+        arch_relax();
+}
+
 static void ask(unsigned int cpu)
 {
     apic_command(pcpu[cpu].apic_id, VEC_CALL);
@@ -250,8 +258,8 @@ void on_each_cpu(u64 mask, void (*fn)(void *arg), void *arg)
     u64 self = 1ull << this_cpu(), others = mask & arch_online_mask() & ~self;
 
     if (others) {
-        while (__atomic_exchange_n(&call.taken, 1, __ATOMIC_ACQUIRE))
-            arch_relax();
+        take_call();
+        others &= arch_online_mask(); /* which does not change now */
         call.fn = fn;
         call.arg = arg;
         __atomic_store_n(&call.pending, others, __ATOMIC_SEQ_CST);
@@ -342,6 +350,72 @@ bool arch_vcpu_settled(struct vcpu *v)
     if (cpu_info_of(on - 1)->resident == v)
         on_each_cpu(1ull << (on - 1), leave_if_resident, v);
     return __atomic_load_n(&v->arch.loaded_on, __ATOMIC_ACQUIRE) == VCPU_NOWHERE;
+}
+
+/* ---- unplugging ---- */
+
+static u64 leaving; /* pcpus that are to go, and are gone until somebody takes the bit away */
+
+int arch_cpu_down(unsigned int cpu)
+{
+    int rc;
+
+    if (cpu >= nr_pcpus)
+        return -XEN_EINVAL;
+    if (!cpu) /* the legacy devices' interrupts are its own */
+        return -XEN_EOPNOTSUPP;
+    if (!(arch_online_mask() & (1ull << cpu)) ||
+        (__atomic_fetch_or(&leaving, 1ull << cpu, __ATOMIC_SEQ_CST) & (1ull << cpu)))
+        return -XEN_EBUSY;
+    rc = sched_cpu_down(cpu);
+    if (rc)
+        __atomic_fetch_and(&leaving, ~(1ull << cpu), __ATOMIC_SEQ_CST);
+    else
+        raise(cpu, WORK_SCHED);
+    return rc;
+}
+
+int arch_cpu_up(unsigned int cpu)
+{
+    if (cpu >= nr_pcpus)
+        return -XEN_EINVAL;
+    if (arch_online_mask() & (1ull << cpu))
+        return READ_ONCE(leaving) & (1ull << cpu) ? -XEN_EBUSY : 0;
+    __atomic_fetch_and(&leaving, ~(1ull << cpu), __ATOMIC_SEQ_CST);
+    apic_command(pcpu[cpu].apic_id, VEC_KICK);
+    return 0;
+}
+
+static void set_online(u64 bit, bool on)
+{
+    take_call();
+    if (on)
+        __atomic_fetch_or(&online_mask, bit, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_and(&online_mask, ~bit, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&call.taken, 0, __ATOMIC_RELEASE);
+}
+
+void smp_leave_if_asked(void)
+{
+    struct cpu_info *c = get_cpu_info();
+    u64 bit = 1ull << c->cpu;
+
+    if (likely(!(READ_ONCE(leaving) & bit)) || !sched_cpu_is_idle(c->cpu))
+        return;
+    if (c->resident)
+        pv_leave_resident();
+    timer_close_cpu(c->cpu);
+    flush(NULL); /* nothing of a guest's is left here, and calls do not come any more */
+    set_online(bit, false);
+    printk("pcpu %u is unplugged\n", c->cpu);
+    while (READ_ONCE(leaving) & bit)
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
+    timer_open_cpu(c->cpu);
+    (void)sched_cpu_up(c->cpu);
+    set_online(bit, true);
+    work_raise(c, WORK_SCHED | WORK_TIMER);
+    printk("pcpu %u is plugged in\n", c->cpu);
 }
 
 /* ---- the end ---- */

@@ -35,6 +35,8 @@ void tlb_flush_cpus(u64 mask);
 u64 vcpus_cpus(const struct domain *d, u64 vcpus);
 /** Flush guests' mappings on this pcpu and on those that have loaded a vCPU of d that is in the mask (bit: vcpu id). */
 void tlb_flush_domain(const struct domain *d, u64 vcpus);
+/** From the idle loop, interrupts off: if this pcpu is to be unplugged (arch_cpu_down()) and through, stay here until it comes back. */
+void smp_leave_if_asked(void);
 /** Stop the other pcpus for good: the machine ends. Those that do not answer are stopped by NMI. */
 void smp_stop_others(void);
 /** From the NMI handler: another pcpu ends the machine, and this one goes no further. */

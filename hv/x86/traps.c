@@ -265,6 +265,7 @@ static void idle(struct cpu_info *c)
 {
     if (c->resident && unlikely(!pv_only_waits(c->resident)))
         pv_leave_resident();
+    smp_leave_if_asked();
     if (domain_reap() || c->work)
         return;
     __asm__ volatile("sti; hlt; cli" ::: "memory");

@@ -677,6 +677,16 @@ void tlb_flush_domain(const struct domain *d, u64 vcpus)
     tlb_flush_cpus(vcpus_cpus(d, vcpus));
 }
 
+int arch_cpu_down(unsigned int cpu)
+{
+    return cpu < nr_cpus ? sched_cpu_down(cpu) : -XEN_EINVAL;
+}
+
+int arch_cpu_up(unsigned int cpu)
+{
+    return cpu < nr_cpus ? sched_cpu_up(cpu) : -XEN_EINVAL;
+}
+
 bool arch_vcpu_settled(struct vcpu *v)
 {
     for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
