@@ -9,6 +9,7 @@
  *   vmx*.c      Intel: VMCS, exits, controls (SDM vol. 3 ch. 24-30)     vmx_entry.S its world switch
  *   nested.c    nested tables of either format                          ept.c       Intel's format
  *   hypercall.c the hypercalls that such a domain may make, HVMOP_*     build.c     from a boot module to a PVH or HVM domain
+ *   startup.c   vCPUs that come and go: INIT, STARTUP, VCPUOP_initialise
  *   io.c        registered port and memory ranges                       acpi.c      its ACPI tables
  *   platform.c  devices together; device.h is their interface           decode.c    instruction decoder (decode.h)
  *
@@ -23,7 +24,7 @@
  * on: a crash is a pause.
  * Memory: the hypervisor's own page tables (hv_cr3) are loaded while such a vCPU is current; the guest's memory is reached through its
  * p2m and the mapping of all memory. No guest-controlled pointer is ever loaded by the hypervisor.
- * Locks: none of its own; p2m.lock inside. One vCPU a domain.
+ * Locks: none of its own; p2m.lock inside, the devices' (device.h). What other pcpus change of a vCPU: check_irq, nmi_pending, startup.
  */
 #ifndef PARANGON_HVM_H
 #define PARANGON_HVM_H

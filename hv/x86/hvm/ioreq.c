@@ -8,7 +8,7 @@
  * the instruction has. An instruction that waits keeps what it has done in v->arch.hvm->wait (emulate.h); nothing else of the guest runs
  * on this vCPU before it is over, interrupts included.
  * Today's model is the test device (vdevice.c). One range a domain; ports and buffered requests have no way here yet.
- * Locks: none; one vCPU a domain, the model answers on the same processor.
+ * Locks: none; each vCPU has a slot of its own, and its state says whose turn it is.
  */
 #include "hvm.h"
 #include <xen/hvm/ioreq.h>
