@@ -42,6 +42,7 @@ struct options {
     X("threads", "N", "Threads of a core (default 1)")                                                                             \
     X("cores", "N", "Cores of a socket (default: all)")                                                                            \
     X("vcpus", "N", "vCPUs of a mix of all kinds, where no --load is given (default: as many as processors)")                      \
+    X("mix", "all|skewed", "That mix: all kinds alike, or 32 tenants, the k-th of 1/k of the first one's size and weight")           \
     X("sched", "POLICY", "Scheduling policy (default credit)")                                                                     \
     X("seconds", "N", "Simulated and measured (default 1)")                                                                        \
     X("warmup", "TIME", "Simulated before that (default 100ms)")                                                                   \

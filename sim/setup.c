@@ -334,6 +334,12 @@ int sim_setup_set(struct sim_setup *setup, const char *key, const char *value)
         return parse_unsigned(key, value, 1, SIM_CPUS_MAX, &c->cores);
     if (!strcmp(key, "vcpus"))
         return parse_unsigned(key, value, 1, 1000000, &setup->vcpus);
+    if (!strcmp(key, "mix")) {
+        if (parse_among(key, value, (const char *const[]){"all", "skewed"}, 2, &n) < 0)
+            return -1;
+        setup->skewed = n;
+        return 0;
+    }
     if (!strcmp(key, "sched"))
         return parse_word(key, value, c->policy);
     if (!strcmp(key, "slice"))
@@ -418,12 +424,35 @@ static unsigned nr_domains(const struct sim_setup *setup)
     return n;
 }
 
+/*
+ * Skewed tenants: the k-th of them has 1/k of the first one's vCPUs and weight (Zipf), and of three one computes, one serves and
+ * one is bursty. 32 tenants; the first has the most vCPUs that a domain can have, or what there is of them.
+ */
+static void make_skewed(struct sim_setup *setup)
+{
+    static const char *const kinds[] = {"hog", "service", "bursty"};
+    unsigned left = setup->vcpus ? setup->vcpus : setup->config.cpus, first = left / 4 > SIM_VCPUS_MAX ? SIM_VCPUS_MAX : left / 4;
+
+    for (unsigned k = 1; k <= 32 && left; k++) {
+        unsigned vcpus = first / k ? first / k : 1;
+        char spec[96], util[32] = "";
+
+        if (vcpus > left)
+            vcpus = left;
+        left -= vcpus;
+        if (k % 3 == 2)
+            snprintf(util, sizeof util, ":util=%g", vcpus * 0.6);
+        snprintf(spec, sizeof spec, "%s:name=tenant%u:vcpus=%u:weight=%u%s", kinds[(k - 1) % 3], k, vcpus, 4096 / k, util);
+        sim_setup_load(setup, spec);
+    }
+}
+
 const struct sim_config *sim_setup_config(struct sim_setup *setup)
 {
     struct sim_config *c = &setup->config;
 
     if (!setup->nr_loads)
-        make_mix(setup);
+        (setup->skewed ? make_skewed : make_mix)(setup);
     c->fluid = c->threads == 1 && (setup->lag == SIM_LAG_ON || (setup->lag == SIM_LAG_FEW && nr_domains(setup) <= 64));
     c->loads = setup->loads;
     c->nr_loads = setup->nr_loads;

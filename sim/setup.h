@@ -20,6 +20,7 @@ struct sim_setup {
     struct sim_load loads[SIM_LOADS_MAX];
     unsigned nr_loads;
     unsigned vcpus;           /* of the mix that is made where no load is given; 0: as many as pcpus */
+    bool skewed;              /* that mix: tenants of very different size instead of all kinds alike */
     enum sim_lag lag;
 };
 
@@ -29,7 +30,7 @@ void sim_setup_init(struct sim_setup *setup);
 /**
  * Set one parameter: cpus, threads, cores, sched, seed, seconds, warmup, slice, rate-limit, switch-cost, migrate-cost (one time, or
  * three: sibling thread, same socket, other socket), matrix (a number: everybody beside everybody; or a file of `smt-calibrate`),
- * vcpus, lag (on, off); or NAME.KEY of a load.
+ * vcpus, mix (all, skewed), lag (on, off); or NAME.KEY of a load.
  * @return 0; -1 with a message on stderr
  */
 int sim_setup_set(struct sim_setup *setup, const char *key, const char *value);

@@ -30,6 +30,7 @@ assert sum(l["response"]["count"] for l in r["loads"]) > 100
 '
 echo "one run: repeats, adds up"
 
+"$parangon" sim --cpus 16 --vcpus 64 --mix skewed --seconds 0.2 2> /dev/null | grep -q '^tenant20 ' || fail "skewed tenants"
 for policy in $("$parangon" sim --sched nope 2>&1 | sed -n 's/.*there are//p'); do
     simulate --sched "$policy" > /dev/null || fail "$policy"
     policies="${policies:+$policies }$policy"
