@@ -104,6 +104,8 @@ static struct sched_choice null_pick(struct sched_pcpu *p, struct sched_unit *pr
 {
     struct null_queue *n = null_queue(p->q);
 
+    if (n->owner && !sched_allowed(n->owner, p->cpu)) /* it goes elsewhere */
+        n->owner = NULL;
     if (!n->owner && !list_empty(&n->waiting)) {
         n->owner = list_first(&n->waiting, struct null_unit, node)->unit;
         list_del(&null_unit(n->owner)->node);

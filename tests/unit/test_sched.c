@@ -372,3 +372,70 @@ Test(sched, no_memory_is_reported)
     cr_assert_eq(domain_create(7, DOMAIN_PV, false, 1, 16, &d), 0);
     host_machine_stop();
 }
+
+/* All of them run somewhere, or one waits for each that does not. */
+static unsigned int running_vcpus(unsigned int nr, unsigned int cpus)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < nr; i++) {
+        cr_assert(vcpu_runnable(vcpu(i)));
+        n += vcpu(i)->runstate.state == RUNSTATE_running;
+    }
+    for (unsigned int cpu = 0; cpu < cpus; cpu++)
+        cr_assert(host_running(cpu)->is_idle || host_running(cpu)->processor == cpu);
+    return n;
+}
+
+Test(sched, a_pcpu_leaves_and_comes_back_under_load)
+{
+    FOR_EACH_POLICY(policy) {
+        start(policy, 8, 4);
+        cr_assert_eq(sched_set_affinity(vcpu(3), 1ull << 2), 0); /* pinned to the one that goes */
+        host_advance(MILLISECS(100));
+        cr_assert_eq(running_vcpus(8, 4), 4, "%s", policy);
+
+        cr_assert_eq(sched_cpu_down(2), 0, "%s", policy);
+        host_schedule();
+        cr_assert(sched_cpu_is_idle(2), "%s", policy);
+        for (int i = 0; i < 20; i++) {
+            host_advance(MILLISECS(31));
+            cr_assert(host_running(2)->is_idle, "%s", policy);
+            for (int v = 0; v < 8; v++)
+                cr_assert_neq(vcpu(v)->processor, 2, "%s", policy);
+        }
+        cr_assert_eq(running_vcpus(8, 4), 3, "%s", policy);
+
+        cr_assert_eq(sched_cpu_up(2), 0);
+        host_advance(SECONDS(1));
+        cr_assert_eq(running_vcpus(8, 4), 4, "%s", policy);
+        if (shares(policy))
+            cr_assert_eq(vcpu(3)->processor, 2, "%s: what was asked for holds again", policy);
+        host_machine_stop();
+    }
+}
+
+Test(sched, the_last_pcpu_stays)
+{
+    start("credit", 1, 1);
+    cr_assert_eq(sched_cpu_down(0), -XEN_EBUSY);
+    cr_assert_eq(sched_cpu_down(5), -XEN_ENOENT);
+    cr_assert_eq(sched_cpu_up(5), -XEN_ENOENT);
+    host_machine_stop();
+}
+
+Test(sched, pools_have_policies_of_their_own)
+{
+    start("credit", 1, 1);
+    cr_assert_eq(sched_make_pools("2-3:rr/4,6:null"), 0);
+    cr_assert_str_eq(sched_policy_name(sched_pool(1)->ops), "rr");
+    cr_assert(cpumask_test(&sched_pool(2)->claimed, 6) && !cpumask_test(&sched_pool(2)->claimed, 5));
+    cr_assert_eq(sched_make_pools("3:rr"), -XEN_EINVAL, "claimed already");
+    cr_assert_eq(sched_make_pools("7:nope"), -XEN_ENOENT);
+    cr_assert_eq(sched_make_pools("7-5:rr"), -XEN_EINVAL);
+    cr_assert_eq(sched_make_pools("7rr"), -XEN_EINVAL);
+    cr_assert_eq(sched_make_pools("64:rr"), -XEN_EINVAL);
+    cr_assert_eq(sched_set_pool(domains[0], 1), -XEN_EBUSY, "no pcpus");
+    cr_assert_eq(sched_set_pool(domains[0], 9), -XEN_ENOENT);
+    host_machine_stop();
+}
