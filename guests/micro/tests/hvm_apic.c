@@ -412,6 +412,7 @@ static void upcall_vector(void)
     ev_eoi = upcall_end;
     EXPECT_RC(hc_hvm_op(HVMOP_set_evtchn_upcall_vector, &u), 0);
     EXPECT_RC(hc_hvm_set_param(HVM_PARAM_CALLBACK_IRQ, 1), 0); /* Linux names a line then, which is never used */
+    EXPECT_RC(hc_hvm_set_param(HVM_PARAM_CALLBACK_IRQ, (uint64_t)HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 | EVENT_VECTOR), 0);
     window(); /* what was pending already */
     taken = 0;
     events_reset_log();
