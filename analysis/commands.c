@@ -70,7 +70,7 @@ static enum exit_status report_one(const struct report_options *options, const c
         status = STATUS_INCOMPLETE;
     else if (!options->json)
         report_tables(stdout, run);
-    if (!options->no_figure && report_figure(run, path))
+    if (!options->no_figure && !run->nr_points && report_figure(run, path))
         status = STATUS_INCOMPLETE;
     if (!run->complete)
         status = STATUS_INCOMPLETE;

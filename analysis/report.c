@@ -428,8 +428,14 @@ static void print_foot(FILE *out, const struct stats *stats)
 
 void report_tables(FILE *out, const struct run *run)
 {
-    struct stats *stats = stats_new(run);
+    struct stats *stats;
 
+    if (run->nr_points) {
+        fprintf(out, "simulated: sim-%s %s, %zu figures; `parangon sim` prints its table, h5py reads /points\n", run->experiment,
+                run->run_id, run->nr_points);
+        return;
+    }
+    stats = stats_new(run);
     print_head(out, stats);
     for (enum run_class which = RUN_DEFAULT; which <= RUN_TUNED; which++)
         if (has_class(stats, which))

@@ -44,7 +44,8 @@ set -- out/*.h5
 [ -s "$1" ] && [ -s "${1%.h5}.svg" ] && [ -s "${1%.h5}.png" ] || fail "result or figure is missing"
 xmllint --noout "${1%.h5}.svg"
 h5dump -d /points "$1" | grep -q 'response-p99' || fail "no points in the result"
-"$parangon" report "$1" > /dev/null 2>&1 || true
+"$parangon" report "$1" > report 2> report.err || fail "report: $(cat report.err)"
+grep -q '^simulated: sim-sweep' report || fail "report does not know a simulated result"
 mv out first
 "$parangon" sim --cpus 2 --load hog*3 --load service:util=0.5 --sweep service.util=0.2,0.6 --seeds 3 --compare credit,rr --seconds 1 -o out > /dev/null 2>&1
 cmp first/*.h5 out/*.h5 || fail "the same sweep gives another result"
