@@ -12,19 +12,15 @@
 #define _GNU_SOURCE /* asprintf */
 #include <errno.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <gsl/gsl_sort.h>
 
 #include "analysis/report.h"
 #include "analysis/stats.h"
 #include "analysis/tables.h"
-
-extern char **environ;
+#include "trace/gnuplot.h"
 
 /* Sizes in pixels of the PNG; the SVG has the same shape. */
 #define ROW_HEIGHT     27
@@ -239,15 +235,6 @@ static void layout(struct figure *figure)
         figure->height += panel_rows(&figure->panels[i]) * ROW_HEIGHT;
 }
 
-/* A text as gnuplot quotes it; what would end a line or the quotes is replaced. */
-static void put_quoted(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++)
-        fputc(*text == '"' || *text == '\\' || (unsigned char)*text < ' ' ? '\'' : *text, out);
-    fputc('"', out);
-}
-
 /* Whether a platform was measured at all in a class: if not, its bars are left out without a word.
  */
 static bool has_platform(const struct figure *figure, enum run_class class, int which)
@@ -309,7 +296,7 @@ static void put_axes(FILE *out, const struct figure *figure, const struct panel 
     fputs("set ytics (", out);
     for (size_t row = 0; row < panel_rows(panel); row++) {
         fputs(row ? ", " : "", out);
-        put_quoted(out, !first                   ? ""
+        gnuplot_quote(out, !first                   ? ""
                         : row == panel->nr_names ? "mean, equal work"
                                                  : panel->names[row]);
         fprintf(out, " %d", -(int)row);
@@ -408,25 +395,19 @@ static void put_texts(FILE *out, const struct figure *figure)
              fingerprint, run->complete ? "" : "; INCOMPLETE");
     for (int i = 0; i < 3; i++) {
         fputs("set label ", out);
-        put_quoted(out, lines[i]);
+        gnuplot_quote(out, lines[i]);
         fprintf(out, " at screen %.5f,%.5f left font ',9' tc rgb '#333333'\n", 24.0 / figure->width,
                 (14.0 + (2 - i) * 15) / figure->height);
     }
 }
 
-static void put_script(FILE *out, const struct figure *figure, const char *terminal,
-                       const char *output)
+/* The script behind the setting of terminal and output (gnuplot_draw). */
+static void put_script(FILE *out, const void *context)
 {
+    const struct figure *figure = context;
     int top = HEAD_HEIGHT;
 
-    fprintf(out,
-            "set encoding utf8\nset terminal %s size %d,%d font 'sans,10' noenhanced background "
-            "rgb 'white'\n",
-            terminal, figure->width, figure->height);
-    fputs("set output ", out);
-    put_quoted(out, output);
-    fputs("\nset multiplot\nset border 3 lc rgb '#888888'\nset tics nomirror scale 0.4\n"
-          "set tics textcolor rgb '#000000'\nset grid xtics lc rgb '#dddddd' lw 1\nunset key\n"
+    fputs("set multiplot\nset grid xtics lc rgb '#dddddd' lw 1\nunset key\n"
           "set bars small\nset arrow 2 from first 0, graph 0 to first 0, graph 1 nohead lc rgb "
           "'#333333' lw 1.2 front\n",
           out);
@@ -441,76 +422,30 @@ static void put_script(FILE *out, const struct figure *figure, const char *termi
         }
         top = bottom + PANEL_GAP;
     }
-    fputs("unset multiplot\nunset output\n", out);
-}
-
-/* Run gnuplot on a script that the file `fd` holds. @return 0, -ENOENT when there is none, -EIO
- * when it fails */
-static int run_gnuplot(int fd)
-{
-    char *arguments[] = {"gnuplot", "-", NULL};
-    posix_spawn_file_actions_t actions;
-    int status;
-    pid_t child;
-
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    int error = -posix_spawnp(&child, "gnuplot", &actions, NULL, arguments, environ);
-
-    posix_spawn_file_actions_destroy(&actions);
-    if (error)
-        return error;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
-}
-
-/* One picture, under a temporary name until it is whole. */
-static int draw(const struct figure *figure, const char *terminal, const char *path)
-{
-    char *partial = NULL;
-    FILE *script = tmpfile();
-    int error = !script ? -errno : asprintf(&partial, "%s.partial", path) > 0 ? 0 : -ENOMEM;
-
-    if (!error) {
-        put_script(script, figure, terminal, partial);
-        error = fflush(script) || fseek(script, 0, SEEK_SET) ? -errno : run_gnuplot(fileno(script));
-    }
-    if (!error && rename(partial, path))
-        error = -errno;
-    if (error && partial)
-        unlink(partial);
-    if (script)
-        fclose(script);
-    free(partial);
-    return error;
+    fputs("unset multiplot\n", out);
 }
 
 int report_figure(const struct run *run, const char *result_path)
 {
     struct stats *stats = stats_new(run);
     struct figure figure = {.stats = stats};
-    size_t stem = strlen(result_path);
-    char *path = NULL;
+    size_t length = strlen(result_path);
+    char *stem = NULL;
     int error;
 
-    if (stem > 3 && !strcmp(result_path + stem - 3, ".h5"))
-        stem -= 3;
+    if (length > 3 && !strcmp(result_path + length - 3, ".h5"))
+        length -= 3;
     layout(&figure);
-    error = figure.nr_panels ? 0 : -ENODATA;
-    for (int i = 0; !error && i < 2; i++) {
-        error = asprintf(&path, "%.*s.%s", (int)stem, result_path, i ? "png" : "svg") < 0
-                    ? -ENOMEM
-                    : draw(&figure, i ? "pngcairo" : "svg fontscale 1.25", path);
-        free(path);
+    if (!figure.nr_panels) {
+        fprintf(stderr, "parangon: no figure for %s: no workload was measured both natively and as a domain\n", result_path);
+        error = -ENODATA;
+    } else if (asprintf(&stem, "%.*s", (int)length, result_path) < 0) {
+        fprintf(stderr, "parangon: no figure for %s: out of memory\n", result_path);
+        error = -ENOMEM;
+    } else {
+        error = gnuplot_draw(stem, figure.width, figure.height, put_script, &figure);
+        free(stem);
     }
-    if (error)
-        fprintf(stderr, "parangon: no figure for %s: %s\n", result_path,
-                error == -ENOENT    ? "gnuplot was not found; install gnuplot-nox"
-                : error == -ENODATA ? "no workload was measured both natively and as a domain"
-                                    : strerror(-error));
     stats_free(stats);
     return error;
 }

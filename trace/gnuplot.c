@@ -82,9 +82,9 @@ int gnuplot_draw(const char *stem, int width, int height, void (*put)(FILE *scri
         char *path;
 
         if (asprintf(&path, "%s.%s", stem, formats[i].suffix) < 0)
-            return -1;
+            return -ENOMEM;
         error = draw(formats[i].terminal, path, width, height, put, context);
         free(path);
     }
-    return error ? -1 : 0;
+    return error;
 }
