@@ -60,10 +60,7 @@ mode_real_idtr:
     ret
     .endm
 
-/* void mode_call32(void): eax, ebx, ecx, edx, esi, edi from DATA + 0; eax and ebx to DATA + 0x40. AMD's instruction where DATA + 0x18. */
-    .code64
-mode_call32:
-    LEAVE64
+    .macro ENTER32              /* 32-bit code of long mode, on a stack of its own */
     pushq $0x38
     pushq $(1f - mode_code + MODE_PADDR)
     lretq
@@ -73,18 +70,30 @@ mode_call32:
     mov %eax, %es
     mov %eax, %ss
     mov $(DATA + 0x800), %esp
+    .endm
+
+    .macro HYPERCALL32          /* AMD's instruction where DATA + 0x18 says so */
+    cmpl $0, DATA + 0x18
+    je 2f
+    vmmcall
+    jmp 3f
+2:  vmcall
+3:
+    .endm
+
+/* void mode_call32(void): eax, ebx, ecx, edx, esi, edi from DATA + 0; eax and ebx to DATA + 0x40. AMD's instruction where DATA + 0x18. */
+    .code64
+mode_call32:
+    LEAVE64
+    ENTER32
     mov DATA + 0x0, %eax
     mov DATA + 0x4, %ebx
     mov DATA + 0x8, %ecx
     mov DATA + 0xc, %edx
     mov DATA + 0x10, %esi
     mov DATA + 0x14, %edi
-    cmpl $0, DATA + 0x18
-    je 2f
-    vmmcall
-    jmp 3f
-2:  vmcall
-3:  mov %eax, DATA + 0x40
+    HYPERCALL32
+    mov %eax, DATA + 0x40
     mov %ebx, DATA + 0x44
     mov %esp, DATA + 0x48
     ljmp $8, $(4f - mode_code + MODE_PADDR)
@@ -94,15 +103,7 @@ mode_call32:
 /* void mode_tour(void): 32-bit without paging, 16-bit protected, real, and back. */
 mode_tour:
     LEAVE64
-    pushq $0x38
-    pushq $(1f - mode_code + MODE_PADDR)
-    lretq
-    .code32
-1:  mov $0x10, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    mov $(DATA + 0x800), %esp
+    ENTER32
     mov %cr0, %eax
     and $0x7fffffff, %eax
     mov %eax, %cr0              /* no paging: 32-bit protected mode */
@@ -125,12 +126,8 @@ mode_tour:
     mov $17, %eax               /* a hypercall from here: xen_version, XENVER_version */
     xor %ebx, %ebx
     xor %ecx, %ecx
-    cmpl $0, DATA + 0x18
-    je 2f
-    vmmcall
-    jmp 3f
-2:  vmcall
-3:  mov %eax, DATA + 0x54
+    HYPERCALL32
+    mov %eax, DATA + 0x54
     ljmp $0x40, $(4f - mode_code)
     .code16
 4:  mov $0x48, %ax
@@ -207,15 +204,7 @@ mode_paging:
     mov %rax, DATA + 0xb8
     mov %cr4, %rax
     mov %rax, DATA + 0xc0
-    pushq $0x38
-    pushq $(1f - mode_code + MODE_PADDR)
-    lretq
-    .code32
-1:  mov $0x10, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    mov $(DATA + 0x800), %esp
+    ENTER32
     mov %cr0, %eax
     and $0x7fffffff, %eax
     mov %eax, %cr0
@@ -236,21 +225,13 @@ mode_paging:
     mov $17, %eax               /* xen_version: XENVER_extraversion to the mapped address, */
     mov $1, %ebx
     mov DATA + 0x108, %ecx
-    cmpl $0, DATA + 0x18
-    je 2f
-    vmmcall
-    jmp 3f
-2:  vmcall
-3:  mov %eax, DATA + 0xd4
+    HYPERCALL32
+    mov %eax, DATA + 0xd4
     mov $17, %eax               /* and to one that is not mapped */
     mov $1, %ebx
     mov $0xa0000000, %ecx
-    cmpl $0, DATA + 0x18
-    je 2f
-    vmmcall
-    jmp 3f
-2:  vmcall
-3:  mov %eax, DATA + 0xd8
+    HYPERCALL32
+    mov %eax, DATA + 0xd8
     xor %ebx, %ebx              /* XENVER_version by the hypercall page */
     xor %ecx, %ecx
     mov DATA + 0x10c, %eax
