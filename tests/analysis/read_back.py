@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Reads a result file with h5py alone, and with pandas where it is installed: no help of ours is needed.
 
-Usage: read_back.py RESULTS_TOOL. Makes its own synthetic file; also checks what a reader does with a file of a newer
+Usage: read_back.py RESULTS_TOOL REFERENCES (the folder of the reference files). Makes its own synthetic file; also checks what a reader does with a file of a newer
 minor (reads it) and of a newer major (refuses it, status 3).
 """
 import hashlib
@@ -17,6 +17,7 @@ import h5py
 import numpy
 
 tool = os.path.abspath(sys.argv[1])
+references = os.path.abspath(sys.argv[2])
 
 
 def run(*arguments):
@@ -58,6 +59,22 @@ with tempfile.TemporaryDirectory() as folder:
     rows = {(row["workload"], row["platform"], row["class"]): row
             for row in json.loads(run("export", "--json", "--what", "rows", "a.h5").stdout)}
     assert abs(rows["gzip", "pv", "default"]["median"] - ours) < 1e-6
+
+    # The reference of each schema has the same samples; 1.1 brought /histograms, 1.2 their instructions.
+    for minor in (0, 1, 2):
+        with h5py.File(f"{references}/reference-1.{minor}.h5") as file:
+            assert (file.attrs["schema_major"], file.attrs["schema_minor"]) == (1, minor)
+            of_reference = file["samples"][...]
+            assert len(of_reference) == len(samples)
+            for column in ("workload", "platform", "seed", "user", "kernel", "hypervisor"):
+                assert (of_reference[column] == samples[column]).all(), (minor, column)
+            assert ("histograms" in file) == (minor >= 1)
+            if minor >= 1:
+                bars = file["histograms"][...]
+                assert bars["entries"].tolist() == [19994, 19993]
+                assert ("instructions" in bars.dtype.names) == (minor >= 2)
+            if minor >= 2:
+                assert bars["instructions"].tolist() == [1600000, 0]
 
     try:
         import pandas

@@ -179,7 +179,7 @@ Test(files, an_empty_run_is_a_file_too)
 }
 
 /* One file of each minor of the schema is kept, and read forever. */
-static void read_reference(const char *minor, size_t histograms)
+static void read_reference(const char *minor, size_t histograms, uint64_t instructions, const char *fingerprint)
 {
     char path[4096], hex[65];
     const char *source = getenv("PARANGON_SOURCE");
@@ -191,19 +191,25 @@ static void read_reference(const char *minor, size_t histograms)
     cr_assert_not_null(run);
     cr_assert_eq(run->nr_samples, 1890);
     cr_assert_eq(run->nr_histograms, histograms);
+    cr_assert_eq(histograms ? run->histograms[0].instructions : 0, instructions);
     run_fingerprint(run, hex);
-    cr_assert_str_eq(hex, REFERENCE_FINGERPRINT);
+    cr_assert_str_eq(hex, fingerprint);
     run_free(run);
 }
 
 Test(files, reference_of_schema_1_0_is_read_forever)
 {
-    read_reference("1.0", 0);
+    read_reference("1.0", 0, 0, REFERENCE_FINGERPRINT);
 }
 
 Test(files, reference_of_schema_1_1_is_read_forever)
 {
-    read_reference("1.1", 2);
+    read_reference("1.1", 2, 0, REFERENCE_FINGERPRINT);
+}
+
+Test(files, reference_of_schema_1_2_is_read_forever)
+{
+    read_reference("1.2", 2, 1600000, REFERENCE_FINGERPRINT_1_2); /* counts nested faults besides */
 }
 
 /* Read a file in a child, its stderr caught. @return its exit status, or -1 when it was killed;
