@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs `parangon explain OPERATION --on PLATFORM --json` and holds it to its word: the functions'
- * instructions add up to those of the interval, class by class, and one operation was found that
- * repeats.
+ * instructions add up to those of the interval, class by class, one operation was found that
+ * repeats, every function of kernel and hypervisor has its name, and FUNCTION, where given, ran.
  *
- * Usage: explain_sum PARANGON OPERATION PLATFORM
+ * Usage: explain_sum PARANGON OPERATION PLATFORM [FUNCTION]
  */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,10 +26,32 @@ static json_int_t sum(const json_t *functions, const char *class)
     return total;
 }
 
-static int check(const json_t *platform)
+/* Functions without a symbol show as an address in brackets, programs as "(program)". */
+static int check_names(const json_t *functions, const char *wanted)
+{
+    bool found = !wanted;
+    int failed = 0;
+    const json_t *f;
+    size_t i;
+
+    json_array_foreach (functions, i, f) {
+        const char *name = json_string_value(json_object_get(f, "name"));
+
+        found |= wanted && strcmp(name, wanted) == 0;
+        if (name[0] == '(' && strcmp(json_string_value(json_object_get(f, "class")), "user") != 0) {
+            printf("%s has no name\n", name);
+            failed = 1;
+        }
+    }
+    if (!found)
+        printf("%s did not run\n", wanted);
+    return failed + !found;
+}
+
+static int check(const json_t *platform, const char *wanted)
 {
     const json_t *instructions = json_object_get(platform, "instructions");
-    int failed = 0;
+    int failed = check_names(json_object_get(platform, "functions"), wanted);
 
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         json_int_t path = sum(json_object_get(platform, "functions"), classes[i]);
@@ -53,7 +76,7 @@ int main(int argc, char **argv)
     int failed;
     FILE *in;
 
-    if (argc != 4)
+    if (argc != 4 && argc != 5)
         return 2;
     snprintf(command, sizeof command, "'%s' explain %s --on %s --json", argv[1], argv[2], argv[3]);
     in = popen(command, "r");
@@ -62,8 +85,8 @@ int main(int argc, char **argv)
         printf("%s: no JSON, or not its exit status 0\n", command);
         return 1;
     }
-    failed = check(json_array_get(json_object_get(object, "platforms"), 0));
+    failed = check(json_array_get(json_object_get(object, "platforms"), 0), argv[4]);
     json_decref(object);
-    printf("%d passed, %d failed\n", 4 - failed, failed);
+    printf("%d passed, %d failed\n", 6 - failed, failed);
     return failed ? 1 : 0;
 }
