@@ -80,6 +80,25 @@ boot() {
     [ -s "$log" ] || cat "$log.qemu" >&2
 }
 
+# boot_bochs NAME SECONDS MIB PROCESSORS FILE STRING...: the same in Bochs, which has VMX (tests/bochs/run): the hypervisor with these
+# modules, until the last domain has ended.
+boot_bochs() {
+    now=$1 log=$work/$1.log seconds=$2 memory=$3 processors=$4
+    shift 4
+    "$root/hv/iso/make-iso" "$work/$now.iso" "$hypervisor" console=com1 "$@" || missing 'no GRUB image can be made'
+    "$root/tests/bochs/run" -m "$memory" -n "$processors" -t "$seconds" -e '^\(prg\) memory: .* 0 in boot modules|PANIC' "$work/$now.iso" "$log.raw" \
+        >"$log.bochs" 2>&1 &
+    pid=$!
+    wait "$pid"
+    status=$?
+    pid=
+    [ "$status" != 77 ] || missing "$(cat "$log.bochs")"
+    ended=
+    [ "$status" != 0 ] || ended=1
+    tr -d '\r' <"$log.raw" >"$log"
+    [ -z "$keep" ] || cp "$log" "$keep/"
+}
+
 # Of the last boot: the console has a line like this, and none like that.
 says() { if grep -qE -- "$1" "$log"; then pass; else fail "the console does not say: $1"; fi; }
 never_says() { if grep -qE -- "$1" "$log"; then fail "the console says: $(grep -E -m 1 -- "$1" "$log")"; else pass; fi; }
