@@ -167,19 +167,12 @@ struct hvm_cpuid_answer {
 #define HVM_CPUID_OSXSAVE (1u << 27) /* leaf 1, ECX: CR4.OSXSAVE, never remembered */
 #define HVM_CPUID_SLOT(leaf, sub) (((leaf) ^ (leaf) >> 28 ^ (sub) << 2) % HVM_CPUID_ANSWERS)
 
-/**
- * Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. Each level of tables and
- * the page at the end have windows of their own, of data and of code: no two pages of one walk ever drive each other out.
- */
+/** Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. */
 struct hvm_window {
     u64 tag;                   /* guest frame number + the domain's window_epoch */
     u8 *at;
 };
-#define HVM_WINDOWS_EACH 16
-#define HVM_WINDOWS      (2 * 5 * HVM_WINDOWS_EACH)
-#define HVM_WINDOWS_DATA 0
-#define HVM_WINDOWS_PAGE (4 * HVM_WINDOWS_EACH) /* behind the four levels */
-#define HVM_WINDOWS_CODE (5 * HVM_WINDOWS_EACH)
+#define HVM_WINDOWS      64
 #define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
 
 struct vmcb;
@@ -387,8 +380,8 @@ size_t hvm_guest_clear(u64 dst, size_t n);
 /* ---- memory.c ---- */
 /** Let there be memory at a guest frame that the domain has but did not use yet. 0; -XEN_ENOENT: it has none there; -XEN_ENOMEM. */
 int hvm_populate(struct domain *d, gfn_t gfn);
-/** Give 2^order frames back to the machine that are in no map of their domain's any more, or not yet. */
-void hvm_release_frames(mfn_t mfn, unsigned int order);
+/** The same where p2m_get() said paged, and of which order. */
+int hvm_populate_entry(struct domain *d, gfn_t gfn, unsigned int order);
 /** A write to log-dirty memory: mark it and make it ordinary. 0 or an error of p2m_set(). */
 int hvm_mark_dirty(struct domain *d, gfn_t gfn);
 /** The domain's memory map, at most HVM_MEMMAP_MAX entries; returns how many. */
