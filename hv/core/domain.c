@@ -253,7 +253,7 @@ void domain_pause(struct domain *d)
             vcpu_pause(d->vcpu[i], VPF_TOOL);
     spin_unlock(&d->lock);
     for (unsigned int i = 0; i < d->max_vcpus; i++)
-        while (READ_ONCE(d->vcpu[i]->runstate.state) == RUNSTATE_running || !arch_vcpu_settled(d->vcpu[i]))
+        while (!sched_is_off(d->vcpu[i]) || !arch_vcpu_settled(d->vcpu[i]))
             (void)arch_preempt_needed();
 }
 
@@ -335,11 +335,31 @@ void domain_crash(struct domain *d, const char *why, ...)
 
 static u64 claimed_pages; /* of all domains; changes under no lock but d->lock, so by atomic operations */
 
-bool domain_may_take(const struct domain *d, u64 n)
+/* Whether what others have claimed is free. */
+static bool others_have_theirs(const struct domain *d)
 {
-    u64 others = READ_ONCE(claimed_pages) - d->claimed_pages;
+    u64 others = READ_ONCE(claimed_pages) - READ_ONCE(d->claimed_pages);
 
-    return d->tot_pages + n <= d->max_pages && (!others || n + others <= arch_free_memory());
+    return likely(!others) || others <= arch_free_memory();
+}
+
+bool domain_take(struct domain *d, u64 n)
+{
+    bool may;
+
+    spin_lock(&d->lock);
+    may = d->tot_pages + n <= d->max_pages;
+    if (likely(may))
+        d->tot_pages += n;
+    spin_unlock(&d->lock);
+    return may;
+}
+
+void domain_give_back(struct domain *d, u64 n)
+{
+    spin_lock(&d->lock);
+    d->tot_pages -= n;
+    spin_unlock(&d->lock);
 }
 
 static void set_claim(struct domain *d, u64 pages)
@@ -348,13 +368,16 @@ static void set_claim(struct domain *d, u64 pages)
     d->claimed_pages = pages;
 }
 
-void domain_taken(struct domain *d, u64 n)
+bool domain_taken(struct domain *d, u64 n)
 {
-    spin_lock(&d->lock);
-    d->tot_pages += n;
-    if (unlikely(d->claimed_pages))
+    if (unlikely(!others_have_theirs(d)))
+        return false;
+    if (unlikely(READ_ONCE(d->claimed_pages))) {
+        spin_lock(&d->lock);
         set_claim(d, d->claimed_pages - min_of(d->claimed_pages, n));
-    spin_unlock(&d->lock);
+        spin_unlock(&d->lock);
+    }
+    return true;
 }
 
 int domain_claim(struct domain *d, u64 pages)
@@ -366,10 +389,13 @@ int domain_claim(struct domain *d, u64 pages)
         set_claim(d, 0);
     else if (d->dying || d->claimed_pages || pages <= d->tot_pages || pages > d->max_pages)
         rc = -XEN_EINVAL;
-    else if (pages - d->tot_pages + READ_ONCE(claimed_pages) > arch_free_memory())
-        rc = -XEN_ENOMEM;
     else
         set_claim(d, pages - d->tot_pages);
+    /* Said first, then looked: whoever takes frames meanwhile looks behind that, and one of the two gives way. */
+    if (!rc && d->claimed_pages && READ_ONCE(claimed_pages) > arch_free_memory()) {
+        set_claim(d, 0);
+        rc = -XEN_ENOMEM;
+    }
     spin_unlock(&d->lock);
     return rc;
 }

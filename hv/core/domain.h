@@ -201,10 +201,15 @@ struct vcpu *idle_vcpu_create(unsigned int cpu);
  *         what it may own; -XEN_ENOMEM: not so much is free and unclaimed
  */
 int domain_claim(struct domain *d, u64 pages);
-/** May d own n frames more, out of what is free and not set aside for others? */
-bool domain_may_take(const struct domain *d, u64 n);
-/** It has taken them: counts, and what is left of its claim. */
-void domain_taken(struct domain *d, u64 n);
+/**
+ * Count n frames more as d's, before they are allocated: vCPUs that take at once never pass its
+ * maximum together. @return false: it would own more than it may, and nothing is counted.
+ */
+bool domain_take(struct domain *d, u64 n);
+/** They are allocated: lowers its claim. @return false: others' claims need them; they must go back. */
+bool domain_taken(struct domain *d, u64 n);
+/** Count n frames less: they went back, or there were none. */
+void domain_give_back(struct domain *d, u64 n);
 
 /**
  * Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and

@@ -249,6 +249,11 @@ static void set_cap(struct reader *r, struct text t)
     set_number(r, t, "cap", 0, 100 * MAX_VCPUS, &r->now->cap);
 }
 
+static void set_pool(struct reader *r, struct text t)
+{
+    set_number(r, t, "pool", 0, r->machine->pools - 1, &r->now->pool);
+}
+
 /* "all", or numbers and ranges: 0,2-3 */
 static void set_affinity(struct reader *r, struct text t)
 {
@@ -305,6 +310,7 @@ static const struct {
     {"weight", set_weight},
     {"cap", set_cap},
     {"affinity", set_affinity},
+    {"pool", set_pool},
     {"privileged", set_privileged},
 };
 

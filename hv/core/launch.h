@@ -19,6 +19,7 @@
  *     weight = N                      1 to 65535 (default 256)
  *     cap = N                         percent of one processor, 0: none (default), at most 100 for each vCPU
  *     affinity = LIST                 processors, as 0,2-3, or all (default)
+ *     pool = N                        pool of processors (option pools), 0: the one that has all others (default)
  *     privileged = yes | no           the first domain's rights (default no); one domain at most
  *
  * kernel and memory must be given. Every error has one line on the console with the number of its
@@ -31,7 +32,7 @@
 
 #include "domain.h"
 
-#define LAUNCH_MAX_DOMAINS 64
+#define LAUNCH_MAX_DOMAINS 200
 #define LAUNCH_CMDLINE_MAX 1024   /* with its end, as start_info has it (xen.h MAX_GUEST_CMDLINE) */
 
 struct boot_module {
@@ -44,7 +45,7 @@ struct boot_module {
 /** What there is for domains. */
 struct launch_machine {
     u64 memory;                  /* bytes free for them */
-    u16 pcpus;
+    u16 pcpus, pools;
     u64 dom0_mem;                /* options dom0_mem and dom0_max_vcpus, for the case without a plan */
     u16 dom0_vcpus;
     bool dom0_pvh;               /* option dom0=pvh */
@@ -58,7 +59,7 @@ struct launch_domain {
     const struct boot_module *kernel, *ramdisk; /* ramdisk NULL: none */
     char cmdline[LAUNCH_CMDLINE_MAX];
     u64 memory;                  /* bytes, a multiple of 4 KiB */
-    u16 vcpus, weight, cap;
+    u16 vcpus, weight, cap, pool;
     u64 affinity;                /* bit per pcpu */
 };
 

@@ -94,22 +94,25 @@ void timer_setup(struct timer *t, void (*fn)(void *arg), void *arg)
     t->arg = arg;
 }
 
+/*
+ * A timer changes heaps while it is in none: t->cpu says at each moment whose lock guards it, so
+ * that one who stops it meanwhile, from another pcpu, never looks for it in the wrong heap.
+ */
 void timer_set(struct timer *t, unsigned int cpu, ns_t expires)
 {
-    struct timer_cpu *c = lock_of(t);
+    struct timer_cpu *c;
 
     ASSERT_NAMED("timer_is_set_up", t->fn);
     ASSERT_NAMED("timer_cpu_exists", cpu < NR_PCPUS);
-    dequeue(c, t);
-    if (unlikely(cpu != t->cpu)) {
+    for (;;) {
+        c = lock_of(t);
+        dequeue(c, t);
+        if (unlikely(t->cpu == cpu && c->closed))
+            cpu = 0;
+        if (likely(t->cpu == cpu))
+            break;
+        WRITE_ONCE(t->cpu, cpu);
         spin_unlock(&c->lock);
-        c = &timer_cpus[cpu];
-        spin_lock(&c->lock);
-    }
-    if (unlikely(c->closed)) {
-        spin_unlock(&c->lock);
-        c = &timer_cpus[cpu = 0];
-        spin_lock(&c->lock);
     }
     enqueue(c, t, cpu, expires);
     spin_unlock(&c->lock);
@@ -168,8 +171,19 @@ void timer_open_cpu(unsigned int cpu)
 
 void timer_migrate(struct timer *t, unsigned int cpu)
 {
-    if (timer_active(t) && t->cpu != cpu)
-        timer_set(t, cpu, timer_expires(t));
+    struct timer_cpu *c, *to = &timer_cpus[cpu];
+
+    if (!timer_active(t) || t->cpu == cpu)
+        return;
+    c = lock_of(t);
+    if (t->state == TIMER_QUEUED && to != c && spin_trylock(&to->lock)) {
+        if (!to->closed) {
+            dequeue(c, t);
+            enqueue(to, t, cpu, timer_expires(t));
+        }
+        spin_unlock(&to->lock);
+    }
+    spin_unlock(&c->lock);
 }
 
 /*

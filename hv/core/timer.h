@@ -46,7 +46,10 @@ void timer_settle(struct timer *t);
 /** This pcpu, all but pcpu 0, has no timers from now on: those that it has, and new ones, go to pcpu 0; and the way back. */
 void timer_close_cpu(unsigned int cpu);
 void timer_open_cpu(unsigned int cpu);
-/** Move a queued timer to another pcpu. */
+/**
+ * Move a queued timer to another pcpu. Where it is due already, or that pcpu is unplugged or busy
+ * with its timers, it stays and fires where it is.
+ */
 void timer_migrate(struct timer *t, unsigned int cpu);
 static inline bool timer_active(const struct timer *t)
 {

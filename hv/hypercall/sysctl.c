@@ -2,11 +2,13 @@
 /*
  * SYSCTL: what the stock kernel itself asks as privileged domain, and the log (xen/sysctl.h);
  * others get -XEN_EPERM.
- * The toolstack's operations get -XEN_ENOSYS until they are written.
+ * Of pools of processors, which the command line makes: what there are, and moving a domain.
+ * The toolstack's other operations get -XEN_ENOSYS until they are written.
  */
 #define __XEN_TOOLS__ 1
 #include "hypercall.h"
 #include "log.h"
+#include "sched/sched.h"
 #include <xen/sysctl.h>
 
 static long physinfo(struct xen_sysctl_physinfo *info)
@@ -50,6 +52,73 @@ static long read_console(struct xen_sysctl_readconsole *op)
     return 0;
 }
 
+/* Into the caller's bitmap, as far as it reaches; what it has beyond our processors is cleared, up to a page of it. */
+static long put_cpus(const struct xenctl_bitmap *to, const struct cpumask *cpus)
+{
+    u32 all = min_of((to->nr_bits + 7ull) / 8, PAGE_SIZE), n = min_of(all, (u32)sizeof(cpus->word));
+
+    if (guest_copy_to((gva_t)to->bitmap.p, cpus->word, n) || guest_clear((gva_t)to->bitmap.p + n, all - n))
+        return -XEN_EFAULT;
+    return 0;
+}
+
+/* Xen's number of a policy; those that Xen has not have none. */
+static u32 policy_number(const char *name)
+{
+    static const struct { const char *name; u32 number; } known[] = {
+        {"credit", XEN_SCHEDULER_CREDIT}, {"credit2", XEN_SCHEDULER_CREDIT2}, {"null", XEN_SCHEDULER_NULL}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (!strcmp(known[i].name, name))
+            return known[i].number;
+    return 0;
+}
+
+static long move_domain(const struct xen_sysctl_cpupool_op *op)
+{
+    struct domain *d;
+    long rc;
+
+    if (!sched_pool(op->cpupool_id))
+        return -XEN_ENOENT;
+    d = op->domid < DOMID_FIRST_RESERVED ? domain_get(op->domid) : NULL;
+    if (!d)
+        return -XEN_EINVAL;
+    if (d == current_vcpu()->domain || d->dying) { /* the caller runs: it cannot be off its pool's processors */
+        domain_put(d);
+        return -XEN_EINVAL;
+    }
+    domain_pause(d);
+    rc = sched_set_pool(d, op->cpupool_id);
+    domain_unpause(d);
+    domain_put(d);
+    return rc;
+}
+
+static long cpupool_op(struct domain *caller, struct xen_sysctl_cpupool_op *op)
+{
+    static const struct cpumask none;
+    struct sched_pool_info info;
+    long rc;
+
+    switch (op->op) {
+    case XEN_SYSCTL_CPUPOOL_OP_INFO:
+        rc = sched_pool_info(op->cpupool_id, &info);
+        if (rc)
+            return rc;
+        op->cpupool_id = info.id;
+        op->sched_id = policy_number(info.policy);
+        op->n_dom = info.nr_domains;
+        return put_cpus(&op->cpumap, &info.cpus);
+    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
+        return move_domain(op);
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: /* each processor is in a pool */
+        return put_cpus(&op->cpumap, &none);
+    default:
+        return refuse(caller, __HYPERVISOR_sysctl, XEN_SYSCTL_cpupool_op, -XEN_EOPNOTSUPP);
+    }
+}
+
 long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
@@ -68,6 +137,9 @@ long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         break;
     case XEN_SYSCTL_readconsole:
         rc = read_console(&op.u.readconsole);
+        break;
+    case XEN_SYSCTL_cpupool_op:
+        rc = cpupool_op(d, &op.u.cpupool_op);
         break;
     case XEN_SYSCTL_debug_keys:
         return 0; /* no key does anything, as where Xen knows none */

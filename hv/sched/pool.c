@@ -447,23 +447,37 @@ static void drop_domain(struct sched_domain *dom)
     arch_free(dom);
 }
 
+static void leave_domain(struct sched_unit *u)
+{
+    list_del(&u->node);
+    u->dom->pool->nr_units--;
+    if (--u->dom->refs == 0)
+        drop_domain(u->dom);
+}
+
+static void join_domain(struct sched_unit *u, struct sched_domain *dom)
+{
+    u->dom = dom;
+    dom->refs++;
+    dom->pool->nr_units++;
+    list_add_tail(&dom->units, &u->node);
+}
+
 /* Make a unit of v in dom, on the pool's next pcpu, so that units spread over them in turn. */
 static struct sched_unit *make_unit(struct vcpu *v, struct sched_domain *dom)
 {
     const struct sched_ops *ops = dom->pool->ops;
-    struct sched_unit *u = arch_alloc(sizeof(*u) + ops->unit_size);
+    struct sched_unit *u = arch_alloc(sizeof(*u) + ops->unit_size); /* the policy's part behind it, but see sched_set_pool() */
 
     if (!u)
         return NULL;
     u->vcpu = v;
     u->dom = dom;
-    u->priv = ops->unit_size ? u + 1 : NULL;
+    u->priv = u + 1;
     u->affinity = u->soft = cpumask_all();
     find_allowed(u);
     u->cpu = dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
-    dom->refs++;
-    dom->pool->nr_units++;
-    list_add_tail(&dom->units, &u->node);
+    join_domain(u, dom);
     if (ops->unit_init)
         ops->unit_init(u);
     return u;
@@ -508,10 +522,9 @@ static void drop_unit(struct sched_unit *u)
     if (unlikely(q->kicked))
         sched_send_kicks(q, now_ns());
     spin_unlock(&q->lock);
-    list_del(&u->node);
-    u->dom->pool->nr_units--;
-    if (--u->dom->refs == 0)
-        drop_domain(u->dom);
+    leave_domain(u);
+    if (u->priv != u + 1)
+        arch_free(u->priv);
     arch_free(u);
 }
 
@@ -526,10 +539,37 @@ void sched_vcpu_destroy(struct vcpu *v)
     spin_unlock(&sched_lock);
 }
 
+/*
+ * u, which is off, belongs to dom and its policy from now on. It stays the same unit: whoever comes
+ * late to wake it finds it under one of the two runqueues' locks, and asleep.
+ */
+static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *priv)
+{
+    struct runqueue *q = sched_lock_queue_of(u);
+    void *old = u->priv;
+
+    if (q->pool->ops->unit_fini)
+        q->pool->ops->unit_fini(q, u);
+    leave_domain(u);
+    join_domain(u, dom);
+    u->priv = priv;
+    find_allowed(u);
+    if (dom->pool->ops->unit_init)
+        dom->pool->ops->unit_init(u);
+    dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
+    u->vcpu->processor = dom->pool->last_cpu;
+    WRITE_ONCE(u->cpu, dom->pool->last_cpu);
+    if (unlikely(q->kicked))
+        sched_send_kicks(q, now_ns());
+    spin_unlock(&q->lock);
+    if (old != u + 1)
+        arch_free(old);
+}
+
 int sched_set_pool(struct domain *d, unsigned int id)
 {
     struct cpupool *pool = sched_pool(id);
-    struct sched_unit *made[MAX_VCPUS] = {NULL};
+    void *priv[MAX_VCPUS] = {NULL};
     struct sched_domain *old, *dom = NULL;
     int rc = -XEN_EBUSY;
 
@@ -549,36 +589,38 @@ int sched_set_pool(struct domain *d, unsigned int id)
     dom = make_domain(d, pool);
     if (!dom)
         goto out;
-    for (unsigned int i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i] && !(made[i] = make_unit(d->vcpu[i], dom)))
+    for (unsigned int i = 0; i < d->max_vcpus && pool->ops->unit_size; i++) {
+        if (d->vcpu[i] && !(priv[i] = arch_alloc(pool->ops->unit_size)))
             goto undo;
     }
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-
-        if (!v)
-            continue;
-        made[i]->affinity = v->unit->affinity;
-        made[i]->soft = v->unit->soft;
-        find_allowed(made[i]);
-        if (!cpumask_test(&made[i]->allowed, made[i]->cpu))
-            made[i]->cpu = cpumask_first(&made[i]->allowed);
-        drop_unit(v->unit);
-        v->unit = made[i];
-        v->processor = made[i]->cpu;
+        if (d->vcpu[i])
+            change_pool(d->vcpu[i]->unit, dom, priv[i]);
     }
     rc = 0;
     goto out;
 undo:
-    dom->refs++; /* it goes last */
-    for (unsigned int i = 0; i < d->max_vcpus; i++) {
-        if (made[i])
-            drop_unit(made[i]);
-    }
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        arch_free(priv[i]);
     drop_domain(dom);
 out:
     spin_unlock(&sched_lock);
     return rc;
+}
+
+int sched_pool_info(unsigned int id, struct sched_pool_info *info)
+{
+    while (id < MAX_POOLS && !pools[id])
+        id++;
+    if (id >= MAX_POOLS)
+        return -XEN_ENOENT;
+    *info = (struct sched_pool_info){.id = id, .policy = pools[id]->ops->name};
+    spin_lock(&sched_lock);
+    info->cpus = pools[id]->cpus;
+    list_for_each(d, &pools[id]->domains)
+        info->nr_domains++;
+    spin_unlock(&sched_lock);
+    return 0;
 }
 
 /* ---- parameters ---- */

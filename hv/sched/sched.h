@@ -135,6 +135,14 @@ void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpuma
  */
 int sched_set_pool(struct domain *d, unsigned int id);
 
+struct sched_pool_info {
+    u32 id, nr_domains;
+    const char *policy;
+    struct cpumask cpus;         /* online */
+};
+/** Of the first pool from number `id` on. @return 0; -XEN_ENOENT: there is none. */
+int sched_pool_info(unsigned int id, struct sched_pool_info *info);
+
 /**
  * A pcpu leaves its pool: its waiting units go to others now, what runs there at its next
  * sched_run(), which is raised. Vcpus that may run nowhere else run anywhere in the pool until it

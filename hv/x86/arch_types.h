@@ -25,7 +25,7 @@ struct regs {
 };
 
 /** What a pcpu has to do before it next enters a guest: bits of cpu_info.work. */
-enum cpu_work { WORK_TIMER = 1u << 0, WORK_SCHED = 1u << 1, WORK_RELOAD = 1u << 2 };
+enum cpu_work { WORK_TIMER = 1u << 0, WORK_SCHED = 1u << 1, WORK_INPUT = 1u << 2 };
 
 /**
  * Entries from guests, by cause; always counted. Each entry is one of these, and one trace record where all is traced:

@@ -199,44 +199,69 @@ static void __attribute__((noreturn, format(printf, 1, 2))) give_up(const char *
     arch_machine_end(machine_noreboot ? MACHINE_HALT : MACHINE_POWEROFF);
 }
 
+/* Build a domain and say to the scheduler what the plan wants; it does not run yet. */
 static int build(const struct launch_domain *plan, domid_t id, struct domain **out)
 {
-    return plan->kind == DOMAIN_PV ? pv_build(plan, id, out) : hvm_build(plan, id, out);
+    int rc = plan->kind == DOMAIN_PV ? pv_build(plan, id, out) : hvm_build(plan, id, out);
+    struct domain *d = *out;
+
+    if (rc)
+        return rc;
+    (void)sched_set_params(d, plan->weight, plan->cap);
+    rc = sched_set_pool(d, plan->pool);
+    for (unsigned int i = 0; i < plan->vcpus && !rc; i++) {
+        rc = sched_set_affinity(d->vcpu[i], plan->affinity);
+        time_publish(d->vcpu[i]);
+    }
+    if (rc)
+        printk("domain %s: its pool %u has no processor%s\n", plan->name, plan->pool, plan->affinity == ~0ull ? "" : " of its affinity");
+    return rc;
 }
 
 /* Build what the plan says and let it run. */
 static void launch(void)
 {
-    static struct launch_plan plan;
+    struct launch_plan *plan;
     struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = arch_nr_cpus(), .dom0_mem = options.dom0_mem,
                                      .dom0_pvh = options.dom0 == DOM0_PVH,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
-    u64 module_frames = 0;
+    u64 module_frames = 0, promised = 0;
     domid_t next_id = 1;
 
+    while (sched_pool(machine.pools))
+        machine.pools++;
     for (unsigned int i = 0; i < nr_modules; i++) /* a ramdisk becomes the domain's memory in place */
         module_frames += round_up(modules[i].size, PAGE_SIZE) >> PAGE_SHIFT;
     machine.memory += module_frames << PAGE_SHIFT;
     mm_report(module_frames);
-    if (launch_plan(modules, nr_modules, &machine, &plan))
+    plan = arch_alloc(sizeof(*plan));
+    if (!plan || launch_plan(modules, nr_modules, &machine, plan))
         give_up("nothing to run");
-    for (unsigned int i = 0; i < plan.nr; i++) {
+    for (unsigned int i = 0; i < plan->nr; i++) {
         struct domain *d;
 
         /* All or none: a plan that runs in part would be another experiment. */
-        if (build(&plan.domain[i], plan.domain[i].privileged ? 0 : next_id, &d))
-            give_up("domain %s could not be built: none is started", plan.domain[i].name);
-        if (!plan.domain[i].privileged)
+        if (build(&plan->domain[i], plan->domain[i].privileged ? 0 : next_id, &d))
+            give_up("domain %s could not be built: none is started", plan->domain[i].name);
+        if (!plan->domain[i].privileged)
             next_id++;
     }
+    arch_free(plan);
     for (unsigned int i = 0; i < nr_modules; i++)
         mm_release(modules[i].paddr, modules[i].paddr + modules[i].size);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
+        u64 lazy = is_hvm_domain(d) ? d->arch.hvm->nr_lazy : 0;
 
         /* Memory that it was promised and has not touched stays there for it. */
-        if (is_hvm_domain(d) && d->arch.hvm->nr_lazy && domain_claim(d, d->tot_pages + d->arch.hvm->nr_lazy))
+        if (lazy && domain_claim(d, d->tot_pages + lazy))
             give_up("domain %s: its memory is more than there is: none is started", d->name);
+        promised += lazy;
+    }
+    frames_clean(promised); /* as that of PV domains is when they are built */
+    list_for_each(pos, &domain_list) {
+        struct domain *d = list_entry(pos, struct domain, node);
+
         TRACE_domain_start(d->id, d->vcpu[0]->arch.regs.rip);
         vcpu_unpause(d->vcpu[0], VPF_DOWN);
     }
@@ -301,7 +326,7 @@ void setup_start(u32 magic, u32 info)
     io_hide_mem(0xfee00, 0xfee00);
     if (options.trace)
         mask = options.trace_classes;
-    (void)trace_device_init(mask);
+    (void)trace_device_init(mask, options.trace_hold);
 
     if (!several_pcpus)
         one_pcpu();

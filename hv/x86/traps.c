@@ -53,8 +53,7 @@ static u32 interrupt(unsigned int vector)
         if (irq == 4) {
             serial_irq();
             pic_eoi(irq);
-            evtchn_send_global_virq(VIRQ_CONSOLE);
-            hvm_platform_input(hardware_domain);
+            work_raise(c, WORK_INPUT); /* whom it concerns is told where no lock is held */
             return TRACE_IRQ_SERIAL;
         }
         if (irq != 7 && irq != 15) /* those without a bit in service are spurious: no EOI */
@@ -282,6 +281,11 @@ void exit_to_guest_work(struct regs *r)
         if (c->work & WORK_TIMER) {
             work_take(c, WORK_TIMER);
             timer_run();
+        }
+        if (unlikely(c->work & WORK_INPUT)) {
+            work_take(c, WORK_INPUT);
+            evtchn_send_global_virq(VIRQ_CONSOLE);
+            hvm_platform_input(hardware_domain);
         }
         if (c->work & WORK_SCHED) {
             work_take(c, WORK_SCHED);

@@ -133,7 +133,7 @@ void fuzz_one(struct fuzz_input *in)
     static struct launch_plan plan;
     struct boot_module modules[2];
     u64 first[2], free_before;
-    struct launch_machine machine = {.pcpus = 1, .dom0_vcpus = 1};
+    struct launch_machine machine = {.pcpus = 1, .pools = 1, .dom0_vcpus = 1};
 
     host_machine_start(FRAMES, 1, "null");
     modules[0] = module("kernel", &first[0]);

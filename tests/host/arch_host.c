@@ -36,6 +36,7 @@ u64 host_timer_interrupts, host_timer_programmed;
 jmp_buf host_machine_end;
 bool host_catch_end;
 unsigned int host_threads = 1, host_cores = NR_PCPUS;
+const char *host_pools;
 
 static struct {
     struct vcpu *idle, *running;
@@ -94,7 +95,7 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
     host_console_clear();
     list_init(&domain_list);
     hardware_domain = NULL;
-    if (sched_init(policy))
+    if (sched_init(policy) || (host_pools && sched_make_pools(host_pools)))
         abort();
     for (unsigned int cpu = 0; cpu < n; cpu++) {
         timer_init_cpu(cpu);

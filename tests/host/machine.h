@@ -123,6 +123,8 @@ extern jmp_buf host_machine_end;
 extern bool host_catch_end;
 /** Threads of a core and cores of a socket, before host_machine_start(). Each pcpu a core, one socket, unless a test says else. */
 extern unsigned int host_threads, host_cores;
+/** Further pools as sched_make_pools() takes them, before host_machine_start(); NULL: none. */
+extern const char *host_pools;
 
 /* ---- what was said ---- */
 

@@ -596,6 +596,21 @@ Test(domain, a_watchdog_ends_it_unless_it_is_fed)
     cr_expect_eq(d->shutdown_code, SHUTDOWN_watchdog);
 }
 
+/* What is counted first cannot be taken twice: of two that come when one frame is left, one gets it. */
+Test(domain, maximum_holds_for_those_who_take_at_once)
+{
+    d->max_pages = d->tot_pages + 3;
+    cr_expect(domain_take(d, 2));
+    cr_expect_not(domain_take(d, 2), "between the first one's counting and its allocation");
+    cr_expect(domain_take(d, 1));
+    cr_expect_not(domain_take(d, 1));
+    domain_give_back(d, 3);
+    cr_expect_neq(host_frame(d).n, MFN_INVALID.n);
+    d->max_pages = d->tot_pages;
+    cr_expect_eq(host_frame(d).n, MFN_INVALID.n);
+    cr_expect_eq(d->tot_pages, d->max_pages, "what was refused is not counted");
+}
+
 Test(domain, claimed_memory_is_kept_from_others)
 {
     struct domain *other = host_domain(2, 1, 0);

@@ -26,7 +26,7 @@ static void start(void)
 {
     host_console_clear();
     memcpy(bzimage + 0x202, "HdrS", 4);
-    machine = (struct launch_machine){.memory = GB(1), .pcpus = 4, .dom0_mem = 0, .dom0_vcpus = 1};
+    machine = (struct launch_machine){.memory = GB(1), .pcpus = 4, .pools = 3, .dom0_mem = 0, .dom0_vcpus = 1};
 }
 
 TestSuite(launch, .init = start);
@@ -57,6 +57,7 @@ Test(launch, whole_plan)
                            "\tweight=512\n"
                            "\tcap=150\n"
                            "\taffinity=0,2-3\n"
+                           "\tpool = 2\n"
                            "\tprivileged=no"),
                  0, "%s", host_console());
     cr_assert_eq(plan.nr, 2);
@@ -70,6 +71,8 @@ Test(launch, whole_plan)
     cr_assert_eq(plan.domain[0].weight, 256);
     cr_assert_eq(plan.domain[0].cap, 0);
     cr_assert_eq(plan.domain[0].affinity, ~0ull);
+    cr_assert_eq(plan.domain[0].pool, 0);
+    cr_assert_eq(plan.domain[1].pool, 2);
     cr_assert_eq(plan.domain[0].kind, DOMAIN_PV);
     cr_assert_str_eq(plan.domain[1].name, "second-1.a");
     cr_assert_eq(plan.domain[1].kernel, &mods[4]);
@@ -126,6 +129,7 @@ static const struct {
     {"domain a\nkernel=0\nmemory=1\ncap=-1\n", "line 4: cap \"-1\""},
     {"domain a\nkernel=0\nmemory=1\ncap=101\n", "line 1: domain a: a cap of 101 %"},
     {"domain a\nkernel=0\nmemory=1\naffinity=4\n", "line 4: affinity \"4\" is no list of processors below 4"},
+    {"domain a\nkernel=0\nmemory=1\npool=3\n", "line 4: pool \"3\" is not a number from 0 to 2"},
     {"domain a\nkernel=0\nmemory=1\naffinity=2-1\n", "affinity \"2-1\""},
     {"domain a\nkernel=0\nmemory=1\naffinity=0,\n", "affinity \"0,\""},
     {"domain a\nkernel=0\nmemory=1\naffinity=,1\n", "affinity \",1\""},
@@ -178,7 +182,7 @@ Test(launch, too_many_domains)
     for (int i = 0; i < LAUNCH_MAX_DOMAINS + 1; i++)
         s += snprintf(s, text + sizeof(text) - s, "domain d%d\nkernel=0\nmemory=1\n", i);
     cr_assert_eq(read_plan(text), -XEN_EINVAL);
-    cr_assert(host_console_has("line 193: more than 64 domains"));
+    cr_assert(host_console_has("line 601: more than 200 domains"));
 }
 
 Test(launch, plan_is_found_by_its_first_word)

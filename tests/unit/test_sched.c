@@ -424,6 +424,36 @@ Test(sched, the_last_pcpu_stays)
     host_machine_stop();
 }
 
+/* A domain goes through pools of every policy and back, runs in each, and leaves nothing behind. */
+Test(sched, a_domain_moves_between_pools)
+{
+    static const char *const names[] = {"credit2", "rr", "smt", "null"};
+
+    host_pools = "1:credit2/2:rr/3:smt/4:null";
+    start("credit", 1, 5);
+    for (unsigned int round = 0; round < 3; round++) {
+        for (unsigned int id = 1; id <= 5; id++) {
+            struct sched_pool_info info;
+
+            cr_assert_eq(sched_set_pool(domains[0], id % 5), -XEN_EBUSY, "it runs");
+            vcpu_pause(vcpu(0), VPF_TOOL);
+            host_advance(MILLISECS(1));
+            cr_assert_eq(sched_set_pool(domains[0], id % 5), 0);
+            cr_assert_eq(sched_set_pool(domains[0], id % 5), 0, "it is there");
+            vcpu_unpause(vcpu(0), VPF_TOOL);
+            host_advance(MILLISECS(100));
+            cr_assert_eq(vcpu(0)->processor, id % 5);
+            cr_assert_eq(host_running(id % 5), vcpu(0));
+            cr_assert_eq(sched_pool_info(id % 5, &info), 0);
+            cr_assert_eq(info.nr_domains, 1);
+            cr_assert_str_eq(info.policy, id == 5 ? "credit" : names[id - 1]);
+            cr_assert(cpumask_test(&info.cpus, id % 5));
+        }
+    }
+    cr_assert_eq(sched_pool_info(5, &(struct sched_pool_info){0}), -XEN_ENOENT);
+    host_machine_stop();
+}
+
 Test(sched, pools_have_policies_of_their_own)
 {
     start("credit", 1, 1);

@@ -175,3 +175,29 @@ static void memop_exchange(void)
     page_free(page);
 }
 MICRO_TEST(memop_exchange, "memop-exchange", PLATFORM_PV);
+
+/* One frame named twice in exchange for two: the domain must not own more than before. */
+static void memop_exchange_twice(void)
+{
+    uint64_t *page = page_alloc(), old = mfn_of(page), pfn = machine_to_phys_mapping[old];
+    xen_pfn_t in[2] = {old, old}, out = pfn, again = pfn;
+    struct xen_memory_exchange x = {.in = reservation(in, 2), .out = reservation(&out, 1)};
+    long before = count_of(XENMEM_current_reservation), rc, after;
+
+    REQUIRE(pte_write(PTR(page), 0) == 0, "cannot unmap");
+    x.out.extent_order = 1;
+    rc = hc_memory_op(XENMEM_exchange, &x);
+    after = count_of(XENMEM_current_reservation);
+    EXPECT(rc < 0 && x.nr_exchanged == 0, "exchange = %ld, %lu exchanged", rc, x.nr_exchanged);
+    EXPECT(after <= before, "%ld frames, %ld before", after, before);
+    test_note("%ld, %ld frames of %ld", rc, after, before);
+    if (after < before) { /* it is lost: another for it */
+        struct xen_memory_reservation r = reservation(&again, 1);
+
+        REQUIRE(hc_memory_op(XENMEM_populate_physmap, &r) == 1, "it does not get the lost one back");
+        p2m_set(pfn, again);
+    }
+    EXPECT_RC(page_writable(page), 0);
+    page_free(page);
+}
+MICRO_TEST(memop_exchange_twice, "memop-exchange-twice", PLATFORM_PV);

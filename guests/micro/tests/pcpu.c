@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical CPUs unplugged and plugged in again by the first domain, twenty times each, while other domains run (tests/boot/smp
- * boots those beside it and looks that none is lost).
+ * What the first domain does with processors while other domains run: unplugs and plugs them in again, twenty times each; moves
+ * domains between pools. tests/boot/smp boots those beside it and looks that none is lost.
+ * Source: xen/platform.h, xen/sysctl.h.
  */
+#define __XEN_TOOLS__ 1
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
 #include <xen/platform.h>
+#include <xen/sysctl.h>
 
 #define ROUNDS 20
 
@@ -76,3 +79,56 @@ static void unplug(void)
     }
 }
 MICRO_PAIR_TEST(unplug, "pcpu-unplug", PLATFORM_PV);
+
+static struct xen_sysctl ctl;
+static uint64_t cpus[4];
+
+/* One operation on a pool; what it tells is in ctl then, its processors in cpus[]. */
+static long pool_op(uint32_t operation, uint32_t pool, uint32_t domain)
+{
+    memset(&ctl, 0, sizeof(ctl));
+    memset(cpus, 0xff, sizeof(cpus));
+    ctl.cmd = XEN_SYSCTL_cpupool_op;
+    ctl.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    ctl.u.cpupool_op.op = operation;
+    ctl.u.cpupool_op.cpupool_id = pool;
+    ctl.u.cpupool_op.domid = domain;
+    ctl.u.cpupool_op.cpumap.nr_bits = 192;
+    set_xen_guest_handle_raw(ctl.u.cpupool_op.cpumap.bitmap, (void *)cpus);
+    return hypercall(__HYPERVISOR_sysctl, PTR(&ctl), 0, 0, 0, 0);
+}
+
+/* For a machine of four processors with pools=2-3:rr, and six domains beside this one, two of them in pool 1. */
+static void pools(void)
+{
+    struct sched_poll poll = {.nr_ports = 0};
+    unsigned moved = 0;
+
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0), 0);
+    EXPECT(ctl.u.cpupool_op.sched_id == XEN_SCHEDULER_CREDIT && ctl.u.cpupool_op.n_dom == 5, "pool 0: policy %u, %u domains",
+           ctl.u.cpupool_op.sched_id, ctl.u.cpupool_op.n_dom);
+    EXPECT(cpus[0] == 3 && !cpus[1] && !cpus[2] && !~cpus[3], "pool 0: processors %lx %lx %lx", cpus[0], cpus[1], cpus[2]);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1, 0), 0);
+    EXPECT(cpus[0] == 0xc && ctl.u.cpupool_op.n_dom == 2, "pool 1: processors %lx, %u domains", cpus[0], ctl.u.cpupool_op.n_dom);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 2, 0), -XEN_ENOENT);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0, 0), 0);
+    EXPECT(!cpus[0], "processors %lx are in no pool", cpus[0]);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 0), -XEN_EINVAL);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, DOMID_SELF), -XEN_EINVAL);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 999), -XEN_EINVAL);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 7, 1), -XEN_ENOENT);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, 7, 1), -XEN_EOPNOTSUPP);
+    for (unsigned round = 0; round < ROUNDS && !test_failed(); round++) {
+        for (uint32_t domain = 1; domain <= 6; domain++) {
+            long rc = pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, (domain + round) & 1, domain);
+
+            EXPECT(rc == 0 || rc == -XEN_EINVAL, "domain %u, round %u: %ld", domain, round, rc); /* or it has ended */
+            moved += rc == 0;
+        }
+        poll.timeout = now_ns() + 1000000;
+        (void)hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, PTR(&poll), 0, 0, 0);
+    }
+    EXPECT(moved > ROUNDS, "only %u moves", moved);
+    test_note("%u moves", moved);
+}
+MICRO_PAIR_TEST(pools, "pcpu-pools", PLATFORM_PV);

@@ -11,7 +11,6 @@
 #include "build.h"
 #include "core/console.h"
 #include "core/launch.h"
-#include "sched/sched.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
 #include <trace/trace.h>
@@ -150,6 +149,7 @@ static int promise_memory(struct domain *d, u64 start, u64 end)
             return rc;
         gfn += 1ull << order;
     }
+    d->p2m.end = max_of(d->p2m.end, last);
     d->max_ever_pfn = max_of(d->max_ever_pfn, last - 1);
     d->arch.hvm->nr_lazy += last - (start >> PAGE_SHIFT);
     return 0;
@@ -336,11 +336,6 @@ int hvm_build(const struct launch_domain *plan, domid_t id, struct domain **out)
         while (domain_kill(d) == -XEN_ERESTART)
             ;
         return rc;
-    }
-    (void)sched_set_params(d, plan->weight, plan->cap);
-    for (unsigned int i = 0; i < plan->vcpus; i++) {
-        (void)sched_set_affinity(d->vcpu[i], plan->affinity);
-        time_publish(d->vcpu[i]);
     }
     printk("domain %u (%s): %s, %llu MiB, %u vCPU%s, entry %#llx%s\n", id, plan->name, plan->kind == DOMAIN_PVH ? "PVH" : "HVM",
            (unsigned long long)plan->memory >> 20, plan->vcpus, plan->vcpus == 1 ? "" : "s",

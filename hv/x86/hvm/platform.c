@@ -156,8 +156,8 @@ void hvm_platform_input(struct domain *d)
 {
     struct hvm_domain *hd = d && is_hvm_domain(d) ? d->arch.hvm : NULL;
 
-    /* From an interrupt, which may have come while any lock was held: a device that is busy looks for itself. */
-    if (hd && hd->platform && spin_trylock(&hd->io.lock)) {
+    if (hd && hd->platform) {
+        spin_lock(&hd->io.lock);
         vuart_poll(hd->platform->uart);
         spin_unlock(&hd->io.lock);
     }

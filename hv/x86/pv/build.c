@@ -15,7 +15,6 @@
 #include "x86/mm.h"
 #include "x86/cpu.h"
 #include "core/console.h"
-#include "sched/sched.h"
 #include <trace/trace.h>
 #include <xen/elfnote.h>
 #include <elf.h>
@@ -536,11 +535,6 @@ int pv_build(const struct launch_domain *plan, domid_t id, struct domain **out)
         while (domain_kill(b.d) == -XEN_ERESTART)
             ;
         return err;
-    }
-    (void)sched_set_params(b.d, plan->weight, plan->cap);
-    for (unsigned int i = 0; i < plan->vcpus; i++) {
-        (void)sched_set_affinity(b.d->vcpu[i], plan->affinity);
-        time_publish(b.d->vcpu[i]);
     }
     printk("domain %u (%s): %llu MiB, %u vCPU%s, entry %#llx%s\n", id, plan->name, (unsigned long long)plan->memory >> 20,
            plan->vcpus, plan->vcpus == 1 ? "" : "s", (unsigned long long)b.img.entry, plan->privileged ? ", privileged" : "");

@@ -21,13 +21,16 @@ mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_
 {
     mfn_t mfn;
 
-    if (!domain_may_take(d, 1ull << order))
+    if (!domain_take(d, 1ull << order))
         return MFN_INVALID;
     mfn = frame_alloc(d->id, order, max_bits, 0);
-    if (mfn.n == MFN_INVALID.n)
-        return mfn;
+    if (unlikely(mfn.n == MFN_INVALID.n || !domain_taken(d, 1ull << order))) {
+        if (mfn.n != MFN_INVALID.n)
+            frame_free(mfn, order);
+        domain_give_back(d, 1ull << order);
+        return MFN_INVALID;
+    }
     scrub_frames(mfn, 1ull << order);
-    domain_taken(d, 1ull << order);
     TRACE_page_alloc(mfn.n, d->id, order);
     return mfn;
 }
@@ -41,11 +44,8 @@ void frame_release(struct frame *f)
 
     if (d->id != id)
         d = counted ? domain_get(id) : NULL;
-    if (counted && d) {
-        spin_lock(&d->lock);
-        d->tot_pages--;
-        spin_unlock(&d->lock);
-    }
+    if (counted && d)
+        domain_give_back(d, 1);
     if (d && d != current_vcpu()->domain)
         domain_put(d);
     TRACE_page_free(mfn.n, id, 0);

@@ -182,7 +182,7 @@ static long exchange(struct domain *d, gva_t arg)
             unsigned int n;
 
             for (n = 0; n < out_per_chunk; n++) {
-                got[n] = frame_alloc(d->id, x.out.extent_order, max_bits(&x.out), 0);
+                got[n] = frame_alloc(DOMID_XEN, x.out.extent_order, max_bits(&x.out), 0); /* not the guest's yet */
                 if (got[n].n == MFN_INVALID.n)
                     break;
                 scrub_frames(got[n], 1ull << x.out.extent_order);
@@ -194,15 +194,21 @@ static long exchange(struct domain *d, gva_t arg)
                 break;
             }
         }
-        spin_lock(&d->lock);
-        d->tot_pages += 1ull << order;
-        spin_unlock(&d->lock);
         for (unsigned int k = 0; k < in_per_chunk; k++) {
             if (!guest_read(&gmfn, (gva_t)x.in.extent_start.p + (chunk * in_per_chunk + k) * 8))
                 continue;
             for (u64 j = 0; j < (1ull << x.in.extent_order); j++)
                 (void)steal(d, MFN(gmfn + j));
         }
+        if (!domain_take(d, 1ull << order)) { /* it named one twice, or changed the list or used them meanwhile */
+            for (unsigned int k = 0; k < out_per_chunk; k++)
+                frame_free(got[k], x.out.extent_order);
+            err = -XEN_EINVAL;
+            break;
+        }
+        for (unsigned int k = 0; k < out_per_chunk; k++)
+            for (u64 j = 0; j < (1ull << x.out.extent_order); j++)
+                WRITE_ONCE(frame_of(MFN(got[k].n + j))->owner, d->id);
         for (unsigned int k = 0; k < out_per_chunk; k++) {
             gva_t slot = (gva_t)x.out.extent_start.p + (chunk * out_per_chunk + k) * 8;
 
