@@ -149,7 +149,6 @@ static int promise_memory(struct domain *d, u64 start, u64 end)
             return rc;
         gfn += 1ull << order;
     }
-    d->p2m.end = max_of(d->p2m.end, last);
     d->max_ever_pfn = max_of(d->max_ever_pfn, last - 1);
     d->arch.hvm->nr_lazy += last - (start >> PAGE_SHIFT);
     return 0;
