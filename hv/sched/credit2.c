@@ -1,34 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scheduling policy "credit2": a runqueue for a socket's pcpus, credit burned at a rate by weight,
- * and given anew to all when the first has none; load balanced between runqueues.
+ * and given anew to all when the first has none; units stay where they ran.
  *
- * The baseline: Xen's default policy today, as its published description has it, in code of our own.
+ * The baseline: Xen's default policy today, as its published description has it, in code of our own,
+ * with two differences that its shares need: a weight is a domain's, and what was given counts for
+ * the whole pool.
  *
- *   - The pcpus of a socket (at most 16, threads of a core together; span= says otherwise) choose
- *     from one queue, most credit first.
- *   - A unit burns credit while it runs: a nanosecond of the heaviest weight that is about costs
- *     less than one of a light one (time * SCHED_WEIGHT_NORMAL / weight). Every vCPU has the weight
- *     of its domain for itself.
- *   - RESET: when the first to run has no credit, every unit of the runqueue gets 10 ms, as often
- *     as it takes. None can save more than 10 ms up. This is one addition: credit is kept as what
- *     was burned against what the runqueue has given.
+ *   - The pcpus of a socket (at most 16, threads of a core together; span= says otherwise) share a
+ *     runqueue, most credit first.
+ *   - A unit burns credit while it runs: time * SCHED_WEIGHT_NORMAL / weight, times the number of
+ *     its domain's units that want to run. So a domain with many vCPUs burns for all of them what
+ *     one of the same weight with a single vCPU does.
+ *   - RESET: when the first to run has no credit, every unit of the pool gets 10 ms, as often as it
+ *     takes. This is one addition: credit is what the pool has given less what was burned, which can
+ *     be compared between runqueues. Sleepers save no more than 10 ms. A unit that runs, and is given
+ *     more than it burns because its weight is worth more than a pcpu, saves no more than 100 ms and
+ *     what was given at once lately, so that it stays ahead of those that take turns; what comes
+ *     while it waits is its own.
  *   - SLICE: until the credit of the next waiting one is reached, at least 500 us and at most 2 ms
  *     (or the pool's slice); at most 10 ms where nobody waits here but somewhere. No limit where
  *     the pool has a pcpu for each unit.
- *   - WAKE: on an idle pcpu of the runqueue it was in, or of another; else it preempts the unit
- *     with the least credit of its runqueue, if it has more. No boost: who sleeps keeps credit.
- *   - LOAD: of each runqueue, the units that run or wait, averaged with a decay of 100 ms. A pcpu
- *     that would idle takes over from others at once; a busy one looks every 10 ms at one other by
- *     chance, and takes a unit if that one's average and present load per pcpu are higher by a
- *     unit's worth.
+ *   - WAKE: on an idle pcpu of the runqueue it was in, or of another. Else a unit that wakes with
+ *     credit left goes before all others, for at most a slice, on the pcpu where it was, or, if one
+ *     woken before runs or is awaited there, on the one whose unit has least credit. Without credit
+ *     left it preempts where it has more.
+ *   - MIGRATION is resisted: a pcpu prefers who waits at it (each has a heap) unless another of the
+ *     runqueue has RESIST more credit. A busy pcpu looks every 2 ms at one other runqueue by
+ *     chance, and takes its first if that has RESIST more credit than what is here; one that would
+ *     idle takes over at once.
  *   - CAP: a domain has a budget for each period of 10 ms; those of its units that run take parts
  *     out of it and give back what they do not use, as in fair.h.
  *
- * Fairness: within a runqueue, of units that always want to run, credits differ by what one burns in
- * a slice. Between runqueues it is as good as their loads are even.
- * Locks: runqueue lock by the framework; the pool's inside it, for budgets only.
- * Does not: share a domain's weight among its vCPUs; promise shares across runqueues.
+ * Fairness: of units that always want to run, in the whole pool, credits differ by RESIST and by what
+ * one burns in a slice, so what domains got differs from their feasible shares by no more, however long.
+ * Locks: runqueue lock by the framework; the pool's inside it, for budgets only. What was given, and
+ * the numbers of units that want to run, are atomic.
+ * Does not: average loads; count a domain's parked units out.
  */
 #include "core/pheap.h"
 #include "lib.h"
@@ -36,36 +44,42 @@
 #include "trace/trace.h"
 
 #define CREDIT_RESET   MILLISECS(10)
+#define LEAD_MOST      MILLISECS(100) /* saved by what runs on */
+#define RESIST         MILLISECS(5)
 #define SLICE_LEAST    MICROSECS(500)
 #define SLICE_MOST     MILLISECS(2)
 #define SLICE_ALONE    MILLISECS(10)
 #define CAP_PERIOD     MILLISECS(10)
 #define BUDGET_LEAST   MICROSECS(10)
-#define BALANCE_PERIOD MILLISECS(10)
-#define LOAD_DECAY     MILLISECS(100)
-#define LOAD_ONE       1024
+#define BALANCE_PERIOD MILLISECS(2)
 /* Credit that was given begins away from 0, so that burning never wraps. */
 #define GIVEN_START    (1ull << 40)
+/* The rank of a unit that goes before all others, and of none at all. */
+#define RANK_FIRST     0ull
+#define RANK_NONE      (~0ull)
 
 struct credit2_pool {
     struct spinlock lock;        /* budgets */
+    u64 given;                   /* ns of credit given to each unit so far */
+    u64 step;                    /* the most that was given at once lately */
 };
 
 struct credit2_queue {
-    u64 given;                   /* ns of credit given to each unit so far */
-    struct pheap waiting;        /* by what was burned: least first */
+    struct pheap waiting[RUNQUEUE_CPUS]; /* by pcpu: units that wait at it, by what was burned */
+    u32 present;                 /* those heaps that hold something */
+    u32 nr_slots;
     struct list parked;
-    u32 running;
-    u64 load;                    /* average of units that run or wait, LOAD_ONE each; hint */
-    ns_t load_at;
 };
 
 struct credit2_cpu {
-    struct sched_unit *on;
+    u32 slot;                    /* its heap in the runqueue; two share one where there are more pcpus than heaps */
+    bool asked;                  /* a woken unit waits for it to decide */
     ns_t balanced;               /* when it last looked at another runqueue */
+    u64 beats;                   /* who is taken from another runqueue has to be of less rank */
 };
 
 struct credit2_domain {
+    u32 competing;               /* its units that want to run */
     s64 budget;
     u64 period;
 };
@@ -76,14 +90,21 @@ struct credit2_unit {
     struct pheap_node node;
     struct list link;            /* in parked */
     struct sched_unit *unit;
-    u64 burned;                  /* of->given - burned: its credit */
-    struct runqueue *of;         /* the runqueue in which that counts; NULL: it was in none yet */
+    u64 burned;                  /* the pool's given - burned: its credit */
     u64 rest;
+    s64 had;                     /* its credit when it was picked */
     u8 place;
+    u8 slot;                     /* of the heap that it waits in */
     bool parked;
+    bool boosted;                /* woke with credit left, and has not run its slice since */
     s64 taken;                   /* of its domain's budget */
     u64 taken_period;
 };
+
+static struct credit2_pool *pool_of(const struct runqueue *q)
+{
+    return q->pool->priv;
+}
 
 static struct credit2_queue *queue_of(const struct runqueue *q)
 {
@@ -100,6 +121,11 @@ static struct credit2_cpu *cpu_of(const struct sched_pcpu *p)
     return p->priv;
 }
 
+static struct credit2_domain *domain_of(const struct sched_unit *u)
+{
+    return u->dom->priv;
+}
+
 static struct sched_unit *unit_at(struct pheap_node *n)
 {
     return container_of(n, struct credit2_unit, node)->unit;
@@ -107,22 +133,13 @@ static struct sched_unit *unit_at(struct pheap_node *n)
 
 static s64 credit(const struct runqueue *q, const struct sched_unit *u)
 {
-    return (s64)(queue_of(q)->given - unit_of(u)->burned);
+    return (s64)(READ_ONCE(pool_of(q)->given) - unit_of(u)->burned);
 }
 
-/* ---- load ---- */
-
-/* Bring q's average up to now; before the number of its units changes. */
-static void track_load(struct runqueue *q, ns_t now)
+/* What running so long burns, times its weight. */
+static u64 cost_of(const struct sched_unit *u, ns_t ran)
 {
-    struct credit2_queue *c = queue_of(q);
-    u64 present = (u64)(c->running + q->waiting - q->parked) * LOAD_ONE, passed;
-
-    if (now <= c->load_at)
-        return;
-    passed = min_of(now - c->load_at, LOAD_DECAY);
-    c->load_at = now;
-    c->load = (c->load * (LOAD_DECAY - passed) + present * passed) / LOAD_DECAY;
+    return ran * SCHED_WEIGHT_NORMAL * READ_ONCE(domain_of(u)->competing);
 }
 
 /* ---- budgets ---- */
@@ -130,17 +147,23 @@ static void track_load(struct runqueue *q, ns_t now)
 /* True: its domain may not use more in this period. */
 static bool out_of_budget(const struct sched_unit *u, ns_t now)
 {
-    struct credit2_domain *d = u->dom->priv;
+    struct credit2_domain *d = domain_of(u);
+    struct credit2_pool *pool = u->dom->pool->priv;
     s64 quota = (s64)u->dom->cap * (s64)(CAP_PERIOD / 100);
-    u64 missed = now / CAP_PERIOD - d->period;
+    u64 missed;
+    bool out;
 
-    if (!u->dom->cap)
+    if (likely(!u->dom->cap))
         return false;
+    spin_lock(&pool->lock);
+    missed = now / CAP_PERIOD - d->period;
     if (missed) {
         d->period += missed;
         d->budget = missed > 1000 ? quota : min_of(d->budget + (s64)missed * quota, quota);
     }
-    return d->budget < (s64)BUDGET_LEAST;
+    out = d->budget < (s64)BUDGET_LEAST;
+    spin_unlock(&pool->lock);
+    return out;
 }
 
 static ns_t next_period(ns_t now)
@@ -148,61 +171,69 @@ static ns_t next_period(ns_t now)
     return (now / CAP_PERIOD + 1) * CAP_PERIOD;
 }
 
+/* u, of a capped domain, is about to run: take its part. @return how long it may run. */
 static ns_t take_budget(struct sched_unit *u, ns_t now)
 {
-    struct credit2_domain *d = u->dom->priv;
+    struct credit2_domain *d = domain_of(u);
+    struct credit2_pool *pool = u->dom->pool->priv;
     u32 beside = min_of(u->dom->refs, (u32)u->dom->pool->nr_cpus);
-    s64 part = max_of(d->budget / (s64)max_of(beside, 1u), (s64)BUDGET_LEAST);
+    s64 part;
 
+    spin_lock(&pool->lock);
+    part = max_of(d->budget / (s64)max_of(beside, 1u), (s64)BUDGET_LEAST);
     unit_of(u)->taken = min_of(part, d->budget);
     unit_of(u)->taken_period = d->period;
     d->budget -= unit_of(u)->taken;
+    spin_unlock(&pool->lock);
     return min_of((ns_t)unit_of(u)->taken, next_period(now) - now);
 }
 
 static void give_back(struct sched_unit *u)
 {
-    struct credit2_domain *d = u->dom->priv;
+    struct credit2_domain *d = domain_of(u);
+    struct credit2_pool *pool = u->dom->pool->priv;
 
+    if (likely(!u->dom->cap))
+        return;
+    spin_lock(&pool->lock);
     if (unit_of(u)->taken < 0 || unit_of(u)->taken_period == d->period)
         d->budget += unit_of(u)->taken;
     unit_of(u)->taken = 0;
-}
-
-static void lock_budget(const struct sched_unit *u)
-{
-    if (u->dom->cap)
-        spin_lock(&((struct credit2_pool *)u->dom->pool->priv)->lock);
-}
-
-static void unlock_budget(const struct sched_unit *u)
-{
-    if (u->dom->cap)
-        spin_unlock(&((struct credit2_pool *)u->dom->pool->priv)->lock);
+    spin_unlock(&pool->lock);
 }
 
 /* ---- the queue ---- */
 
-/* Nobody has saved more than a reset's worth. */
-static void limit_credit(const struct runqueue *q, struct sched_unit *u)
+/* u has not saved more than this. */
+static void limit_credit(const struct runqueue *q, struct sched_unit *u, s64 most)
 {
-    if (credit(q, u) > (s64)CREDIT_RESET)
-        unit_of(u)->burned = queue_of(q)->given - CREDIT_RESET;
+    if (credit(q, u) > most)
+        unit_of(u)->burned = READ_ONCE(pool_of(q)->given) - (u64)most;
 }
 
-static void enqueue(struct runqueue *q, struct sched_unit *u)
+/* Nor does what runs, and is given more than it burns, save up without end. */
+static void limit_credit_of_running(const struct runqueue *q, struct sched_unit *u)
 {
-    struct credit2_unit *c = unit_of(u);
+    limit_credit(q, u, max_of((s64)(LEAD_MOST + READ_ONCE(pool_of(q)->step)), unit_of(u)->had));
+}
 
-    limit_credit(q, u);
-    c->node.key = c->burned;
-    c->place = WAITING;
-    pheap_insert(&queue_of(q)->waiting, &c->node);
+/* u waits at p, whose runqueue q is. */
+static void enqueue(struct runqueue *q, struct sched_unit *u, const struct sched_pcpu *p)
+{
+    struct credit2_queue *c = queue_of(q);
+    struct credit2_unit *w = unit_of(u);
+
+    w->node.key = w->boosted ? RANK_FIRST : w->burned;
+    w->place = WAITING;
+    w->slot = cpu_of(p)->slot;
+    c->present |= 1u << w->slot;
+    pheap_insert(&c->waiting[w->slot], &w->node);
 }
 
 static void park(struct runqueue *q, struct sched_unit *u)
 {
     unit_of(u)->place = PARKED;
+    unit_of(u)->boosted = false;
     unit_of(u)->parked = !u->pinned;
     q->parked += unit_of(u)->parked;
     list_add_tail(&queue_of(q)->parked, &unit_of(u)->link);
@@ -210,95 +241,103 @@ static void park(struct runqueue *q, struct sched_unit *u)
 
 static void dequeue(struct runqueue *q, struct sched_unit *u)
 {
-    struct credit2_unit *c = unit_of(u);
+    struct credit2_queue *c = queue_of(q);
+    struct credit2_unit *w = unit_of(u);
 
-    if (c->place == WAITING)
-        pheap_remove(&queue_of(q)->waiting, &c->node);
-    else if (c->place == PARKED)
-        q->parked -= c->parked;
-    c->place = NOWHERE;
-    list_del(&c->link);
+    if (w->place == WAITING) {
+        pheap_remove(&c->waiting[w->slot], &w->node);
+        if (!pheap_first(&c->waiting[w->slot]))
+            c->present &= ~(1u << w->slot);
+    } else if (w->place == PARKED) {
+        q->parked -= w->parked;
+        list_del(&w->link);
+    }
+    w->place = NOWHERE;
 }
 
 static void unpark(struct runqueue *q, ns_t now)
 {
     list_for_each_safe(pos, &queue_of(q)->parked) {
         struct sched_unit *u = list_entry(pos, struct credit2_unit, link)->unit;
-        bool out;
 
-        lock_budget(u);
-        out = out_of_budget(u, now);
-        unlock_budget(u);
-        if (out)
+        if (out_of_budget(u, now))
             continue;
         dequeue(q, u);
-        enqueue(q, u);
+        limit_credit(q, u, CREDIT_RESET);
+        enqueue(q, u, sched_pcpu(u->cpu));
     }
 }
 
 /*
- * The waiting unit with most credit that may run on p. Where the first may not, those that may run
- * anywhere are behind it: it is set aside until one comes, which restricted affinity alone costs.
+ * The first of h that may run on p. Where the heap's first may not, those that may run anywhere are
+ * behind it: it is set aside until one comes, which restricted affinity alone costs.
  */
-static struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu *p)
+static struct pheap_node *first_allowed(struct pheap *h, const struct sched_pcpu *p)
 {
-    struct credit2_queue *c = queue_of(q);
     struct pheap_node *aside = NULL, *n;
 
-    while ((n = pheap_first(&c->waiting)) && !sched_allowed(unit_at(n), p->cpu)) {
-        pheap_remove(&c->waiting, n);
+    while ((n = pheap_first(h)) && !sched_allowed(unit_at(n), p->cpu)) {
+        pheap_remove(h, n);
         n->next = aside;
         aside = n;
     }
     while (aside) {
         struct pheap_node *next = aside->next;
 
-        pheap_reinsert(&c->waiting, aside);
+        pheap_reinsert(h, aside);
         aside = next;
     }
-    return n ? unit_at(n) : NULL;
+    return n;
 }
 
-/* The same, taken out; those whose domain has used up its time are parked on the way. */
-static struct sched_unit *take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now)
+/* How far behind a unit with this key is for a pcpu where it does not wait. */
+static u64 rank_elsewhere(u64 key)
 {
-    struct sched_unit *u;
+    return key == RANK_FIRST ? RANK_FIRST : key + RESIST;
+}
 
-    while ((u = first_for(q, p))) {
-        bool out;
+/* The waiting unit of q that p had best run, and its rank there; NULL and RANK_NONE: none may run there. */
+static struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
+{
+    struct credit2_queue *c = queue_of(q);
+    struct pheap_node *best = NULL;
+    u32 own = p->q == q ? cpu_of(p)->slot : RUNQUEUE_CPUS;
 
-        dequeue(q, u);
-        lock_budget(u);
-        out = out_of_budget(u, now);
-        unlock_budget(u);
-        if (!out)
-            return u;
-        park(q, u);
+    *rank = RANK_NONE;
+    for (u32 left = c->present; left; left &= left - 1) {
+        u32 slot = (u32)__builtin_ctz(left);
+        struct pheap_node *n = pheap_first(&c->waiting[slot]);
+        u64 r;
+
+        if (!sched_allowed(unit_at(n), p->cpu) && !(n = first_allowed(&c->waiting[slot], p)))
+            continue;
+        r = slot == own ? n->key : rank_elsewhere(n->key);
+        if (r < *rank || (r == *rank && slot == own)) {
+            *rank = r;
+            best = n;
+        }
     }
-    return NULL;
-}
-
-/* p runs u, or nothing. */
-static void note_running(struct sched_pcpu *p, struct sched_unit *u)
-{
-    struct credit2_cpu *c = cpu_of(p);
-
-    queue_of(p->q)->running += (u != NULL) - (c->on != NULL);
-    c->on = u;
+    return best ? unit_at(best) : NULL;
 }
 
 /* ---- the operations ---- */
 
 static void credit2_pool_init(struct cpupool *pool, ns_t now)
 {
-    spin_lock_init(&((struct credit2_pool *)pool->priv)->lock, LOCK_POLICY);
+    struct credit2_pool *c = pool->priv;
+
+    spin_lock_init(&c->lock, LOCK_POLICY);
+    c->given = GIVEN_START;
 }
 
 static void credit2_queue_init(struct runqueue *q, ns_t now)
 {
-    queue_of(q)->given = GIVEN_START;
-    queue_of(q)->load_at = now;
     list_init(&queue_of(q)->parked);
+}
+
+static void credit2_cpu_init(struct sched_pcpu *p)
+{
+    cpu_of(p)->slot = queue_of(p->q)->nr_slots++ % RUNQUEUE_CPUS;
 }
 
 static void credit2_domain_init(struct sched_domain *dom, ns_t now)
@@ -330,90 +369,68 @@ static void credit2_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t n
     TRACE_sched_credit(dom->domain->id, 0, 0, weight, cap);
 }
 
-/* u comes to q with the credit that it had in another runqueue, which may give some at this moment; new ones have a reset's. */
-static void bring_credit(struct runqueue *q, struct sched_unit *u)
-{
-    struct credit2_unit *c = unit_of(u);
-    u64 has = c->of ? READ_ONCE(queue_of(c->of)->given) - c->burned : CREDIT_RESET;
-
-    if (c->of != q)
-        c->burned = queue_of(q)->given - has;
-    c->of = q;
-}
-
 /* The credit of what p runs, by now. */
 static s64 credit_left(const struct sched_pcpu *p, ns_t now)
 {
     ns_t ran = now > p->charged ? now - p->charged : 0;
 
-    return credit(p->q, p->curr) - (s64)(ran * SCHED_WEIGHT_NORMAL / p->curr->dom->weight);
+    return credit(p->q, p->curr) - (s64)(cost_of(p->curr, ran) / p->curr->dom->weight);
 }
 
 /*
- * The pcpu of q that is idle, and u's own first; else the one whose unit has least credit, if that
- * is less than u's. NR_PCPUS: none.
+ * Where u, which wakes, shall run: on an idle pcpu of q, and its own first. If it is boosted: on its
+ * own, or the one with least credit, if none that was boosted runs or is awaited there. Else where
+ * the least credit is, if that is less than u's. NULL: nowhere now.
  */
-static unsigned int whom_to_preempt(struct runqueue *q, const struct sched_unit *u, ns_t now)
+static struct sched_pcpu *whom_to_preempt(struct runqueue *q, const struct sched_unit *u, ns_t now)
 {
-    unsigned int best = NR_PCPUS;
-    s64 least = credit(q, u);
+    struct sched_pcpu *best = NULL, *own = sched_pcpu(u->cpu);
+    bool boosted = unit_of(u)->boosted;
+    s64 least = boosted ? INT64_MAX : credit(q, u);
 
-    if (cpumask_test(&q->cpus, u->cpu) && !sched_pcpu(u->cpu)->curr)
-        return u->cpu;
+    if (own->online && !own->curr)
+        return own;
     cpumask_for_each(cpu, &q->cpus) {
-        const struct sched_pcpu *p = sched_pcpu(cpu);
+        struct sched_pcpu *p = sched_pcpu(cpu);
+        s64 left;
 
         if (!sched_allowed(u, cpu))
             continue;
         if (!p->curr)
-            return cpu;
-        if (credit_left(p, now) < least) {
-            least = credit_left(p, now);
-            best = cpu;
+            return p;
+        if (boosted && (cpu_of(p)->asked || unit_of(p->curr)->boosted))
+            continue;
+        left = boosted && p == own ? INT64_MIN : credit_left(p, now);
+        if (left < least) {
+            least = left;
+            best = p;
         }
     }
     return best;
 }
 
-static u16 credit2_place(struct sched_unit *u, ns_t now)
-{
-    struct sched_pcpu *home = sched_pcpu(u->cpu);
-    u16 cpu = sched_nearest_idle(u, false);
-    unsigned int other;
-
-    if (cpu != SCHED_NO_CPU)
-        return cpu;
-    other = cpumask_cycle_of(&u->allowed, &u->allowed, sched_random(home) % NR_PCPUS);
-    if (!cpumask_test(&u->allowed, u->cpu) ||
-        (READ_ONCE(queue_of(sched_pcpu(other)->q)->load) + LOAD_ONE) * home->q->nr_cpus <
-            READ_ONCE(queue_of(home->q)->load) * sched_pcpu(other)->q->nr_cpus)
-        return other;
-    return u->cpu;
-}
-
 static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     struct sched_wake_result r = {.cpu = u->cpu, .decide_by = NS_NEVER};
-    struct sched_pcpu *p = sched_pcpu(u->cpu);
-    unsigned int cpu;
-    bool out;
+    struct sched_pcpu *p = sched_pcpu(u->cpu), *to;
 
-    track_load(q, now);
-    lock_budget(u);
-    out = out_of_budget(u, now);
-    unlock_budget(u);
-    bring_credit(q, u);
-    limit_credit(q, u);
-    if (out) {
+    __atomic_fetch_add(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
+    if (!u->moved)
+        limit_credit(q, u, CREDIT_RESET);
+    if (out_of_budget(u, now)) {
         park(q, u);
         r.decide_by = next_period(now);
         return r;
     }
-    cpu = whom_to_preempt(q, u, now);
-    enqueue(q, u);
-    if (cpu < NR_PCPUS) {
+    unit_of(u)->boosted = !u->moved && credit(q, u) > 0;
+    if (unit_of(u)->boosted)
+        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, (s32)(credit(q, u) / 1000));
+    to = whom_to_preempt(q, u, now);
+    enqueue(q, u, to ? to : p);
+    if (to) {
+        cpu_of(to)->asked = true;
         r.preempt = true;
-        r.cpu = cpu;
+        r.cpu = to->cpu;
     } else if (p->curr) {
         r.decide_by = p->picked_at + sched_slice(q->pool, SLICE_MOST);
     }
@@ -422,22 +439,17 @@ static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_un
 
 static void credit2_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
-    struct sched_pcpu *p = sched_pcpu(u->cpu);
-
-    track_load(q, now);
+    if (u->running)
+        limit_credit_of_running(q, u);
     dequeue(q, u);
-    if (p->curr == u && cpu_of(p)->on == u)
-        note_running(p, NULL);
-    lock_budget(u);
-    if (u->dom->cap)
-        give_back(u);
-    unlock_budget(u);
+    give_back(u);
+    __atomic_fetch_sub(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
 }
 
 static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now)
 {
     struct credit2_unit *c = unit_of(u);
-    u64 cost = ran * SCHED_WEIGHT_NORMAL + c->rest;
+    u64 cost = cost_of(u, ran) + c->rest;
 
     c->burned += cost / u->dom->weight;
     c->rest = cost % u->dom->weight;
@@ -446,50 +458,104 @@ static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran,
     TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, (s32)(credit(p->q, u) / 1000));
 }
 
-/* Every BALANCE_PERIOD: is another runqueue, taken by chance, fuller than this one, with its unit gone? */
+/* Every BALANCE_PERIOD, look at another runqueue, taken by chance: has its first RESIST more credit than what is here? */
 static struct runqueue *credit2_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q, *from;
-    u64 mine, theirs, here, there;
+    const struct cpumask *loaded = &q->pool->loaded;
+    struct credit2_cpu *c = cpu_of(p);
+    unsigned int cpu;
 
-    track_load(q, now);
-    if (now < cpu_of(p)->balanced + BALANCE_PERIOD)
+    if (now < c->balanced + BALANCE_PERIOD)
         return NULL;
-    cpu_of(p)->balanced = now;
-    from = q->pool->queue[sched_random(p) % q->pool->nr_queues];
-    if (from == q || !from->nr_cpus || READ_ONCE(from->waiting) <= READ_ONCE(from->parked))
+    c->balanced = now;
+    cpu = sched_any_of(p, loaded);
+    if (cpu == NR_PCPUS)
         return NULL;
-    mine = queue_of(q)->load;
-    theirs = READ_ONCE(queue_of(from)->load);
-    here = queue_of(q)->running + q->waiting - q->parked;
-    there = READ_ONCE(queue_of(from)->running) + from->waiting - from->parked;
-    if (theirs * q->nr_cpus < (mine + LOAD_ONE) * from->nr_cpus || there * q->nr_cpus < (here + 1) * from->nr_cpus)
+    from = sched_pcpu(cpu)->q;
+    if (from == q || READ_ONCE(from->waiting) <= READ_ONCE(from->parked))
         return NULL;
+    (void)first_for(q, p, &c->beats);
+    if (prev)
+        c->beats = unit_of(prev)->boosted ? RANK_FIRST : min_of(c->beats, unit_of(prev)->burned);
     return from;
 }
 
 static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
 {
-    track_load(q, now);
-    return take_first(q, p, now);
+    for (;;) {
+        u64 rank;
+        struct sched_unit *u = first_for(q, p, &rank);
+
+        if (!u || rank >= cpu_of(p)->beats)
+            return NULL;
+        dequeue(q, u);
+        if (!out_of_budget(u, now)) {
+            __atomic_fetch_sub(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
+            return u;
+        }
+        park(q, u);
+    }
 }
 
-/* How long u may run before another has more credit. */
-static ns_t slice_for(const struct runqueue *q, const struct sched_unit *u)
+/* How long u may run on p before another has more credit. */
+static ns_t slice_for(struct sched_pcpu *p, const struct sched_unit *u)
 {
-    struct pheap_node *next = pheap_first(&queue_of(q)->waiting);
+    struct runqueue *q = p->q;
     ns_t most = sched_slice(q->pool, SLICE_MOST);
+    u64 next;
     s64 ahead;
 
-    if (!next)
+    if (!queue_of(q)->present)
         return q->pool->nr_units > q->pool->nr_cpus ? sched_slice(q->pool, SLICE_ALONE) : NS_NEVER;
-    ahead = (s64)(next->key - unit_of(u)->burned) * u->dom->weight / SCHED_WEIGHT_NORMAL;
+    (void)first_for(q, p, &next);
+    if (next == RANK_NONE || unit_of(u)->boosted)
+        return most;
+    ahead = (s64)(next - unit_of(u)->burned) * u->dom->weight / (s64)cost_of(u, 1);
     return min_of((ns_t)max_of(ahead, (s64)min_of(SLICE_LEAST, most)), most);
 }
 
+/* What p runs next: prev, or the first that waits, and then prev waits. Those without budget are parked on the way. */
+static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct runqueue *q = p->q;
+    struct sched_unit *u;
+
+    for (;;) {
+        u64 rank;
+
+        u = first_for(q, p, &rank);
+        if (prev && !(u && (prev->yielded || rank < unit_of(prev)->burned)))
+            u = prev;
+        if (!u)
+            return NULL;
+        if (u != prev)
+            dequeue(q, u);
+        if (!out_of_budget(u, now))
+            break;
+        park(q, u);
+        if (u == prev)
+            prev = NULL;
+    }
+    if (prev && u != prev)
+        enqueue(q, prev, p);
+    return u;
+}
+
+/* u, the first, has no credit: everybody gets some. */
+static void reset(const struct runqueue *q, const struct sched_unit *u)
+{
+    struct credit2_pool *pool = pool_of(q);
+    u64 given = (u64)(-credit(q, u)) / CREDIT_RESET * CREDIT_RESET + CREDIT_RESET, step = READ_ONCE(pool->step);
+
+    TRACE_sched_reset(q->first, (s32)(credit(q, u) / 1000), given);
+    WRITE_ONCE(pool->step, max_of(given, step - step / 16));
+    __atomic_fetch_add(&pool->given, given, __ATOMIC_RELAXED);
+}
+
 /**
- * Choose what runs next on this pcpu: the one with most credit. O(log n) where units may run
- * anywhere, and O(n) when capped domains come back.
+ * Choose what runs next on this pcpu: the one with most credit, of those that wait at it, if no other
+ * has clearly more. O(log n) where units may run anywhere, and O(n) when capped domains come back.
  */
 static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
@@ -498,54 +564,38 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     struct sched_choice choice = {.slice = NS_NEVER, .why = SCHED_IDLE};
     struct sched_unit *u;
 
-    track_load(q, now);
-    if (prev && prev->dom->cap) {
-        lock_budget(prev);
+    cpu_of(p)->asked = false;
+    cpu_of(p)->beats = RANK_NONE;
+    if (prev) {
         give_back(prev);
-        unlock_budget(prev);
+        unit_of(prev)->boosted = false;
+        limit_credit_of_running(q, prev);
     }
-    if (!list_empty(&c->parked))
+    if (unlikely(!list_empty(&c->parked)))
         unpark(q, now);
-    if (prev)
-        enqueue(q, prev);
-    u = take_first(q, p, now);
-    if (u && u == prev && u->yielded) {
-        struct sched_unit *next = take_first(q, p, now);
-
-        if (next) {
-            enqueue(q, u);
-            u = next;
-        }
-    }
-    note_running(p, u);
+    u = choose(p, prev, now);
     if (u) {
-        if (credit(q, u) <= 0) {
-            u64 given = (u64)(-credit(q, u)) / CREDIT_RESET * CREDIT_RESET + CREDIT_RESET;
-
-            TRACE_sched_reset(q->first, (s32)(credit(q, u) / 1000), given);
-            c->given += given;
-        }
+        if (credit(q, u) <= 0)
+            reset(q, u);
+        unit_of(u)->had = credit(q, u);
         choice.unit = u;
-        choice.slice = slice_for(q, u);
-        choice.why = choice.slice == NS_NEVER ? SCHED_ONLY : SCHED_TURN;
+        choice.slice = slice_for(p, u);
+        choice.why = unit_of(u)->boosted ? SCHED_BOOST : choice.slice == NS_NEVER ? SCHED_ONLY : SCHED_TURN;
         if (u->dom->cap) {
-            ns_t budget;
+            ns_t budget = take_budget(u, now);
 
-            lock_budget(u);
-            budget = take_budget(u, now);
-            unlock_budget(u);
             choice.slice = min_of(choice.slice, budget);
         }
     }
-    if (!list_empty(&c->parked))
+    if (unlikely(!list_empty(&c->parked)))
         choice.slice = min_of(choice.slice, next_period(now) - now);
     return choice;
 }
 
-SCHED_POLICY(credit2, .doc = "a queue for each socket, credit burned by weight, load balanced", .span = SPAN_SOCKET,
+SCHED_POLICY(credit2, .doc = "a queue for each socket, credit burned by weight, units stay where they ran", .span = SPAN_SOCKET,
              .pool_size = sizeof(struct credit2_pool), .queue_size = sizeof(struct credit2_queue),
              .cpu_size = sizeof(struct credit2_cpu), .domain_size = sizeof(struct credit2_domain),
              .unit_size = sizeof(struct credit2_unit), .pool_init = credit2_pool_init, .queue_init = credit2_queue_init,
-             .domain_init = credit2_domain_init, .unit_init = credit2_unit_init, .params = credit2_params,
-             .place = credit2_place, .wake = credit2_wake, .sleep = credit2_sleep, .charge = credit2_charge,
-             .balance = credit2_balance, .steal = credit2_steal, .pick = credit2_pick);
+             .cpu_init = credit2_cpu_init, .domain_init = credit2_domain_init, .unit_init = credit2_unit_init,
+             .params = credit2_params, .place = sched_place_by_length, .wake = credit2_wake, .sleep = credit2_sleep,
+             .charge = credit2_charge, .balance = credit2_balance, .steal = credit2_steal, .pick = credit2_pick);

@@ -259,7 +259,17 @@ static inline u32 sched_random(struct sched_pcpu *p)
  * before one with a busy sibling. SCHED_NO_CPU: none that it may run on is idle.
  */
 u16 sched_nearest_idle(const struct sched_unit *u, bool cores_first);
+/** One of the set by chance, seldom evenly; NR_PCPUS: it is empty. For p's pool. */
+static inline unsigned int sched_any_of(struct sched_pcpu *p, const struct cpumask *set)
+{
+    const struct cpupool *pool = p->q->pool;
+
+    return cpumask_cycle_of(set, set, pool->queue[sched_random(p) % pool->nr_queues]->first);
+}
+
 /** An idle pcpu, else its own, else (it may not run there any more) one by chance. */
 u16 sched_place(struct sched_unit *u, ns_t now);
+/** An idle pcpu, else its own, but one by chance in whose runqueue clearly fewer wait, or if it may not run on its own. */
+u16 sched_place_by_length(struct sched_unit *u, ns_t now);
 
 #endif

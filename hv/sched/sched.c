@@ -239,7 +239,22 @@ u16 sched_place(struct sched_unit *u, ns_t now)
         return cpu;
     if (cpumask_test(&u->allowed, u->cpu))
         return u->cpu;
-    return cpumask_cycle_of(&u->allowed, &u->allowed, sched_random(sched_pcpu(u->cpu)) % NR_PCPUS);
+    return sched_any_of(sched_pcpu(u->cpu), &u->allowed);
+}
+
+u16 sched_place_by_length(struct sched_unit *u, ns_t now)
+{
+    struct sched_pcpu *home = sched_pcpu(u->cpu), *other;
+    u16 cpu = sched_nearest_idle(u, false);
+
+    if (cpu != SCHED_NO_CPU)
+        return cpu;
+    cpu = sched_any_of(home, &u->allowed);
+    other = sched_pcpu(cpu);
+    if (!cpumask_test(&u->allowed, u->cpu) ||
+        (READ_ONCE(other->q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * other->q->nr_cpus)
+        return cpu;
+    return u->cpu;
 }
 
 /* ---- waking and sleeping ---- */

@@ -339,7 +339,7 @@ static void check_shares(const struct sim_result *r)
 {
     double slice = (t.config.slice ? t.config.slice : MS(30)) * 1e-9 / r->seconds;
 
-    if (strcmp(t.config.policy, "credit") && strcmp(t.config.policy, "smt"))
+    if (strcmp(t.config.policy, "credit") && strcmp(t.config.policy, "smt") && strcmp(t.config.policy, "credit2"))
         return;
     for (unsigned d = 0; d < r->nr_domains; d++) {
         const struct sim_load *l = &t.loads[r->domains[d].load];
