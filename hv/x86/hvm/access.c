@@ -40,11 +40,11 @@ static __attribute__((noinline)) void *look_up(struct domain *d, u64 gpa, bool w
 
 /*
  * The hypervisor's address of a guest-physical one, good to the end of its page; NULL where no memory of the right kind is. It stays good until this
- * pcpu waits for another or takes interrupts (nested.c). For the current vCPU's domain, with its windows.
+ * pcpu waits for another or takes interrupts (nested.c). For the current vCPU's domain, with the windows of what is looked for.
  */
 static __always_inline_ void *map_own(struct domain *d, struct hvm_window *windows, u64 gpa, bool write)
 {
-    struct hvm_window *w = &windows[(gpa >> PAGE_SHIFT) % HVM_WINDOWS];
+    struct hvm_window *w = &windows[(gpa >> PAGE_SHIFT) % HVM_WINDOWS_EACH];
 
     return likely(w->tag == d->arch.hvm->window_epoch + (gpa >> PAGE_SHIFT)) ? w->at + (gpa & ~PAGE_MASK)
                                                                               : look_up(d, gpa, write, w);
@@ -55,7 +55,7 @@ static __always_inline_ void *map_physical(struct domain *d, u64 gpa, bool write
 {
     struct vcpu *v = current_vcpu();
 
-    return likely(v->domain == d) ? map_own(d, v->arch.hvm->window, gpa, write) : look_up(d, gpa, write, NULL);
+    return likely(v->domain == d) ? map_own(d, v->arch.hvm->window + HVM_WINDOWS_PAGE, gpa, write) : look_up(d, gpa, write, NULL);
 }
 
 /* One level of a walk: the entry of `size` bytes at guest-physical `where`. False: nothing there. */
@@ -84,10 +84,10 @@ static bool walk_4_levels(struct domain *d, u64 table, u64 linear, u32 access, b
 {
     u64 rights = PTE_RW | PTE_US, nx = 0, e, where;
     const u64 *at;
-    struct hvm_window *windows = current_vcpu()->arch.hvm->window;
+    struct hvm_window *windows = current_vcpu()->arch.hvm->window + HVM_WINDOWS_DATA;
     unsigned int shift = 39;
 
-    for (;; shift -= 9) {
+    for (;; shift -= 9, windows += HVM_WINDOWS_EACH) {
         where = table + (linear >> shift & 511) * 8;
         at = map_own(d, windows, where, false);
         if (unlikely(!at))
@@ -174,13 +174,13 @@ bool hvm_translate(struct vcpu *v, u64 linear, u32 access, u64 *gpa, u32 *error)
 
 const u8 *hvm_code_at(struct vcpu *v, u64 cr3, u64 rip, unsigned int n)
 {
-    struct hvm_window *windows = v->arch.hvm->window;
+    struct hvm_window *windows = v->arch.hvm->window + HVM_WINDOWS_CODE, *page = windows + HVM_WINDOWS_PAGE;
     struct domain *d = v->domain;
     u64 e = cr3;
 
     if (unlikely((rip & ~PAGE_MASK) > PAGE_SIZE - n || !is_canonical(rip)))
         return NULL;
-    for (unsigned int shift = 39;; shift -= 9) {
+    for (unsigned int shift = 39;; shift -= 9, windows += HVM_WINDOWS_EACH) {
         const u64 *at = map_own(d, windows, (e & PTE_MFN) + (rip >> shift & 511) * 8, false);
 
         if (unlikely(!at))
@@ -189,11 +189,11 @@ const u8 *hvm_code_at(struct vcpu *v, u64 cr3, u64 rip, unsigned int n)
         if (unlikely(!(e & PTE_P)))
             return NULL;
         if (shift == 12)
-            return map_own(d, windows, (e & PTE_MFN) | (rip & ~PAGE_MASK), false);
+            return map_own(d, page, (e & PTE_MFN) | (rip & ~PAGE_MASK), false);
         if (unlikely(e & PTE_PSE) && shift < 39) {
             u64 offset = (1ull << shift) - 1;
 
-            return map_own(d, windows, (e & PTE_MFN & ~offset) | (rip & offset), false);
+            return map_own(d, page, (e & PTE_MFN & ~offset) | (rip & offset), false);
         }
     }
 }

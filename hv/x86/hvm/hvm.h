@@ -167,12 +167,19 @@ struct hvm_cpuid_answer {
 #define HVM_CPUID_OSXSAVE (1u << 27) /* leaf 1, ECX: CR4.OSXSAVE, never remembered */
 #define HVM_CPUID_SLOT(leaf, sub) (((leaf) ^ (leaf) >> 28 ^ (sub) << 2) % HVM_CPUID_ANSWERS)
 
-/** Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. */
+/**
+ * Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. Each level of tables and
+ * the page at the end have windows of their own, of data and of code: no two pages of one walk ever drive each other out.
+ */
 struct hvm_window {
     u64 tag;                   /* guest frame number + the domain's window_epoch */
     u8 *at;
 };
-#define HVM_WINDOWS      64
+#define HVM_WINDOWS_EACH 16
+#define HVM_WINDOWS      (2 * 5 * HVM_WINDOWS_EACH)
+#define HVM_WINDOWS_DATA 0
+#define HVM_WINDOWS_PAGE (4 * HVM_WINDOWS_EACH) /* behind the four levels */
+#define HVM_WINDOWS_CODE (5 * HVM_WINDOWS_EACH)
 #define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
 
 struct vmcb;
