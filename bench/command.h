@@ -18,6 +18,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_inputs(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_rerun(int argc, char **argv);
+int cmd_shares(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_explain(int argc, char **argv); /* bench/explain.c */

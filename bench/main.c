@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"explain", "OPERATION --on PLATFORMS",
      "the executed path by function, with instruction counts", cmd_explain},
     {"sim", "[EXPERIMENT]", "the scheduler on a simulated machine of up to 1,024 processors", cmd_sim},
+    {"shares", "", "shares by weight on the hypervisor, beside the simulator's", cmd_shares},
     {"smt-calibrate", "", "how much threads of a core slow each other down, measured here",
      cmd_smt_calibrate},
     {"compare", "A B", "what changed between two results", cmd_compare},

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `parangon shares`: do domains get the share of the processors that their weights ask for? On the hypervisor itself, in counted
+ * time, beside the simulator with the same domains.
+ *
+ * Eight domains of one vCPU that compute all the time, weights 1 to 8 (times 64): the design of SOSP'03, figure 5, on one to eight
+ * processors. Each tells how long it ran and waited within one window of system time, from its runstate (guests/micro/tests/share.c).
+ * The trace of the same run gives the worst error in any window: the range, over time, of what a domain has got less what it was
+ * owed, and the longest stretch that one ran, which is the slice in force. What is owed is the feasible share (nobody can use more
+ * than one processor), as the simulator's water-filling has it.
+ *
+ * Counted time: an instruction is 2^SHIFT ns, for all processors of a machine together, so decisions and shares are real and repeat to
+ * the byte, and the work done in a share means nothing. The simulator takes no time for switches here: its lines show the policy alone.
+ * Does not: run Linux, or say anything about speed.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analysis/results.h"
+#include "bench/command.h"
+#include "bench/inputs.h"
+#include "bench/paths.h"
+#include "bench/run.h"
+#include "sim/setup.h"
+#include "trace/gnuplot.h"
+#include "trace/who.h"
+
+#define DOMAINS   8
+#define SHIFT     4    /* 16 ns an instruction */
+#define FROM_MS   2000 /* all domains compute by then */
+#define TRACE_MIB 32
+#define MOST      0.01 /* what is asked of a share: within 1 % of itself */
+#define CASES_MAX 64
+
+/* One machine: what was asked, and what came of it. */
+struct shares {
+    const char *policy;
+    unsigned cpus;
+    char *plan, *memory;           /* files */
+    double owed[DOMAINS];          /* processors */
+    double got[DOMAINS], simulated[DOMAINS];
+    double window_ms, longest_ms;  /* worst error of a domain in any window; the longest stretch that one ran */
+    unsigned half_us, p99_us, most_us; /* waits of the domain that waits longest at p99 */
+    unsigned told;                 /* domains that have told their share */
+};
+
+struct options {
+    struct words policies, cpus;
+    unsigned seconds;
+    const char *slice;             /* us; NULL: the policy's own */
+    const char *folder;
+};
+
+enum { OPT_SCHED = 256, OPT_CPUS, OPT_SECONDS, OPT_SLICE };
+
+static const struct argp_option option_table[] = {
+    {"sched", OPT_SCHED, "A,B", 0, "policies (credit,credit2)", 0},
+    {"cpus", OPT_CPUS, "A,B", 0, "numbers of processors, 1 to 8 (1,2,4,8)", 0},
+    {"seconds", OPT_SECONDS, "N", 0, "length of the window in counted time, 1 to 60 (10)", 0},
+    {"slice", OPT_SLICE, "US", 0, "slice of the policies, 100 to 1000000 (each policy's own)", 0},
+    {NULL, 'o', "FOLDER", 0, "where the figure goes (out)", 0},
+    {0},
+};
+
+static long number_of(struct argp_state *state, const char *what, const char *text, long least, long most)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    if (!*text || *end || n < least || n > most)
+        argp_error(state, "%s is a number from %ld to %ld, not \"%s\"", what, least, most, text);
+    return n;
+}
+
+/* Policies that know weights. */
+static bool policy_known(const char *name)
+{
+    return !strcmp(name, "credit") || !strcmp(name, "credit2") || !strcmp(name, "smt");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+
+    switch (key) {
+    case OPT_SCHED:
+        words_split(&o->policies, arg, ',');
+        for (size_t i = 0; i < o->policies.nr; i++)
+            if (!policy_known(o->policies.word[i]))
+                argp_error(state, "no policy with weights is \"%s\": credit, credit2 or smt", o->policies.word[i]);
+        return 0;
+    case OPT_CPUS:
+        words_split(&o->cpus, arg, ',');
+        for (size_t i = 0; i < o->cpus.nr; i++)
+            (void)number_of(state, "--cpus", o->cpus.word[i], 1, DOMAINS);
+        return 0;
+    case OPT_SECONDS:
+        o->seconds = number_of(state, "--seconds", arg, 1, 60);
+        return 0;
+    case OPT_SLICE:
+        (void)number_of(state, "--slice", arg, 100, 1000000);
+        o->slice = arg;
+        return 0;
+    case 'o':
+        o->folder = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->policies.nr)
+            words_split(&o->policies, "credit,credit2", ',');
+        if (!o->cpus.nr)
+            words_split(&o->cpus, "1,2,4,8", ',');
+        if (o->policies.nr * o->cpus.nr > CASES_MAX)
+            argp_error(state, "that is more than %d machines", CASES_MAX);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse,
+    .doc = "Shares by weight on the hypervisor, in counted time, beside the simulator's: eight domains that compute, weights 1 to 8. "
+           "Exit status 1 where a share is more than 1 % off.",
+};
+
+/* ---- the machines ---- */
+
+static char *temporary(const char *what)
+{
+    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    char *path = format("%s/parangon-%s.XXXXXX", base, what);
+    int fd = mkstemp(path);
+
+    if (fd < 0 || ftruncate(fd, strcmp(what, "trace") ? 0 : (off_t)TRACE_MIB << 20) < 0) {
+        fprintf(stderr, "parangon: %s: %s\n", path, strerror(errno));
+        exit(STATUS_INCOMPLETE);
+    }
+    close(fd);
+    return path;
+}
+
+static void write_plan(const struct shares *s, unsigned to_ms)
+{
+    FILE *out = fopen(s->plan, "w");
+
+    if (!out)
+        return; /* QEMU says so */
+    fputs("parangon-plan 1\n", out);
+    for (int w = 1; w <= DOMAINS; w++)
+        fprintf(out, "domain w%d\n  kernel = micro\n  memory = 8M\n  weight = %d\n  cmdline = tests=none costs=none spin=%d-%u\n", w, 64 * w,
+                FROM_MS, to_ms);
+    fclose(out);
+}
+
+static void command(const struct options *o, const struct inputs *inputs, const struct shares *s, struct boot *boot)
+{
+    struct words *a = &boot->argv;
+
+    boot->name = format("%s-%u", s->policy, s->cpus);
+    boot->estimate = 10 + o->seconds;
+    boot_link(boot, "shares.plan", s->plan);
+    boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
+    words_add(a, "%s", inputs->qemu);
+    for (size_t i = 0; i < 3; i++)
+        if (inputs->firmware[i])
+            words_option(a, "-L", "%s", inputs->firmware[i]);
+    words_option(a, "-M", "pc");
+    words_option(a, "-cpu", "qemu64");
+    words_option(a, "-smp", "%u", s->cpus);
+    words_option(a, "-m", "256");
+    words_option(a, "-accel", "tcg");
+    words_option(a, "-icount", "shift=%d,sleep=off", SHIFT);
+    words_option(a, "-rtc", "base=2026-01-01T00:00:00,clock=vm");
+    words_option(a, "-seed", "1");
+    words_add(a, "-nodefaults");
+    words_add(a, "-no-user-config");
+    words_add(a, "-no-reboot");
+    words_option(a, "-display", "none");
+    words_option(a, "-serial", "file:" BOOT_CONSOLE);
+    words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
+    words_option(a, "-device", "ivshmem-plain,memdev=trace");
+    words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
+    words_option(a, "-append", "trace trace-classes=SCHED sched=%s%s%s", s->policy, o->slice ? " sched-slice=" : "", o->slice ? o->slice : "");
+    words_option(a, "-initrd", "shares.plan,micro");
+}
+
+/* ---- what they said ---- */
+
+static void read_console(struct shares *s, const char *console)
+{
+    for (const char *line = console; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        unsigned d, nr, half, p99, most;
+        double ran, of;
+
+        if (sscanf(line, "(d%u) MICRO share ran %lf of %lf us", &d, &ran, &of) == 3 && d >= 1 && d <= DOMAINS && of > 0) {
+            s->got[d - 1] = ran / of;
+            s->told++;
+        } else if (sscanf(line, "(d%u) MICRO waits %u: half %u, p99 %u, most %u us", &d, &nr, &half, &p99, &most) == 5 && p99 >= s->p99_us) {
+            s->half_us = half;
+            s->p99_us = p99;
+            s->most_us = most;
+        }
+    }
+}
+
+/* The worst error in any window, and the longest stretch, both within the window of the shares less a tenth of a second each side. */
+static int read_trace(struct shares *s, unsigned to_ms)
+{
+    struct trace_log *log = trace_log_open(s->memory);
+    struct who who;
+    double got[DOMAINS] = {0}, low[DOMAINS] = {0}, high[DOMAINS] = {0};
+    uint64_t from, to;
+
+    if (!log)
+        return -1;
+    if (log->lost || trace_who(&who, log) < 0) {
+        fprintf(stderr, "parangon: the trace of %s on %u processors is not whole\n", s->policy, s->cpus);
+        trace_log_close(log);
+        return -1;
+    }
+    from = (FROM_MS + 100) * (who.tsc_hz / 1000);
+    to = (to_ms - 100) * (who.tsc_hz / 1000);
+    for (size_t i = 0; i < who.nr_runs; i++) { /* of one domain in the order of time */
+        const struct who_run *r = &who.runs[i];
+        unsigned d = who.vcpus[r->vcpu].domid - 1u;
+        uint64_t begin = r->from < from ? from : r->from, end = r->to > to ? to : r->to;
+
+        if (d >= DOMAINS || begin >= end)
+            continue;
+        low[d] = fmin(low[d], got[d] - s->owed[d] * (double)(begin - from));
+        got[d] += end - begin;
+        high[d] = fmax(high[d], got[d] - s->owed[d] * (double)(end - from));
+        if (s->owed[d] < 1) /* who has a processor of its own has no slice */
+            s->longest_ms = fmax(s->longest_ms, (r->to - r->from) * 1e3 / who.tsc_hz);
+    }
+    for (unsigned d = 0; d < DOMAINS; d++) {
+        low[d] = fmin(low[d], got[d] - s->owed[d] * (double)(to - from));
+        s->window_ms = fmax(s->window_ms, (high[d] - low[d]) * 1e3 / who.tsc_hz);
+    }
+    trace_who_free(&who);
+    trace_log_close(log);
+    return 0;
+}
+
+/* The same domains in the simulator, one for one: S = 1, switches cost nothing. */
+static int simulate(const struct options *o, struct shares *s)
+{
+    struct sim_setup setup;
+    struct sim_result result;
+    char text[64];
+    int failed = 0;
+
+    sim_setup_init(&setup);
+    failed |= sim_setup_set(&setup, "sched", s->policy);
+    snprintf(text, sizeof text, "%u", s->cpus);
+    failed |= sim_setup_set(&setup, "cpus", text);
+    failed |= sim_setup_set(&setup, "switch-cost", "0");
+    failed |= sim_setup_set(&setup, "migrate-cost", "0");
+    failed |= sim_setup_set(&setup, "warmup", "1s");
+    snprintf(text, sizeof text, "%u", o->seconds);
+    failed |= sim_setup_set(&setup, "seconds", text);
+    if (o->slice) {
+        snprintf(text, sizeof text, "%sus", o->slice);
+        failed |= sim_setup_set(&setup, "slice", text);
+    }
+    for (int w = 1; w <= DOMAINS; w++) {
+        snprintf(text, sizeof text, "hog:name=w%d:weight=%d", w, 64 * w);
+        failed |= sim_setup_load(&setup, text);
+    }
+    if (failed || sim_run(sim_setup_config(&setup), NULL, &result) < 0)
+        return -1;
+    for (unsigned d = 0; d < result.nr_domains && d < DOMAINS; d++) {
+        s->owed[d] = result.domains[d].feasible;
+        s->simulated[d] = result.domains[d].got;
+    }
+    sim_result_free(&result);
+    return 0;
+}
+
+/* ---- table and figure ---- */
+
+static double worst(const double *got, const double *owed)
+{
+    double most = 0;
+
+    for (unsigned d = 0; d < DOMAINS; d++)
+        most = fmax(most, fabs(got[d] / owed[d] - 1));
+    return most;
+}
+
+static void print_table(const struct options *o, const struct shares *s, size_t nr)
+{
+    printf("Eight domains that compute, weights 1 to 8; counted time (%d ns an instruction), %u s; processors got\n\n", 1 << SHIFT,
+           o->seconds);
+    printf("%-8s %4s ", "policy", "cpus");
+    for (unsigned d = 1; d <= DOMAINS; d++)
+        printf(" %6s%u", "w", d);
+    printf("   worst   any window  longest run   sim: worst  from it   wait half      p99     most\n");
+    for (size_t i = 0; i < nr; i++, s++) {
+        printf("%-8s %4u ", s->policy, s->cpus);
+        for (unsigned d = 0; d < DOMAINS; d++)
+            printf(" %7.4f", s->got[d]);
+        printf("  %5.2f %%  %8.1f ms  %8.1f ms     %5.2f %%  %5.2f %%  %7.1f  %7.1f  %7.1f ms\n", 100 * worst(s->got, s->owed), s->window_ms,
+               s->longest_ms, 100 * worst(s->simulated, s->owed), 100 * worst(s->got, s->simulated), s->half_us / 1e3, s->p99_us / 1e3,
+               s->most_us / 1e3);
+    }
+}
+
+struct figure {
+    const struct shares *s;
+    size_t nr;
+};
+
+static void put_figure(FILE *out, const void *context)
+{
+    const struct figure *f = context;
+
+    fputs("set title \"Eight domains, weights 1 to 8: processors got on the hypervisor (marks), in the simulator (crosses), owed (lines)\"\n"
+          "set xlabel \"weight\"\nset ylabel \"processors\"\nset xrange [0.5:8.5]\nset yrange [0:1.1]\nset key outside right top\nset grid ytics\n", out);
+    for (size_t i = 0; i < f->nr; i++) {
+        fprintf(out, "$run%zu << END\n", i);
+        for (unsigned d = 0; d < DOMAINS; d++)
+            fprintf(out, "%g %.6f %.6f %.6f\n", d + 1 + 0.08 * ((double)i - f->nr / 2.0) / f->nr, f->s[i].got[d], f->s[i].owed[d], f->s[i].simulated[d]);
+        fputs("END\n", out);
+    }
+    fputs("plot ", out);
+    for (size_t i = 0; i < f->nr; i++)
+        fprintf(out, "%s$run%zu using 1:3 with lines lc %zu notitle, $run%zu using 1:4 with points pt 2 ps 0.9 lc %zu notitle, "
+                     "$run%zu using 1:2 with points pt 7 ps 0.8 lc %zu title \"%s, %u processor%s\"", i ? ", " : "", i, i + 1, i, i + 1, i, i + 1,
+                f->s[i].policy, f->s[i].cpus, f->s[i].cpus == 1 ? "" : "s");
+    fputs("\n", out);
+}
+
+int cmd_shares(int argc, char **argv)
+{
+    struct options o = {.seconds = 10, .folder = paths_get()->out};
+    struct run_limits limits = {.silence_seconds = 900, .total_seconds = 3600, .progress = true};
+    struct shares cases[CASES_MAX] = {0};
+    struct boot boots[CASES_MAX] = {0};
+    struct inputs inputs;
+    unsigned to_ms;
+    size_t nr = 0;
+    int status;
+    char *stem;
+
+    command_parse(&argp, argc, argv, &o);
+    if (inputs_get(&inputs, INPUTS_FETCH) < 0)
+        return STATUS_INCOMPLETE;
+    to_ms = FROM_MS + 1000 * o.seconds;
+    for (size_t p = 0; p < o.policies.nr; p++)
+        for (size_t c = 0; c < o.cpus.nr; c++, nr++) {
+            cases[nr] = (struct shares){.policy = o.policies.word[p], .cpus = atoi(o.cpus.word[c]), .plan = temporary("plan"),
+                                        .memory = temporary("trace")};
+            write_plan(&cases[nr], to_ms);
+            command(&o, &inputs, &cases[nr], &boots[nr]);
+        }
+    status = run_boots(boots, nr, &limits);
+    for (size_t i = 0; i < nr; i++) {
+        struct shares *s = &cases[i];
+
+        if (!status && simulate(&o, s) < 0)
+            status = STATUS_INCOMPLETE;
+        if (!status && boots[i].console)
+            read_console(s, boots[i].console);
+        if (!status && s->told != DOMAINS) {
+            fprintf(stderr, "parangon: %s: %u of %d domains told their share; %s\n", boots[i].name, s->told, DOMAINS,
+                    boots[i].failure ? boots[i].failure : "");
+            status = STATUS_INCOMPLETE;
+        }
+        if (!status && read_trace(s, to_ms) < 0)
+            status = STATUS_INCOMPLETE;
+        unlink(s->plan);
+        unlink(s->memory);
+        boot_free(&boots[i]);
+    }
+    if (status)
+        return status < 0 ? STATUS_INCOMPLETE : status;
+    print_table(&o, cases, nr);
+    if (mkdir(o.folder, 0777) < 0 && errno != EEXIST)
+        return STATUS_INCOMPLETE;
+    stem = format("%s/shares", o.folder);
+    if (gnuplot_draw(stem, 1000, 600, put_figure, &(struct figure){cases, nr}) < 0)
+        return STATUS_INCOMPLETE;
+    fprintf(stderr, "parangon: kept %s.svg, .png\n", stem);
+    for (size_t i = 0; i < nr; i++)
+        if (worst(cases[i].got, cases[i].owed) > MOST)
+            status = STATUS_CHECK_FAILED;
+    return status;
+}
