@@ -9,57 +9,57 @@ static bool before(const struct pheap_node *a, const struct pheap_node *b)
     return a->key < b->key || (a->key == b->key && a->seq < b->seq);
 }
 
-/* One tree of two, either of which may be NULL; roots have no siblings. */
-static struct pheap_node *merge(struct pheap_node *a, struct pheap_node *b)
+/* One tree of two; their siblings are forgotten. */
+static inline struct pheap_node *link(struct pheap_node *a, struct pheap_node *b)
 {
-    struct pheap_node *top = a, *below = b;
-
-    if (!a || !b)
-        return a ? a : b;
     if (before(b, a)) {
-        top = b;
-        below = a;
+        struct pheap_node *top = b;
+
+        b = a;
+        a = top;
     }
-    below->next = top->child;
-    if (below->next)
-        below->next->prev = below;
-    below->prev = top;
-    top->child = below;
-    return top;
+    b->next = a->child;
+    if (b->next)
+        b->next->prev = b;
+    b->prev = a;
+    a->child = b;
+    return a;
 }
 
 /*
- * One tree of a list of siblings: merge them in pairs from the left, then the pairs from the right.
+ * One tree of a list of siblings: link them in pairs from the left, then the pairs from the right.
  */
 static struct pheap_node *merge_siblings(struct pheap_node *n)
 {
-    struct pheap_node *pairs = NULL, *root = NULL;
+    struct pheap_node *root = NULL;
 
     while (n) {
-        struct pheap_node *a = n, *b = n->next;
+        struct pheap_node *a = n, *b = a->next;
 
-        n = b ? b->next : NULL;
-        a->next = a->prev = NULL;
-        if (b)
-            b->next = b->prev = NULL;
-        a = merge(a, b);
-        a->next = pairs;
-        pairs = a;
+        n = NULL;
+        if (b) {
+            n = b->next;
+            a = link(a, b);
+        }
+        a->next = root;
+        root = a;
     }
-    while (pairs) {
-        struct pheap_node *next = pairs->next;
+    if (!root)
+        return NULL;
+    for (n = root->next; n;) {
+        struct pheap_node *next = n->next;
 
-        pairs->next = NULL;
-        root = merge(root, pairs);
-        pairs = next;
+        root = link(root, n);
+        n = next;
     }
+    root->next = root->prev = NULL;
     return root;
 }
 
 void pheap_reinsert(struct pheap *h, struct pheap_node *n)
 {
     n->child = n->next = n->prev = NULL;
-    h->root = merge(h->root, n);
+    h->root = h->root ? link(h->root, n) : n;
 }
 
 void pheap_insert(struct pheap *h, struct pheap_node *n)
@@ -79,7 +79,18 @@ void pheap_remove(struct pheap *h, struct pheap_node *n)
             n->prev->next = n->next;
         if (n->next)
             n->next->prev = n->prev;
-        h->root = merge(h->root, merge_siblings(n->child));
+        if (n->child)
+            h->root = link(h->root, merge_siblings(n->child));
     }
     n->child = n->next = n->prev = NULL;
+}
+
+void pheap_replace_first(struct pheap *h, struct pheap_node *n)
+{
+    struct pheap_node *first = h->root, *rest = merge_siblings(first->child);
+
+    first->child = NULL;
+    n->child = n->next = n->prev = NULL;
+    n->seq = h->next_seq++;
+    h->root = rest ? link(rest, n) : n;
 }

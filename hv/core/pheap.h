@@ -32,6 +32,9 @@ void pheap_reinsert(struct pheap *h, struct pheap_node *n);
 /** Take n, which is in h, out of it. */
 void pheap_remove(struct pheap *h, struct pheap_node *n);
 
+/** Take the first out of h, which has one, and insert n as pheap_insert() does. */
+void pheap_replace_first(struct pheap *h, struct pheap_node *n);
+
 /** The element with the smallest key, or NULL; it stays in the heap. */
 static inline struct pheap_node *pheap_first(const struct pheap *h)
 {

@@ -33,7 +33,8 @@ s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d)
     return (((s64)(p->vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
 }
 
-u64 fair_slice_vt(const struct fair_pool *p, ns_t ns)
+/* How far V goes in this time. */
+static u64 vt_of(const struct fair_pool *p, ns_t ns)
 {
     return (ns * (u64)max_of(p->cpus, 1) << VT_SHIFT) / divisor(p);
 }
@@ -152,11 +153,8 @@ void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
         count_units(p, d, d->competing - 1, d->weight);
 }
 
-struct fair_pool *fair_lock(struct cpupool *pool, ns_t now)
+void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
 {
-    struct fair_pool *p = pool->priv;
-
-    spin_lock(&p->lock);
     if (now > p->updated)
         advance(p, now);
     if (unlikely(p->nr_cpus != pool->nr_cpus)) {
@@ -165,7 +163,19 @@ struct fair_pool *fair_lock(struct cpupool *pool, ns_t now)
         p->several = pool->several;
         settle(p);
     }
-    return p;
+}
+
+/* How long a unit of d may run at a time while others wait. */
+static ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, const struct fair_domain *d)
+{
+    ns_t share;
+
+    if (pool->t.slice)
+        return pool->t.slice;
+    if (d->set == FAIR_FULL || !d->competing)
+        return SLICE;
+    share = SHARE_PERIOD * d->weight * (u64)max_of(p->cpus, 1) / (divisor(p) * min_of(d->competing, (u32)p->nr_cpus));
+    return min_of(max_of(share, SLICE_SHORTEST), SLICE);
 }
 
 /* ---- making, unmaking, parameters ---- */
@@ -237,11 +247,12 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
 
 void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
 {
-    struct fair_pool *p = fair_lock(pcpu->q->pool, now);
+    struct fair_pool *p = fair_pool(pcpu->q->pool);
     struct fair_domain *d = fair_domain(u);
     struct fair_unit *f = fair_unit(u);
     u64 ticks, weight = d->weight;
 
+    spin_lock(&p->lock); /* V may be as it was */
     if (d->set == FAIR_FULL) { /* a unit of it that always runs keeps up with V */
         ticks = (ran * (u64)max_of(p->cpus, 1) << VT_SHIFT) + d->rest;
         weight = d->competing * divisor(p);
@@ -307,7 +318,8 @@ void fair_give_back(struct sched_unit *u)
 
 /* ---- queues ---- */
 
-u64 fair_first_key(struct runqueue *q)
+/* The key of the first that waits, 0: a boosted one, ~0: none. */
+static u64 first_key(struct runqueue *q)
 {
     struct fair_queue *f = fair_queue(q);
     struct pheap_node *n = pheap_first(&f->waiting);
@@ -319,7 +331,7 @@ static __attribute__((noinline)) void relist_among_several(struct runqueue *q)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_pool *p = fair_pool(q->pool);
-    u64 key = fair_first_key(q);
+    u64 key = first_key(q);
 
     if (f->listed && f->node.key == key)
         return;
@@ -337,14 +349,6 @@ static inline void relist(struct runqueue *q)
 {
     if (q->pool->nr_queues > 1)
         relist_among_several(q);
-}
-
-struct runqueue *fair_first_queue(struct runqueue *q)
-{
-    struct pheap_node *n = pheap_first(&fair_pool(q->pool)->queues);
-    struct fair_queue *f = n ? container_of(n, struct fair_queue, node) : NULL;
-
-    return f && f->q != q ? f->q : NULL;
 }
 
 static struct sched_unit *unit_at(struct pheap_node *n)
@@ -371,28 +375,27 @@ void fair_enqueue(struct runqueue *q, struct sched_unit *u)
     }
 }
 
-void fair_enqueue_boosted(struct runqueue *q, struct sched_unit *u)
+/* Before all others but those boosted before, or (first) before these too. */
+static void enqueue_boosted(struct runqueue *q, struct sched_unit *u, bool first)
 {
+    struct fair_queue *f = fair_queue(q);
     struct fair_unit *c = fair_unit(u);
 
     c->place = FAIR_BOOSTED;
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
-    list_add_tail(&fair_queue(q)->boosted, &c->link);
+    if (first)
+        list_add_head(&f->boosted, &c->link);
+    else
+        list_add_tail(&f->boosted, &c->link);
     relist(q);
 }
 
 void fair_put_back(struct runqueue *q, struct sched_unit *u)
 {
-    struct fair_unit *c = fair_unit(u);
-
-    if (!c->in_boost) {
+    if (fair_unit(u)->in_boost)
+        enqueue_boosted(q, u, true);
+    else
         fair_enqueue(q, u);
-        return;
-    }
-    c->place = FAIR_BOOSTED;
-    list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
-    list_add_head(&fair_queue(q)->boosted, &c->link);
-    relist(q);
 }
 
 void fair_park(struct runqueue *q, struct sched_unit *u)
@@ -431,17 +434,8 @@ void fair_dequeue(struct runqueue *q, struct sched_unit *u)
     }
 }
 
-void fair_requeue(struct runqueue *q, struct sched_unit *u, ns_t slice)
-{
-    struct fair_unit *c = fair_unit(u);
-
-    c->left = 0;
-    if (!c->in_boost && !u->yielded && c->used + SLICE_LEAST <= slice)
-        c->left = slice - c->used;
-    fair_enqueue(q, u);
-}
-
-void fair_unpark(struct runqueue *q, ns_t now)
+/* A period has begun: the parked that have budget compete again. */
+static void unpark(struct runqueue *q, ns_t now)
 {
     struct fair_pool *p = fair_pool(q->pool);
 
@@ -487,6 +481,17 @@ static inline bool set_back(struct pheap *h, struct pheap_node *n)
     return true;
 }
 
+/* The first of the heap, where it stands by now. */
+static inline struct pheap_node *first_waiting(struct runqueue *q)
+{
+    struct fair_queue *f = fair_queue(q);
+    struct pheap_node *n;
+
+    while ((n = pheap_first(&f->waiting)) && set_back(&f->waiting, n))
+        relist(q);
+    return n;
+}
+
 struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now)
 {
     struct fair_queue *f = fair_queue(q);
@@ -499,8 +504,7 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
         if (!list_empty(&f->boosted) && (u = first_allowed(&f->boosted, p))) {
             boost = true;
         } else {
-            while ((n = pheap_first(&f->waiting)) && set_back(&f->waiting, n))
-                relist(q);
+            n = first_waiting(q);
             if (n)
                 u = unit_at(n);
             if (unlikely(!list_empty(&f->pins))) {
@@ -526,6 +530,128 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
     }
 }
 
+static __always_inline_ void before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    if (prev) {
+        struct fair_unit *c = fair_unit(prev);
+
+        if (prev->dom->cap)
+            fair_give_back(prev);
+        /* It keeps its slice if it was preempted within it. */
+        c->left = !c->in_boost && !prev->yielded && c->used + SLICE_LEAST <= c->turn ? c->turn - c->used : 0;
+    }
+    if (unlikely(!list_empty(&fair_queue(p->q)->parked)))
+        unpark(p->q, now);
+}
+
+/* u, the first of the heap, leaves it, and prev comes in. Neither is restricted. */
+static __always_inline_ void swap_first(struct runqueue *q, struct sched_unit *u, struct sched_unit *prev)
+{
+    struct fair_unit *out = fair_unit(u), *in = fair_unit(prev);
+
+    out->place = FAIR_NOWHERE;
+    out->in_boost = false;
+    list_del(&out->in_domain);
+    in->place = FAIR_WAITING;
+    in->node.key = fair_key(prev);
+    list_add_tail(&fair_domain(prev)->waiting, &in->in_domain);
+    pheap_replace_first(&fair_queue(q)->waiting, &in->node);
+    relist(q);
+}
+
+static __attribute__((noinline)) struct sched_unit *take_one_of_all(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct runqueue *q = p->q;
+    struct sched_unit *u, *next;
+
+    if (prev)
+        fair_enqueue(q, prev);
+    u = fair_take_first(q, p, now);
+    if (u && u == prev && u->yielded && (next = fair_take_first(q, p, now))) {
+        fair_enqueue(q, u);
+        u = next;
+    }
+    return u;
+}
+
+/*
+ * The first unit of p's runqueue and prev, what ran and still wants to (NULL: nothing), which waits if it is not
+ * the one. If it has yielded, it is the one only where nobody else is.
+ */
+static __always_inline_ struct sched_unit *take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct fair_queue *f = fair_queue(p->q);
+    struct pheap_node *n;
+
+    /* Nobody may not run here, or has a cap: without prev in the heap there is less to do. */
+    if (likely(prev && !prev->restricted && !prev->dom->cap && list_empty(&f->boosted) && list_empty(&f->pins))) {
+        n = first_waiting(p->q);
+        if (!n || (fair_key(prev) < n->key && !prev->yielded)) {
+            fair_unit(prev)->in_boost = false;
+            return prev;
+        }
+        if (likely(!unit_at(n)->dom->cap)) {
+            swap_first(p->q, unit_at(n), prev);
+            return unit_at(n);
+        }
+    }
+    return take_one_of_all(p, prev, now);
+}
+
+struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct runqueue *q = p->q;
+    struct fair_pool *pool = fair_pool(q->pool);
+    struct pheap_node *n = pheap_first(&pool->queues);
+    struct runqueue *from = n ? container_of(n, struct fair_queue, node)->q : NULL;
+    u64 mine;
+
+    if (!from || from == q)
+        return NULL;
+    mine = first_key(q);
+    if (prev && prev->dom->cap) {
+        fair_give_back(prev);
+        if (fair_out_of_budget(prev, now))
+            prev = NULL;
+    }
+    if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < fair_unit(prev)->turn / BOOST_PART)
+        mine = 0;
+    else if (prev)
+        mine = min_of(mine, fair_key(prev));
+    return mine != ~0ull && n->key + vt_of(pool, sched_slice(q->pool, SLICE) / BALANCE_PART) >= mine ? NULL : from;
+}
+
+struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
+{
+    struct fair_pool *pool = fair_lock(q->pool, now);
+    struct sched_pcpu *p = sched_pcpu(u->cpu);
+    struct sched_wake_result r = {.decide_by = NS_NEVER, .cpu = u->cpu, .preempt = !p->curr};
+    struct fair_unit *curr = p->curr ? fair_unit(p->curr) : NULL;
+
+    if (!u->moved)
+        fair_unit(u)->left = 0;
+    if (fair_out_of_budget(u, now)) {
+        fair_park(q, u);
+        r.decide_by = fair_next_period(now);
+        r.preempt = false;
+        fair_unlock(pool);
+        return r;
+    }
+    fair_compete(pool, u);
+    if (!u->moved && fair_under(pool, fair_domain(u))) {
+        enqueue_boosted(q, u, false);
+        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(pool, fair_domain(u)));
+        r.preempt |= !curr || !curr->in_boost;
+    } else {
+        fair_enqueue(q, u);
+    }
+    /* What runs had no limit if it was alone: its slice counts from when it was picked. */
+    if (curr)
+        r.decide_by = p->picked_at + (curr->in_boost ? curr->turn / BOOST_PART : curr->turn);
+    fair_unlock(pool);
+    return r;
+}
+
 void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     struct fair_pool *p = fair_lock(q->pool, now);
@@ -538,34 +664,63 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     fair_unlock(p);
 }
 
-struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t slice, ns_t boost_slice, ns_t now)
+static __always_inline_ struct sched_choice choice_of(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t now)
 {
-    struct fair_queue *f = fair_queue(pcpu->q);
-    struct fair_pool *p = fair_pool(pcpu->q->pool);
+    struct runqueue *q = pcpu->q;
+    struct fair_queue *f = fair_queue(q);
+    const struct cpupool *pool = q->pool;
+    struct fair_pool *p = fair_pool(pool);
     struct sched_choice choice = {.unit = u, .slice = NS_NEVER, .why = SCHED_IDLE};
-    bool others = pheap_first(&f->waiting) || !list_empty(&f->boosted) || !list_empty(&f->pins), limited;
+    bool others = pheap_first(&f->waiting) || !list_empty(&f->boosted) || !list_empty(&f->pins);
 
     if (u) {
         struct fair_unit *c = fair_unit(u);
-        ns_t turn = c->in_boost ? boost_slice : c->left ? c->left : slice;
 
         if (!c->left) {
             c->slice_vt = fair_domain(u)->vt;
             c->used = 0;
+            c->turn = c->left = slice_of(p, pool, fair_domain(u));
         }
-        c->left = 0;
-        /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
-        limited = others || (pcpu->q->pool->nr_queues > 1 && pcpu->q->pool->nr_units > pcpu->q->pool->nr_cpus);
         choice.why = c->in_boost ? SCHED_BOOST : !others ? SCHED_ONLY : fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
-        if (limited)
-            choice.slice = turn;
+        /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
+        if (others || (pool->nr_queues > 1 && pool->nr_units > pool->nr_cpus))
+            choice.slice = c->in_boost ? c->turn / BOOST_PART : c->left;
+        c->left = 0;
         if (u->dom->cap) {
             ns_t budget = fair_take_budget(u, now);
 
             choice.slice = min_of(choice.slice, budget);
         }
     }
-    if (!list_empty(&f->parked))
+    if (unlikely(!list_empty(&f->parked)))
         choice.slice = min_of(choice.slice, fair_next_period(now) - now);
     return choice;
+}
+
+struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct fair_pool *pool = fair_lock(p->q->pool, now);
+    struct sched_choice choice;
+
+    before_pick(p, prev, now);
+    choice = choice_of(p, take_next(p, prev, now), now);
+    fair_unlock(pool);
+    return choice;
+}
+
+/* The same in three pieces. */
+
+void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    before_pick(p, prev, now);
+}
+
+struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    return take_next(p, prev, now);
+}
+
+struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
+{
+    return choice_of(p, u, now);
 }

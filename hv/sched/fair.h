@@ -15,6 +15,11 @@
  * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
  * that starts at V would starve them.
  *
+ * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
+ * it gets in 100 ms by its feasible share, for all of its units that may run at once, but at least
+ * 1 ms. So a slice is 1 % of what a domain gets in 10 s, or less, or 1 ms; and the light are served
+ * as often as the heavy.
+ *
  * Caps. In each period of 30 ms a domain may use cap % of one pcpu. A unit that is picked takes what
  * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.
  * What it overran (latency of a timer) is taken off the next period. Unused time is not carried
@@ -31,6 +36,11 @@
 #include "lib.h"
 #include "policy.h"
 
+#define SLICE        MILLISECS(30)
+#define SHARE_PERIOD MILLISECS(100)  /* a slice is no more than a domain's share of this... */
+#define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
+#define BOOST_PART   3               /* a boost lasts this part of a slice */
+#define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
 #define CAP_PERIOD   MILLISECS(30)
 /* Less than this of a slice left is not worth a turn of its own. */
 #define SLICE_LEAST  MICROSECS(500)
@@ -94,6 +104,7 @@ struct fair_unit {
     u8 place;                /* enum fair_place */
     bool parked;             /* counted in its runqueue's parked */
     bool in_boost;           /* runs because it was boosted */
+    ns_t turn;               /* length of the slice that it is in */
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
     u64 slice_vt;            /* its domain's vt when the slice began */
@@ -121,8 +132,18 @@ static inline struct fair_queue *fair_queue(const struct runqueue *q)
     return q->priv;
 }
 
+/** Bring V, and what depends on the number of pcpus, up to now. The lock is held. */
+void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now);
 /** Lock the pool's accounts, and bring V up to now. */
-struct fair_pool *fair_lock(struct cpupool *pool, ns_t now);
+static inline struct fair_pool *fair_lock(struct cpupool *pool, ns_t now)
+{
+    struct fair_pool *p = fair_pool(pool);
+
+    spin_lock(&p->lock);
+    if (now > p->updated || unlikely(p->nr_cpus != pool->nr_cpus))
+        fair_advance(p, pool, now);
+    return p;
+}
 static inline void fair_unlock(struct fair_pool *p)
 {
     spin_unlock(&p->lock);
@@ -136,16 +157,17 @@ static inline bool fair_under(const struct fair_pool *p, const struct fair_domai
     return d->vt <= p->vt;
 }
 
-/** How far V goes in this time. */
-u64 fair_slice_vt(const struct fair_pool *p, ns_t ns);
-
-/* Operations that a policy has as they are: see struct sched_ops. */
+/* Operations that a policy has as they are, or calls first: see struct sched_ops. */
 void fair_pool_init(struct cpupool *pool, ns_t now);
 void fair_queue_init(struct runqueue *q, ns_t now);
 void fair_domain_init(struct sched_domain *dom, ns_t now);
 void fair_unit_init(struct sched_unit *u);
 void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now);
 void fair_cpus_change(struct cpupool *pool, ns_t now);
+/** BOOST: see credit.c. What u waits behind on its pcpu has a limit from now on. */
+/** The first of who waits and prev: the boosted, then by virtual time. O(log n), and O(n) when capped domains come back. */
+struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
+struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now);
 
@@ -165,23 +187,25 @@ ns_t fair_take_budget(struct sched_unit *u, ns_t now);
 /** u has stopped, or is about to be picked again: give back what it took and did not use. */
 void fair_give_back(struct sched_unit *u);
 
-/** Queue u: by its vt, or (preempted in a slice of which something is left) where it was; before others; until the period ends. */
+/** Queue u: by its vt, or (preempted in a slice of which something is left) where it was; until the period ends. */
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
-void fair_enqueue_boosted(struct runqueue *q, struct sched_unit *u);
 void fair_park(struct runqueue *q, struct sched_unit *u);
 /** u was taken first and is not to run: it is first again. */
 void fair_put_back(struct runqueue *q, struct sched_unit *u);
 /** Out of wherever it is. */
 void fair_dequeue(struct runqueue *q, struct sched_unit *u);
-/** What ran and still wants to: it keeps its slice if it was preempted within it. `slice` is the whole. */
-void fair_requeue(struct runqueue *q, struct sched_unit *u, ns_t slice);
-/** A period has begun: the parked that have budget compete again. */
-void fair_unpark(struct runqueue *q, ns_t now);
+/** p is about to pick: budgets and slices of what ran, and who is parked, as of now. */
+void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**
  * The first unit of q that may run on p, taken out of the queue; those on the way whose domain has
  * used up its time are parked. The boosted come first.
  */
 struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now);
+/**
+ * The same of p's runqueue and prev, what ran and still wants to (NULL: nothing), which waits if it
+ * is not the one. If it has yielded, it is the one only where nobody else is.
+ */
+struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**
  * By what u is ordered: least first. A full domain is due a pcpu for each unit and comes first; one
  * preempted in a slice of which something is left keeps the place that it had.
@@ -192,11 +216,13 @@ static inline u64 fair_key(const struct sched_unit *u)
 
     return d->set == FAIR_FULL ? 1 : fair_unit(u)->left ? fair_unit(u)->slice_vt : d->vt;
 }
-/** The key of the first that waits, 0: a boosted one, ~0: none. */
-u64 fair_first_key(struct runqueue *q);
-/** The runqueue whose first waiting unit is the pool's first, if it is not q; NULL: none, or it is. */
-struct runqueue *fair_first_queue(struct runqueue *q);
-/** Answer to a pick: u, taken from the queue, runs at most slice, as the cap lets it. */
-struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t slice, ns_t boost_slice, ns_t now);
+/**
+ * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting
+ * unit, if this is further behind, by more than a sixteenth of a slice (of V), than p's first and
+ * prev, or these are none. NULL: none is.
+ */
+struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
+/** Answer to a pick: u, taken from the queue (NULL: none), runs for its slice, as the cap lets it. */
+struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t now);
 
 #endif

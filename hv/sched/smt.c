@@ -19,15 +19,13 @@
  * Order, shares, caps, boost and slices are credit's (fair.h, credit.c). A domain is not charged
  * for the threads that idle for its sake: with exclusivity, shares are of what was used, and forced
  * idle time is reported beside them (sched_forced_idle(), event sched_forced_idle).
- * Locks: runqueue lock by the framework; the pool's (fair.h) inside it guards groups too.
+ * Locks: runqueue lock by the framework, which guards the group. The pool's (fair.h) inside it: that a unit
+ * of another group, or a group's last owner, does not go away while it is looked at.
  * Does not: promise work conservation under exclusivity; weigh how much two units hurt each other.
  */
 #include "fair.h"
 #include "trace/trace.h"
 
-#define SLICE          MILLISECS(30)
-#define BOOST_PART     3             /* a boost lasts this part of a slice */
-#define BALANCE_PART   16            /* worth a migration: behind by more than this part of a slice */
 #define RELIEVE_AFTER  MILLISECS(1)  /* a core idles so long before it takes over from a crowded one */
 
 struct smt_pool {
@@ -59,11 +57,6 @@ static struct smt_cpu *smt_cpu(const struct sched_pcpu *p)
     return p->priv;
 }
 
-static ns_t slice_of(const struct cpupool *pool)
-{
-    return sched_slice(pool, SLICE);
-}
-
 static bool exclusive(const struct runqueue *q)
 {
     return q->pool->t.exclusive;
@@ -71,40 +64,36 @@ static bool exclusive(const struct runqueue *q)
 
 /* ---- groups ---- */
 
+/* Does the group run more units than it has cores? After each change of what it runs. */
 static void note_crowd(const struct runqueue *q)
 {
     struct smt_pool *pool = q->pool->priv;
-    const struct sched_pcpu *p = sched_pcpu(q->first);
+    bool crowded = q->nr_cpus > 1 && smt_queue(q)->running * sched_pcpu(q->first)->threads > q->nr_cpus;
 
-    if (smt_queue(q)->running * p->threads > q->nr_cpus)
-        cpumask_set(&pool->crowded, q->first);
+    if (likely(crowded == cpumask_test(&pool->crowded, q->first)))
+        return;
+    if (crowded)
+        cpumask_set_atomic(&pool->crowded, q->first);
     else
-        cpumask_clear(&pool->crowded, q->first);
+        cpumask_clear_atomic(&pool->crowded, q->first);
 }
 
-static void runs(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
+static void starts(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
 {
     struct smt_queue *g = smt_queue(p->q);
 
     if (!g->running++) {
-        if (g->owner != u->dom)
-            TRACE_sched_gang(p->q->first, g->owner ? g->owner->domain->id : DOMID_IDLE, u->dom->domain->id);
-        g->owner = u->dom;
+        WRITE_ONCE(g->owner, u->dom);
         g->owned_since = now;
     }
     smt_cpu(p)->on = u;
-    note_crowd(p->q);
+    smt_cpu(p)->idle_since = NS_NEVER;
 }
 
-static void runs_no_more(struct sched_pcpu *p)
+static void stops(struct sched_pcpu *p)
 {
-    struct smt_queue *g = smt_queue(p->q);
-
-    if (!smt_cpu(p)->on)
-        return;
+    smt_queue(p->q)->running -= smt_cpu(p)->on != NULL;
     smt_cpu(p)->on = NULL;
-    g->running--;
-    note_crowd(p->q);
 }
 
 /* Pcpus of p's group, other than p, that run, or that do not, decide anew. */
@@ -153,8 +142,10 @@ static void smt_domain_fini(struct sched_domain *dom)
 
     spin_lock(&p->lock);
     for (unsigned int i = 0; i < dom->pool->nr_queues; i++) {
-        if (smt_queue(dom->pool->queue[i])->owner == dom)
-            smt_queue(dom->pool->queue[i])->owner = NULL;
+        struct sched_domain *owner = dom; /* unless a group has another by now */
+
+        (void)__atomic_compare_exchange_n(&smt_queue(dom->pool->queue[i])->owner, &owner, NULL, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED);
     }
     fair_unlock(p);
 }
@@ -183,7 +174,7 @@ static u16 smt_place(struct sched_unit *u, ns_t now)
         if (welcome(u, other))
             return other;
     }
-    other = cpumask_cycle_of(&u->allowed, &u->allowed, sched_random(home) % NR_PCPUS);
+    other = sched_any_of(home, &u->allowed);
     if (!cpumask_test(&u->allowed, u->cpu) ||
         (READ_ONCE(sched_pcpu(other)->q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * sched_pcpu(other)->q->nr_cpus)
         return other;
@@ -192,34 +183,16 @@ static u16 smt_place(struct sched_unit *u, ns_t now)
 
 static struct sched_wake_result smt_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
-    struct fair_pool *pool = fair_lock(q->pool, now);
+    struct sched_wake_result r = fair_wake(q, u, now);
     struct sched_pcpu *p = sched_pcpu(u->cpu);
-    struct sched_wake_result r = {.decide_by = NS_NEVER, .cpu = u->cpu};
-    bool boosted = p->curr && fair_unit(p->curr)->in_boost;
 
-    if (!u->moved)
-        fair_unit(u)->left = 0;
-    if (fair_out_of_budget(u, now)) {
-        fair_park(q, u);
-        r.decide_by = fair_next_period(now);
-        fair_unlock(pool);
-        return r;
-    }
-    fair_compete(pool, u);
-    r.preempt = !p->curr;
-    if (!u->moved && fair_under(pool, fair_domain(u))) {
-        fair_enqueue_boosted(q, u);
-        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(pool, fair_domain(u)));
-        r.preempt |= !boosted;
-    } else {
-        fair_enqueue(q, u);
-    }
-    if (p->curr) {
-        r.decide_by = p->picked_at + (boosted ? slice_of(q->pool) / BOOST_PART : slice_of(q->pool));
+    if (p->curr && q->nr_cpus > 1 && fair_unit(u)->place != FAIR_PARKED) {
+        struct fair_pool *pool = fair_lock(q->pool, now);
+
         if (!exclusive(q) || smt_queue(q)->owner == u->dom)
             kick_others(p, false);
+        fair_unlock(pool);
     }
-    fair_unlock(pool);
     return r;
 }
 
@@ -231,7 +204,8 @@ static void smt_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     if (p->curr == u) {
         struct fair_pool *pool = fair_lock(q->pool, now);
 
-        runs_no_more(p);
+        stops(p);
+        note_crowd(q);
         if (!p->online && exclusive(q)) /* nobody decides here any more: the others do */
             kick_others(p, false);
         fair_unlock(pool);
@@ -243,28 +217,21 @@ static struct runqueue *smt_balance(struct sched_pcpu *p, struct sched_unit *pre
     struct fair_pool *pool = fair_lock(p->q->pool, now);
     struct runqueue *from = NULL;
 
-    if (prev && prev->dom->cap) {
-        fair_give_back(prev);
-        if (fair_out_of_budget(prev, now))
-            prev = NULL;
-    }
     if (exclusive(p->q) && others_run(p)) {
         struct sched_domain *owner = smt_queue(p->q)->owner;
 
+        if (prev && prev->dom->cap) {
+            fair_give_back(prev);
+            if (fair_out_of_budget(prev, now))
+                prev = NULL;
+        }
         if (!prev && !smt_queue(p->q)->draining && !waiting_of(owner, p->q, p)) {
             struct sched_unit *u = waiting_of(owner, NULL, p);
 
             from = u ? sched_queue_of(u) : NULL;
         }
-    } else if ((from = fair_first_queue(p->q))) {
-        u64 mine = fair_first_key(p->q), theirs = fair_first_key(from);
-
-        if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < slice_of(p->q->pool) / BOOST_PART)
-            mine = 0;
-        else if (prev && fair_key(prev) < mine)
-            mine = fair_key(prev);
-        if (mine != ~0ull && theirs + fair_slice_vt(pool, slice_of(p->q->pool) / BALANCE_PART) >= mine)
-            from = NULL;
+    } else {
+        from = fair_balance(p, prev, now);
     }
     fair_unlock(pool);
     return from;
@@ -300,7 +267,7 @@ static struct sched_unit *beside_owner(struct sched_pcpu *p, struct sched_unit *
     if (u->dom == g->owner && !g->draining)
         return u;
     if (u->dom != g->owner && !g->draining) {
-        ns_t turn = fair_unit(u)->in_boost ? p->q->pool->t.rate_limit : slice_of(p->q->pool);
+        ns_t turn = fair_unit(u)->in_boost ? p->q->pool->t.rate_limit : sched_slice(p->q->pool, SLICE);
 
         if (now >= g->owned_since + turn) {
             g->draining = true;
@@ -343,6 +310,7 @@ static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, n
 {
     const struct smt_pool *pool = p->q->pool->priv;
     struct smt_cpu *c = smt_cpu(p);
+    bool found;
     u16 cpu;
 
     if (c->idle_since == NS_NEVER)
@@ -351,11 +319,64 @@ static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, n
         return;
     if (now < c->idle_since + RELIEVE_AFTER) {
         choice->slice = min_of(choice->slice, c->idle_since + RELIEVE_AFTER - now);
-    } else if (find_crowded(p, &cpu)) {
+        return;
+    }
+    fair_lock(p->q->pool, now);
+    found = find_crowded(p, &cpu);
+    fair_unlock(p->q->pool->priv);
+    if (found) {
         choice->relieve = true;
         choice->relieved = cpu;
         c->idle_since = now;
     }
+}
+
+/* The same of what the group may run. */
+static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+{
+    struct runqueue *q = p->q;
+    struct fair_pool *pool = fair_lock(q->pool, now);
+    struct smt_queue *g = smt_queue(q);
+    ns_t slice = sched_slice(q->pool, SLICE);
+    struct sched_choice choice;
+    struct sched_unit *u = NULL;
+    bool forced, corun = false;
+
+    fair_before_pick(p, prev, now);
+    if (unlikely(g->draining) && !g->running) { /* all have stopped */
+        if (p->cpu == g->claimant || !sched_pcpu(g->claimant)->online)
+            g->draining = false;
+        else
+            sched_kick(q, g->claimant);
+    }
+    forced = g->draining;
+    if (!g->draining)
+        u = fair_take_next(p, prev, now);
+    else if (prev)
+        fair_enqueue(q, prev);
+    if (u && g->running && exclusive(q)) {
+        u = beside_owner(p, u, now);
+        forced = !u;
+        corun = u;
+    }
+    choice = fair_choice(p, u, now);
+    if (u) {
+        if (!g->running && g->owner != u->dom)
+            TRACE_sched_gang(q->first, g->owner ? g->owner->domain->id : DOMID_IDLE, u->dom->domain->id);
+        if (!g->running && q->nr_cpus > 1 && exclusive(q))
+            kick_others(p, false);
+        starts(p, u, now);
+        if (corun)
+            choice.why = SCHED_CORUN;
+        if (q->waiting > q->parked)
+            choice.slice = min_of(choice.slice, slice);
+    } else if (forced) {
+        choice.why = SCHED_FORCED;
+        if (!g->draining) /* a boosted one may ask before the owner's turn is over: it asks again */
+            choice.slice = min_of(choice.slice, max_of(g->owned_since + slice, now + SLICE_LEAST) - now);
+    }
+    fair_unlock(pool);
+    return choice;
 }
 
 /**
@@ -364,62 +385,19 @@ static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, n
  */
 static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    struct runqueue *q = p->q;
-    struct fair_pool *pool = fair_lock(q->pool, now);
-    struct smt_queue *g = smt_queue(q);
-    ns_t slice = slice_of(q->pool);
     struct sched_choice choice;
-    struct sched_unit *u;
-    bool forced, corun = false;
 
-    runs_no_more(p);
-    if (prev && prev->dom->cap)
-        fair_give_back(prev);
-    if (!list_empty(&g->fair.parked))
-        fair_unpark(q, now);
-    if (prev)
-        fair_requeue(q, prev, slice);
-    if (unlikely(g->draining) && !g->running) { /* all have stopped */
-        if (p->cpu == g->claimant || !sched_pcpu(g->claimant)->online)
-            g->draining = false;
-        else
-            sched_kick(q, g->claimant);
-    }
-    u = g->draining ? NULL : fair_take_first(q, p, now);
-    if (u && u == prev && u->yielded) { /* give way: the next one, whoever it is */
-        struct sched_unit *next = fair_take_first(q, p, now);
-
-        if (next) {
-            fair_enqueue(q, u);
-            u = next;
-        }
-    }
-    forced = g->draining;
-    if (u && g->running && exclusive(q)) {
-        u = beside_owner(p, u, now);
-        forced = !u;
-        corun = u;
-    }
-    choice = fair_choice(p, u, slice, slice / BOOST_PART, now);
-    if (u) {
-        bool was_free = !g->running;
-
-        runs(p, u, now);
-        smt_cpu(p)->idle_since = NS_NEVER;
-        if (was_free && q->nr_cpus > 1 && exclusive(q))
-            kick_others(p, false);
-        if (corun)
-            choice.why = SCHED_CORUN;
-        if (exclusive(q) && q->waiting > q->parked)
-            choice.slice = min_of(choice.slice, slice);
-    } else if (forced) {
-        choice.why = SCHED_FORCED;
-        if (!g->draining) /* a boosted one may ask before the owner's turn is over: it asks again */
-            choice.slice = min_of(choice.slice, max_of(g->owned_since + slice, now + SLICE_LEAST) - now);
+    stops(p);
+    if (unlikely(exclusive(p->q) || smt_queue(p->q)->draining)) {
+        choice = pick_for_group(p, prev, now);
     } else {
-        look_for_crowds(p, &choice, now);
+        choice = fair_pick(p, prev, now);
+        if (choice.unit)
+            starts(p, choice.unit, now);
     }
-    fair_unlock(pool);
+    if (unlikely(!choice.unit && choice.why != SCHED_FORCED))
+        look_for_crowds(p, &choice, now);
+    note_crowd(p->q);
     return choice;
 }
 
