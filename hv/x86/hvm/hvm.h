@@ -6,7 +6,7 @@
  *   exit.c      a named handler for each exit reason                    svm_entry.S the world switch
  *   irq.c       which interrupt goes in before an entry                 npt.c       AMD's format of nested tables
  *   cpuid.c     CPUID and MSR policy                                    access.c    guest memory by guest's page tables
- *   vmx*.c      Intel: VMCS, exits, controls (SDM vol. 3 ch. 24-30)     vmx_entry.S its world switch; world_switch.h: what both share
+ *   vmx*.c      Intel: VMCS, exits, controls (SDM vol. 3 ch. 24-30)     vmx_entry.S its world switch; world_switch.inc: what both share
  *   nested.c    nested tables of either format                          ept.c       Intel's format
  *   hypercall.c the hypercalls that such a domain may make, HVMOP_*     build.c     from a boot module to a PVH or HVM domain
  *   startup.c   vCPUs that come and go: INIT, STARTUP, VCPUOP_initialise

@@ -8,7 +8,7 @@
  * The loop is here, so that the registers that C keeps across calls are saved once and not at each exit: svm.c says
  * whether the guest is entered again.
  */
-#include "world_switch.h"
+#include "world_switch.inc"
 
     .section .text.entry, "ax"
     .code64

@@ -371,7 +371,8 @@ static void write_controls(struct vcpu *v, struct vmx_vcpu *x)
     vmwrite(VMCS_CR3_TARGETS, 0);
     vmwrite(VMCS_EXIT_MSR_STORES, 0);
     vmwrite(VMCS_EXIT_MSR_LOADS, 0);
-    vmwrite(VMCS_ENTRY_MSR_LOADS, 0);
+    vmwrite(VMCS_ENTRY_MSR_LOADS, vmx_caps.entry_list != 0);
+    vmwrite(VMCS_ENTRY_MSR_LIST, vmx_caps.entry_list);
     vmwrite(VMCS_ENTRY_EVENT, 0);
     vmwrite(VMCS_IO_BITMAP_A, io);
     vmwrite(VMCS_IO_BITMAP_B, io + PAGE_SIZE);

@@ -16,7 +16,8 @@ enum vmcs_field {
     VMCS_GUEST_SELECTOR = 0x0800, /* of ES; the others of its kind behind it, two apart (segment_index()) */
     VMCS_HOST_ES = 0x0c00, VMCS_HOST_CS = 0x0c02, VMCS_HOST_SS = 0x0c04, VMCS_HOST_DS = 0x0c06, VMCS_HOST_FS = 0x0c08,
     VMCS_HOST_GS = 0x0c0a, VMCS_HOST_TR = 0x0c0c,
-    VMCS_IO_BITMAP_A = 0x2000, VMCS_IO_BITMAP_B = 0x2002, VMCS_MSR_BITMAP = 0x2004, VMCS_TSC_OFFSET = 0x2010, VMCS_VIRTUAL_APIC = 0x2012,
+    VMCS_IO_BITMAP_A = 0x2000, VMCS_IO_BITMAP_B = 0x2002, VMCS_MSR_BITMAP = 0x2004,
+    VMCS_ENTRY_MSR_LIST = 0x200a, VMCS_TSC_OFFSET = 0x2010, VMCS_VIRTUAL_APIC = 0x2012,
     VMCS_EPTP = 0x201a, VMCS_GUEST_PHYSICAL = 0x2400, VMCS_LINK = 0x2800, VMCS_GUEST_DEBUGCTL = 0x2802, VMCS_GUEST_PAT = 0x2804,
     VMCS_GUEST_EFER = 0x2806, VMCS_GUEST_PDPTE = 0x280a, VMCS_HOST_PAT = 0x2c00, VMCS_HOST_EFER = 0x2c02,
     VMCS_PIN = 0x4000, VMCS_PRIMARY = 0x4002, VMCS_EXCEPTIONS = 0x4004, VMCS_PF_MASK = 0x4006, VMCS_PF_MATCH = 0x4008,
@@ -140,6 +141,8 @@ struct vmx_caps {
     bool vpid;
     u64 cr0_host, cr4_host;    /* bits that the guest may not change; of CR0 those that must be set: cr0_set */
     u64 cr0_set;
+    u32 resume;                /* how a guest is entered again: VMX_RESUME, with VMX_CLEAR where the processor wants its buffers cleared */
+    u64 entry_list;            /* physical address of what an entry loads into MSRs: the command to flush the L1 data cache; 0: nothing */
 };
 extern struct vmx_caps vmx_caps;
 
@@ -204,7 +207,9 @@ bool vmx_write_cr(struct vcpu *v, u8 cr, u64 value);
 /* ---- vmx_entry.S ---- */
 #define VMX_LAUNCH 1u
 #define VMX_RESUME 2u
-/** World switches with the registers in *r until vmx_exited() says 0; how: VMX_LAUNCH or VMX_RESUME. v's VMCS is loaded. */
+#define VMX_CLEAR  4u
+/** World switches with the registers in *r until vmx_exited() says 0; how: VMX_LAUNCH or VMX_RESUME, and VMX_CLEAR to execute VERW first. v's
+ * VMCS is loaded. */
 void vmx_enter(struct regs *r, struct vcpu *v, unsigned int how);
 extern char vmx_exit_point[];
 

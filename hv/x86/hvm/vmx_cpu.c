@@ -9,12 +9,16 @@
  * A VMCS is active on one pcpu at most (§25.1): vmx_load_slow() activates, vmx_clear() writes it back.
  */
 #include "vmx.h"
+#include "vmx_clearing.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
 #define MSR_FEATURE_CONTROL 0x3a
 #define FEATURE_LOCKED      (1u << 0)
 #define FEATURE_VMX         (1u << 2)
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_FLUSH_CMD       0x10b
+#define FLUSH_L1D           1u
 #define MSR_PAT             0x277
 #define MSR_VMX_BASIC       0x480
 #define MSR_VMX_MISC        0x485
@@ -80,6 +84,37 @@ static bool controls_ok(void)
            (rdmsr(MSR_VMX_MISC) & MISC_STORES_LMA);
 }
 
+/*
+ * spec-ctrl: what entries clear. The cache by an entry's own list of MSRs (§25.8.2), which it loads when it has read all else; the buffers
+ * by VERW, with every register the guest's already. Where there is nothing to do it costs no instruction. 0, -XEN_ENOMEM.
+ */
+static int choose_clearing(enum vmx_clearing *what)
+{
+    struct { u32 msr, zero; u64 value; } *list;
+    u32 a, b, c, d;
+    u64 capabilities = 0;
+
+    vmx_caps.resume = VMX_RESUME;
+    *what = VMX_CLEARS_NOTHING;
+    if (!hvm_rsb_overwrite || cpu_features.cpuid_max < 7)
+        return 0;
+    cpuid(7, 0, &a, &b, &c, &d);
+    if (d & CPUID7_D_ARCH_CAPABILITIES)
+        (void)rdmsr_safe(MSR_ARCH_CAPABILITIES, &capabilities);
+    *what = vmx_clearing(b, d, capabilities);
+    if (*what == VMX_CLEARS_BUFFERS) {
+        vmx_caps.resume |= VMX_CLEAR;
+    } else if (*what == VMX_CLEARS_L1D) {
+        list = arch_alloc_pages(0);
+        if (!list)
+            return -XEN_ENOMEM;
+        list->msr = MSR_FLUSH_CMD;
+        list->value = FLUSH_L1D;
+        vmx_caps.entry_list = virt_to_mfn(list).n << PAGE_SHIFT;
+    }
+    return 0;
+}
+
 bool vmx_present(void)
 {
     u64 basic, control = 0;
@@ -114,8 +149,11 @@ int vmx_cpu_init(unsigned int cpu)
 {
     struct vmx_pcpu *p = &vmx_pcpu[cpu];
     u64 control = rdmsr(MSR_FEATURE_CONTROL), at;
+    enum vmx_clearing clears = VMX_CLEARS_NOTHING;
     bool failed;
 
+    if (cpu == 0 && choose_clearing(&clears))
+        return -XEN_ENOMEM;
     p->vmxon = arch_alloc_pages(0);
     if (!p->vmxon)
         return -XEN_ENOMEM;
@@ -141,8 +179,11 @@ int vmx_cpu_init(unsigned int cpu)
     p->next_vpid = 1;
     nr_on++;
     if (cpu == 0)
-        printk("VMX: revision %#x%s%s\n", vmx_caps.revision, vmx_caps.vpid ? ", VPID" : "",
-               hvm_rsb_overwrite ? "; return stack overwritten at each exit" : "");
+        printk("VMX: revision %#x%s%s%s\n", vmx_caps.revision, vmx_caps.vpid ? ", VPID" : "",
+               hvm_rsb_overwrite ? "; return stack overwritten behind guests" : "",
+               clears == VMX_CLEARS_L1D       ? "; L1 data cache flushed at each entry"
+               : clears == VMX_CLEARS_BUFFERS ? "; buffers cleared at each entry"
+                                              : "");
     return 0;
 }
 

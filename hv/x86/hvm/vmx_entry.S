@@ -7,13 +7,14 @@
  * and how the guest is entered again. An entry that the processor refuses before it has begun falls through VMLAUNCH or VMRESUME,
  * with the registers still in struct regs.
  */
-#include "world_switch.h"
+#include "world_switch.inc"
+#include "x86/layout.h"
 
     .section .text.entry, "ax"
     .code64
     .globl vmx_enter, vmx_exit_point
     .align 64
-vmx_enter:                              /* RDI: struct regs, RSI: vCPU, EDX: VMX_LAUNCH or VMX_RESUME */
+vmx_enter:                              /* RDI: struct regs, RSI: vCPU, EDX: VMX_LAUNCH or VMX_RESUME, with or without VMX_CLEAR */
     PUSH_KEPT
     push %rsi
     push %rdi
@@ -21,13 +22,18 @@ vmx_enter:                              /* RDI: struct regs, RSI: vCPU, EDX: VMX
     vmwrite %rsp, %rax
     mov %edx, %eax
     .align 16
-1:  cmp $1, %eax
+1:  cmp $2, %eax                        /* the answers: 1 below, 2 equal, 5 above with even parity of the difference, 6 with odd */
     mov R_rax(%rdi), %rax
     LOAD_GUEST
-    je 2f
+    jne 2f
     vmresume
     jmp 6f
-2:  vmlaunch
+2:  jb 4f
+    verw data_selector(%rip)            /* changes ZF alone */
+    jp 4f
+    vmresume
+    jmp 6f
+4:  vmlaunch
 6:  mov 8(%rsp), %rdi
     mov (%rsp), %rsi
     call vmx_entry_failed
@@ -45,3 +51,8 @@ vmx_exit_point:
     test %eax, %eax
     jne 1b
 3:  LEAVE_LOOP 16
+
+    .section .rodata, "a"
+    .align 2
+data_selector:                          /* any that may be written: VERW clears the buffers in its form with memory alone */
+    .word SEL_HV_DS

@@ -212,9 +212,9 @@ static __always_inline_ unsigned int prepare(struct vcpu *v, struct regs *r, str
         vmwrite(VMCS_TPR_THRESHOLD, x->threshold);
     }
     if (likely(x->launched))
-        return VMX_RESUME;
+        return vmx_caps.resume;
     x->launched = true; /* where that fails, it never runs again */
-    return VMX_LAUNCH;
+    return vmx_caps.resume ^ VMX_RESUME ^ VMX_LAUNCH;
 }
 
 /* ---- the loop ---- */
@@ -288,7 +288,7 @@ static __always_inline_ unsigned int end(struct vcpu *v, struct hvm_vcpu *h, str
     vmwrite(VMCS_GUEST_RIP, next);
     if (unlikely(blocked))
         vmwrite(VMCS_INTERRUPTIBILITY, blocked & ~(u64)(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS));
-    return likely(!hvm_something_waits(v, h)) ? VMX_RESUME : settle(v, r);
+    return likely(!hvm_something_waits(v, h)) ? vmx_caps.resume : settle(v, r);
 }
 
 /* 64-bit kernel code runs. */
