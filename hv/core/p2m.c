@@ -159,27 +159,6 @@ int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned
     return rc;
 }
 
-int p2m_fill(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order)
-{
-    enum p2m_type type;
-    unsigned int there;
-    int rc = -XEN_EAGAIN;
-
-    spin_lock(&d->p2m.lock);
-    (void)d->p2m.ops->lookup(d, gfn, &type, &there);
-    if (likely(type == P2M_PAGED && there >= order))
-        rc = d->p2m.ops->write(d, gfn, mfn, d->dirty ? P2M_LOGDIRTY : P2M_RAM, order);
-    if (likely(!rc))
-        d->p2m.end = max_of(d->p2m.end, gfn.n + (1ull << order));
-    spin_unlock(&d->p2m.lock);
-    if (rc)
-        return rc;
-    d->max_ever_pfn = max_of(d->max_ever_pfn, gfn.n + (1ull << order) - 1);
-    for (u64 i = 0; i < (1ull << order); i++)
-        arch_set_gfn(MFN(mfn.n + i), GFN(gfn.n + i));
-    return 0;
-}
-
 int p2m_remove(struct domain *d, gfn_t gfn, unsigned int order)
 {
     int rc = check_range(d, gfn, order);

@@ -59,6 +59,12 @@ struct p2m_ops {
      * P2M_NONE takes them out. 0, or -XEN_ENOMEM with nothing changed.
      */
     int (*write)(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order);
+    /**
+     * Let paged memory come, cleared, by one walk: 2 MiB at a time where the entry is as large and the machine has that much. Where d
+     * logs written frames it comes by 4 KiB and begins as unwritten. @return the type of the entry before: P2M_PAGED, and it has come,
+     * or another one, and nothing is done; -XEN_ENOMEM: no memory is left, or d may not own more. NULL where none is ever paged.
+     */
+    int (*fill)(struct domain *d, gfn_t gfn);
     /** No processor uses a translation any more that write() has changed. */
     void (*flush)(struct domain *d);
     /** Free the tables. All holds have been given back. */
@@ -91,12 +97,6 @@ mfn_t p2m_get(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *or
  *         -XEN_ENOMEM; -XEN_EOPNOTSUPP: the domain is not auto-translated
  */
 int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order);
-/**
- * The same for paged memory that comes: cleared frames that were allocated for d just now, aligned to the order (4 KiB or 2 MiB). Where
- * d logs written frames they begin as unwritten.
- * @return 0; -XEN_EAGAIN: it is not paged any more, or a smaller entry; -XEN_ENOMEM
- */
-int p2m_fill(struct domain *d, gfn_t gfn, mfn_t mfn, unsigned int order);
 /**
  * Take the entries of 2^order guest frames out; no processor uses them when it returns, and holds
  * of other domains' frames have been given back. Frames of ram stay allocated: the caller frees

@@ -123,6 +123,8 @@ static inline mfn_t virt_to_mfn(const void *p)
 /** `position` of a page that the hypervisor shares with a domain: not counted as the domain's memory, not to be
  * ballooned out. */
 #define FRAME_SHARED_BY_HV 0xffff
+/** Bit of `position` of a free frame: it holds zeros (buddy.c). */
+#define FRAME_CLEAN 0x100
 /** Bit of `stamp` for entry i of a validated table of level 2 to 4: clear only while no entry of its sixteen is present. */
 #define FRAME_USED(i) (1u << ((i) >> 4))
 /** `stamp` of a partial page table whose references nobody else holds: stopped while it was being validated. */

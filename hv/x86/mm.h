@@ -46,6 +46,13 @@ void buddy_put(mfn_t mfn, unsigned int order);
  * max_bits: highest physical address bit allowed (0: any), node: reserved for NUMA, 0.
  */
 mfn_t frame_alloc(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node);
+/** The same, all zeros: what is not known to be is cleared. */
+mfn_t frame_alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node);
+/**
+ * Clear free memory until n frames are known to be clear or all are: what is promised to domains, before the first of them runs (no
+ * TLB may lead a guest to a free frame yet). About 550 instructions a frame.
+ */
+void frames_clean(u64 n);
 /** The last reference has gone: back to the free lists. The record must have no counts. */
 void frame_free(mfn_t mfn, unsigned int order);
 /**

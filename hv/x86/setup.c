@@ -225,7 +225,7 @@ static void launch(void)
     struct launch_machine machine = {.memory = nr_free_frames << PAGE_SHIFT, .pcpus = arch_nr_cpus(), .dom0_mem = options.dom0_mem,
                                      .dom0_pvh = options.dom0 == DOM0_PVH,
                                      .dom0_vcpus = options.dom0_max_vcpus ? options.dom0_max_vcpus : 1};
-    u64 module_frames = 0;
+    u64 module_frames = 0, promised = 0;
     domid_t next_id = 1;
 
     while (sched_pool(machine.pools))
@@ -251,10 +251,17 @@ static void launch(void)
         mm_release(modules[i].paddr, modules[i].paddr + modules[i].size);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
+        u64 lazy = is_hvm_domain(d) ? d->arch.hvm->nr_lazy : 0;
 
         /* Memory that it was promised and has not touched stays there for it. */
-        if (is_hvm_domain(d) && d->arch.hvm->nr_lazy && domain_claim(d, d->tot_pages + d->arch.hvm->nr_lazy))
+        if (lazy && domain_claim(d, d->tot_pages + lazy))
             give_up("domain %s: its memory is more than there is: none is started", d->name);
+        promised += lazy;
+    }
+    frames_clean(promised); /* as that of PV domains is when they are built */
+    list_for_each(pos, &domain_list) {
+        struct domain *d = list_entry(pos, struct domain, node);
+
         TRACE_domain_start(d->id, d->vcpu[0]->arch.regs.rip);
         vcpu_unpause(d->vcpu[0], VPF_DOWN);
     }

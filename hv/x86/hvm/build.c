@@ -5,6 +5,9 @@
  * Guest-physical memory: RAM from 0 up to HVM_LOW_END, the rest from 4 GiB on, all of it P2M_PAGED, so that only what the builder writes
  * and what the guest touches takes frames; ACPI tables and the console ring in two pages beside it (hvm.h). Behind the kernel's image: the
  * ramdisk, then the start information with its command line, on pages of their own.
+ * The ramdisk's frames become the domain's where they lie, at an address that lets 2 MiB entries lead to them; of several domains with one
+ * ramdisk the first gets them, the others copy from there: none has run yet. The kernel is copied, since its addresses are fixed and modules lie
+ * at any page: in place it would have entries of 4 KiB for as long as it runs.
  * PVH: entry at the image's PHYS32_ENTRY note, 32-bit flat, EBX = hvm_start_info (xen/arch-x86/hvm/start_info.h). HVM: linux.c.
  * Does not: relocate or unpack anything.
  */
@@ -118,6 +121,40 @@ static int read_image(struct hvm_image *img, const struct launch_domain *plan)
     return 0;
 }
 
+/* 256 bytes at a time, by vector registers: no vCPU has run, so nobody's values are in them. */
+static void copy_large(u8 *to, const u8 *from, u64 n)
+{
+    for (; n >= 256; n -= 256, to += 256, from += 256)
+        __asm__ volatile(".irp k, 0, 1\n\t"
+                         ".irp r, 0, 1, 2, 3, 4, 5, 6, 7\n\tmovups 128*\\k+16*\\r(%1), %%xmm\\r\n\t.endr\n\t"
+                         ".irp r, 0, 1, 2, 3, 4, 5, 6, 7\n\tmovups %%xmm\\r, 128*\\k+16*\\r(%0)\n\t.endr\n\t.endr"
+                         ::"r"(to), "r"(from) : "memory");
+    memcpy(to, from, n);
+}
+
+/* Into memory of a domain that is being built, entry by entry. */
+static int copy_in(struct domain *d, u64 gpa, const u8 *from, u64 n)
+{
+    while (n) {
+        enum p2m_type type;
+        unsigned int order;
+        u64 part;
+        mfn_t mfn;
+
+        (void)hvm_populate(d, GFN(gpa >> PAGE_SHIFT));
+        mfn = p2m_get(d, GFN(gpa >> PAGE_SHIFT), &type, &order);
+        if (!p2m_type_is_ram(type))
+            return -XEN_ENOMEM;
+        part = PAGE_SIZE << order;
+        part = min_of(part - (gpa & (part - 1)), n);
+        copy_large((u8 *)map_mfn(mfn) + (gpa & ~PAGE_MASK), from, part);
+        gpa += part;
+        from += part;
+        n -= part;
+    }
+    return 0;
+}
+
 static int load_image(struct domain *d, const struct launch_domain *plan)
 {
     struct elf f;
@@ -125,33 +162,61 @@ static int load_image(struct domain *d, const struct launch_domain *plan)
 
     (void)read_header(plan->kernel, &f);
     for (unsigned int i = 0; i < f.phnum; i++)
-        if (read_segment(&f, i, &ph) && ph.p_type == PT_LOAD && ph.p_memsz &&
-            hvm_copy_to_physical(d, ph.p_paddr, f.base + ph.p_offset, ph.p_filesz))
+        if (read_segment(&f, i, &ph) && ph.p_type == PT_LOAD && ph.p_memsz && copy_in(d, ph.p_paddr, f.base + ph.p_offset, ph.p_filesz))
             return -XEN_ENOMEM;
     return 0;
 }
 
-/* Entries without frames for all of [start, end), as large as they go. */
+/* Entries of a type for [gfn, last), as large as they go: to frames from mfn on, or to none (MFN_INVALID). */
+static int write_entries(struct domain *d, u64 gfn, u64 last, mfn_t mfn, enum p2m_type type)
+{
+    bool frames = mfn.n != MFN_INVALID.n;
+    int rc = 0;
+
+    spin_lock(&d->p2m.lock);
+    while (gfn < last && !rc) {
+        unsigned int order = frames ? P2M_ORDER_2M : P2M_ORDER_1G;
+
+        while (order && (((gfn | (frames ? mfn.n : 0)) & ((1ull << order) - 1)) || gfn + (1ull << order) > last))
+            order -= 9;
+        rc = d->p2m.ops->write(d, GFN(gfn), mfn, type, order);
+        gfn += 1ull << order;
+        mfn.n += frames ? 1ull << order : 0;
+    }
+    spin_unlock(&d->p2m.lock);
+    return rc;
+}
+
+/* Memory without frames. */
 static int promise_memory(struct domain *d, u64 start, u64 end)
 {
     u64 gfn = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
 
-    while (gfn < last) {
-        unsigned int order = P2M_ORDER_1G;
-        int rc;
-
-        while (order && ((gfn & ((1ull << order) - 1)) || gfn + (1ull << order) > last))
-            order -= 9;
-        spin_lock(&d->p2m.lock);
-        rc = d->p2m.ops->write(d, GFN(gfn), MFN_INVALID, P2M_PAGED, order);
-        spin_unlock(&d->p2m.lock);
-        if (rc)
-            return rc;
-        gfn += 1ull << order;
-    }
+    d->p2m.end = max_of(d->p2m.end, last);
     d->max_ever_pfn = max_of(d->max_ever_pfn, last - 1);
-    d->arch.hvm->nr_lazy += last - (start >> PAGE_SHIFT);
-    return 0;
+    d->arch.hvm->nr_lazy += last - gfn;
+    return write_entries(d, gfn, last, MFN_INVALID, P2M_PAGED);
+}
+
+/* The ramdisk at a guest-physical address: the whole pages of the module in place, where no domain has them yet; the rest is copied. */
+static int load_ramdisk(struct domain *d, const struct boot_module *m, u64 at)
+{
+    u64 first = m->paddr >> PAGE_SHIFT, nr = m->paddr & ~PAGE_MASK ? 0 : m->size >> PAGE_SHIFT, gfn = at >> PAGE_SHIFT;
+    int rc;
+
+    for (u64 i = 0; i < nr; i++)
+        if (!mfn_is_memory(MFN(first + i)) || frame_table[first + i].owner != DOMID_XEN)
+            nr = 0;
+    if (nr && !domain_take(d, nr))
+        return -XEN_ENOMEM;
+    for (u64 i = 0; i < nr; i++) {
+        frame_adopt(MFN(first + i), d->id);
+        m2p[first + i] = gfn + i;
+    }
+    d->arch.hvm->nr_lazy -= nr;
+    rc = nr ? write_entries(d, gfn, gfn + nr, MFN(first), P2M_RAM) : 0;
+    nr <<= PAGE_SHIFT;
+    return rc ? rc : copy_in(d, at + nr, (const u8 *)m->data + nr, m->size - nr);
 }
 
 static int lay_out_memory(struct domain *d, u64 memory)
@@ -283,7 +348,8 @@ static int give_console(struct domain *d)
 
 static int fill(struct domain *d, const struct launch_domain *plan, const struct hvm_image *img)
 {
-    u64 ramdisk = round_up(img->end, MB(2)), info = ramdisk + (plan->ramdisk ? round_up(plan->ramdisk->size, PAGE_SIZE) : 0);
+    u64 ramdisk = round_up(img->end, MB(2)) + (plan->ramdisk ? plan->ramdisk->paddr & (MB(2) - 1) & PAGE_MASK : 0);
+    u64 info = ramdisk + (plan->ramdisk ? round_up(plan->ramdisk->size, PAGE_SIZE) : 0);
     int rc;
 
     if (info + HVM_INFO_SIZE > min_of(plan->memory, HVM_LOW_END)) {
@@ -294,8 +360,8 @@ static int fill(struct domain *d, const struct launch_domain *plan, const struct
     rc = lay_out_memory(d, plan->memory);
     if (!rc)
         rc = load_image(d, plan);
-    if (!rc && plan->ramdisk && hvm_copy_to_physical(d, ramdisk, plan->ramdisk->data, plan->ramdisk->size))
-        rc = -XEN_ENOMEM;
+    if (!rc && plan->ramdisk)
+        rc = load_ramdisk(d, plan->ramdisk, ramdisk);
     if (!rc)
         rc = d->kind == DOMAIN_HVM ? hvm_platform_create(d) : register_pvh_ports(d);
     if (!rc)

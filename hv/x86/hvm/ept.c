@@ -16,10 +16,6 @@
 #define EPT_WB         (6u << 3)
 #define EPT_IGNORE_PAT (1u << 6)
 
-static u64 leaf(enum p2m_type type)
-{
-    return EPT_R | EPT_X | (p2m_type_writable(type) ? EPT_W : 0) | (type == P2M_MMIO ? EPT_UC : EPT_WB | EPT_IGNORE_PAT);
-}
-
-static const struct nested_format ept = {.present = EPT_R | EPT_W | EPT_X, .table = EPT_R | EPT_W | EPT_X, .leaf = leaf};
+static const struct nested_format ept = {.present = EPT_R | EPT_W | EPT_X, .table = EPT_R | EPT_W | EPT_X,
+                                         .leaf = NESTED_LEAVES(EPT_R | EPT_X | EPT_WB | EPT_IGNORE_PAT, EPT_W, EPT_R | EPT_W | EPT_X | EPT_UC)};
 NESTED_OPS(ept, ept);

@@ -416,15 +416,14 @@ static void exit_nested_fault(struct vcpu *v, struct regs *r, struct hvm_exit_in
 {
     struct domain *d = v->domain;
     gfn_t gfn = GFN(x->fault.gpa >> PAGE_SHIFT);
-    enum p2m_type type;
-    unsigned int order;
-    int rc;
+    int type = hvm_fill(d, gfn), rc = 0;
 
-    (void)p2m_get(d, gfn, &type, &order);
-    if (type == P2M_LOGDIRTY && x->fault.write)
-        rc = hvm_mark_dirty(d, gfn);
+    if (type < 0)
+        rc = type;
     else if (type == P2M_PAGED)
-        rc = hvm_populate_entry(d, gfn, order);
+        return; /* it has come */
+    else if (type == P2M_LOGDIRTY && x->fault.write)
+        rc = hvm_mark_dirty(d, gfn);
     else if (p2m_type_is_ram(type) && p2m_type_writable(type))
         rc = 0; /* it is there: another look-up was older than the table */
     else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The exits that guests make most, as inlines for the vendors' loops: CPUID with a remembered answer, a hypercall of a 64-bit kernel,
- * WRMSR to the local APIC, a port that is nobody's.
+ * WRMSR to the local APIC, a port that is nobody's, the first touch of memory.
  *
  * Who takes a hot way does what exit.c's handler would, with the same counts, and falls back to hvm_exited() for all that is not usual: a
  * trace of exits or hypercalls, an instruction of unknown length, the trap flag, another mode, a refused value.
@@ -51,6 +51,12 @@ static __always_inline_ bool hvm_apic_wrmsr(struct vcpu *v, struct hvm_vcpu *h, 
     if (unlikely(!hvm_apic_msr_kicks(msr)))
         hvm_apic_changed(v);
     return true;
+}
+
+/** A nested fault where memory was promised: it has come, and the instruction executes again. False: it is something else, or there is none. */
+static __always_inline_ bool hvm_memory_came(struct vcpu *v, u64 gpa)
+{
+    return likely(hvm_fill(v->domain, GFN(gpa >> PAGE_SHIFT)) == P2M_PAGED);
 }
 
 /** RAX after IN from a port that is nobody's. */

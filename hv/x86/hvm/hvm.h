@@ -385,10 +385,22 @@ size_t hvm_guest_copy_to(u64 dst, const void *src, size_t n);
 size_t hvm_guest_clear(u64 dst, size_t n);
 
 /* ---- memory.c ---- */
+/** struct p2m_ops.fill of a guest frame. The way of every first touch of memory. */
+static __always_inline_ int hvm_fill(struct domain *d, gfn_t gfn)
+{
+    int was;
+
+    if (unlikely(gfn.n >= P2M_LIMIT))
+        return P2M_NONE;
+    spin_lock(&d->p2m.lock);
+    was = d->p2m.ops->fill(d, gfn);
+    spin_unlock(&d->p2m.lock);
+    return was;
+}
 /** Let there be memory at a guest frame that the domain has but did not use yet. 0; -XEN_ENOENT: it has none there; -XEN_ENOMEM. */
 int hvm_populate(struct domain *d, gfn_t gfn);
-/** The same where p2m_get() said paged, and of which order. */
-int hvm_populate_entry(struct domain *d, gfn_t gfn, unsigned int order);
+/** Give 2^order frames back to the machine that are in no map of their domain's any more, or not yet. */
+void hvm_release_frames(mfn_t mfn, unsigned int order);
 /** A write to log-dirty memory: mark it and make it ordinary. 0 or an error of p2m_set(). */
 int hvm_mark_dirty(struct domain *d, gfn_t gfn);
 /** The domain's memory map, at most HVM_MEMMAP_MAX entries; returns how many. */

@@ -29,38 +29,17 @@ static void release(mfn_t mfn)
     frame_put(f);
 }
 
-int hvm_populate_entry(struct domain *d, gfn_t gfn, unsigned int order)
+void hvm_release_frames(mfn_t mfn, unsigned int order)
 {
-    mfn_t mfn = MFN_INVALID;
-    int rc;
-
-    if (order >= P2M_ORDER_2M && likely(!d->dirty)) { /* single frames are logged */
-        order = P2M_ORDER_2M;
-        mfn = domain_alloc_frame(d, order, 0);
-    }
-    if (mfn.n == MFN_INVALID.n) {
-        order = P2M_ORDER_4K;
-        mfn = domain_alloc_frame(d, order, 0);
-    }
-    if (mfn.n == MFN_INVALID.n)
-        return -XEN_ENOMEM;
-    rc = p2m_fill(d, GFN(gfn.n & ~((1ull << order) - 1)), mfn, order);
-    if (likely(!rc)) {
-        __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1ull << order, __ATOMIC_RELAXED);
-        return 0;
-    }
     for (u64 i = 0; i < (1ull << order); i++)
         release(MFN(mfn.n + i));
-    return rc == -XEN_EAGAIN ? 0 : rc; /* another vCPU was faster */
 }
 
 int hvm_populate(struct domain *d, gfn_t gfn)
 {
-    enum p2m_type type;
-    unsigned int order;
+    int was = hvm_fill(d, gfn);
 
-    (void)p2m_get(d, gfn, &type, &order);
-    return type == P2M_PAGED ? hvm_populate_entry(d, gfn, order) : -XEN_ENOENT;
+    return was == P2M_PAGED ? 0 : was < 0 ? was : -XEN_ENOENT;
 }
 
 int hvm_mark_dirty(struct domain *d, gfn_t gfn)
@@ -80,7 +59,7 @@ static int take_out(struct domain *d, gfn_t gfn)
     if (!rc && p2m_type_is_ram(type))
         release(mfn);
     else if (!rc && type == P2M_PAGED)
-        d->arch.hvm->nr_lazy--;
+        __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1, __ATOMIC_RELAXED);
     return rc;
 }
 

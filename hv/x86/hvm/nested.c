@@ -10,6 +10,7 @@
  * absent one (APM vol. 2 §15.25.12, SDM vol. 3 §29.4.3.2).
  */
 #include "nested.h"
+#include "x86/pv/pv.h"
 #include "x86/smp.h"
 
 #define TYPE_SHIFT 52
@@ -44,7 +45,7 @@ static u64 entry_of(const struct nested_format *f, mfn_t mfn, enum p2m_type type
         return 0;
     if (type == P2M_PAGED)
         return e;
-    e |= mfn.n << PAGE_SHIFT | f->leaf(type);
+    e |= mfn.n << PAGE_SHIFT | f->leaf[type];
     return level > 1 ? e | PTE_PSE : e;
 }
 
@@ -146,6 +147,47 @@ int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn
         }
     }
     return 0;
+}
+
+int nested_fill(const struct nested_format *f, struct domain *d, gfn_t gfn)
+{
+    u64 *t = d->arch.hvm->root, *e;
+    bool logged = READ_ONCE(d->dirty); /* by single frames; who turns it on goes over the map, under the lock, behind us */
+    unsigned int level, order;
+    enum p2m_type was, type = unlikely(logged) ? P2M_LOGDIRTY : P2M_RAM;
+    mfn_t mfn;
+    int rc;
+
+    e = &t[index_at(gfn, 4)];
+    for (level = 4; level > 1 && (*e & f->present) && !(*e & PTE_PSE); level--) {
+        t = table_of(*e);
+        e = &t[index_at(gfn, level - 1)];
+    }
+    was = type_of(*e);
+    if (unlikely(was != P2M_PAGED))
+        return was;
+    order = level > 1 && likely(!logged) ? P2M_ORDER_2M : P2M_ORDER_4K;
+    mfn = domain_alloc_frame(d, order, 0);
+    if (unlikely(mfn.n == MFN_INVALID.n) && order) {
+        order = P2M_ORDER_4K;
+        mfn = domain_alloc_frame(d, order, 0);
+    }
+    if (unlikely(mfn.n == MFN_INVALID.n))
+        return -XEN_ENOMEM;
+    gfn.n &= ~((1ull << order) - 1);
+    if (likely(order == 9 * (level - 1))) {
+        WRITE_ONCE(*e, entry_of(f, mfn, type, level)); /* nothing was there: nothing is flushed */
+    } else {
+        rc = nested_write(f, d, gfn, mfn, type, order);
+        if (unlikely(rc)) {
+            hvm_release_frames(mfn, order);
+            return rc;
+        }
+    }
+    __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1ull << order, __ATOMIC_RELAXED);
+    for (u64 i = 0; i < (1ull << order); i++)
+        m2p[mfn.n + i] = gfn.n + i;
+    return P2M_PAGED;
 }
 
 void nested_flush(const struct nested_format *f, struct domain *d)

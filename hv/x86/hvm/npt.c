@@ -5,10 +5,8 @@
  */
 #include "nested.h"
 
-static u64 leaf(enum p2m_type type)
-{
-    return PTE_P | PTE_US | PTE_A | PTE_D | (p2m_type_writable(type) ? PTE_RW : 0) | (type == P2M_MMIO ? PTE_PCD | PTE_PWT : 0);
-}
+#define READ (PTE_P | PTE_US | PTE_A | PTE_D)
 
-static const struct nested_format npt = {.present = PTE_P, .table = PTE_P | PTE_RW | PTE_US | PTE_A, .leaf = leaf};
+static const struct nested_format npt = {.present = PTE_P, .table = PTE_P | PTE_RW | PTE_US | PTE_A,
+                                         .leaf = NESTED_LEAVES(READ, PTE_RW, READ | PTE_RW | PTE_PCD | PTE_PWT)};
 NESTED_OPS(npt, npt);

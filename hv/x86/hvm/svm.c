@@ -301,6 +301,7 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
 #define EXIT_IO      0x7b
 #define EXIT_MSR     0x7c
 #define EXIT_VMMCALL 0x81
+#define EXIT_NPF     0x400
 
 /* 64-bit kernel code runs. */
 static __always_inline_ bool wide_kernel(const struct vmcb *m)
@@ -341,15 +342,20 @@ static __always_inline_ bool enter_again(struct hvm_vcpu *h)
     return true;
 }
 
+/* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
+static __always_inline_ void deliver_again(struct vmcb *m)
+{
+    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
+        m->event_injection = m->exit_int_info;
+}
+
 static __attribute__((noinline)) bool general(struct vcpu *v, struct regs *r)
 {
     struct hvm_vcpu *h = v->arch.hvm;
     struct vmcb *m = h->vmcb;
 
     take_registers(r, m);
-    /* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
-    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
-        m->event_injection = m->exit_int_info;
+    deliver_again(m);
     if (!hvm_exited(v, r, describe(v, m, &h->exit)))
         return false;
     give_registers(m, r);
@@ -412,6 +418,24 @@ static __attribute__((noinline)) bool port_of_nobody(struct vcpu *v, struct regs
     return end(v, v->arch.hvm, m, r, HVM_EXIT_IO);
 }
 
+/* The first touch of memory changes no register. */
+static __attribute__((noinline)) bool memory_fault(struct vcpu *v, struct regs *r, struct vmcb *m)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (unlikely(!hvm_memory_came(v, m->exit_info2)))
+        return general(v, r);
+    deliver_again(m);
+    h->count[HVM_EXIT_NESTED_FAULT]++;
+    if (hvm_something_waits(v, h)) {
+        take_registers(r, m);
+        if (!hvm_settle(v, r))
+            return false;
+        give_registers(m, r);
+    }
+    return enter_again(h);
+}
+
 /* Only the registers that CPUID changes are touched: nothing else looks at the others. */
 static __always_inline_ bool known_cpuid(struct hvm_vcpu *h, struct regs *r, struct vmcb *m, const struct hvm_cpuid_answer *a)
 {
@@ -439,7 +463,7 @@ static bool exited(struct vcpu *v, struct regs *r)
     if (code == EXIT_IO && m->exit_info2 && !(m->exit_info1 & 4) && hvm_io_no_port(&v->domain->arch.hvm->io, m->exit_info1 >> 16))
         return port_of_nobody(v, r, m);
     if (unlikely(!m->next_rip))
-        return general(v, r);
+        return code == EXIT_NPF ? memory_fault(v, r, m) : general(v, r);
     if (code == EXIT_VMMCALL && likely(wide_kernel(m))) {
         hypercall_fn *fn = hvm_callee(v->domain, m->rax);
 
@@ -452,6 +476,8 @@ static bool exited(struct vcpu *v, struct regs *r)
 
         if (likely(a) && !hvm_something_waits(v, h))
             return known_cpuid(h, r, m, a);
+    } else if (code == EXIT_NPF) {
+        return memory_fault(v, r, m);
     }
     return general(v, r);
 }

@@ -23,14 +23,13 @@ mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_
 
     if (!domain_take(d, 1ull << order))
         return MFN_INVALID;
-    mfn = frame_alloc(d->id, order, max_bits, 0);
+    mfn = frame_alloc_clear(d->id, order, max_bits, 0);
     if (unlikely(mfn.n == MFN_INVALID.n || !domain_taken(d, 1ull << order))) {
         if (mfn.n != MFN_INVALID.n)
             frame_free(mfn, order);
         domain_give_back(d, 1ull << order);
         return MFN_INVALID;
     }
-    scrub_frames(mfn, 1ull << order);
     TRACE_page_alloc(mfn.n, d->id, order);
     return mfn;
 }
