@@ -5,11 +5,14 @@
  *
  * The hypervisor writes its records into memory shared with this host, large enough for the whole
  * run, so that nothing is lost and nothing waits; when the machine has ended the used part is
- * copied to the result. The memory file lies in the temporary folder. A trace that has lost records
- * is kept, and is a failure all the same.
+ * copied to the result. With --hold the memory may be small: the machine is held while a part of it
+ * is full, and the relay, a thread here, takes that. The memory file lies in the temporary folder. A
+ * trace that has lost records is kept, and is a failure all the same.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +34,10 @@ struct options {
     unsigned memory_mib, iters;
     double time_limit;
     const char *counts;
-    bool untraced;
+    bool untraced, hold;
 };
 
-enum { OPT_CLASS = 0x100, OPT_MEMORY, OPT_LIMIT, OPT_ITERS, OPT_COUNTS, OPT_UNTRACED };
+enum { OPT_CLASS = 0x100, OPT_MEMORY, OPT_LIMIT, OPT_ITERS, OPT_COUNTS, OPT_UNTRACED, OPT_HOLD };
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "FILE", 0, "The trace (default out/trace.ptr)"},
@@ -48,6 +51,8 @@ static const struct argp_option option_table[] = {
      "console"},
     {"untraced", OPT_UNTRACED, NULL, 0,
      "The same machine with nothing recorded, for comparison; needs --counts"},
+    {"hold", OPT_HOLD, NULL, 0,
+     "Hold the machine while a part of that room is full, and take what is there: nothing is lost, however small it is. Changes no count"},
     {"time-limit", OPT_LIMIT, "SECONDS", 0,
      "Kill a machine that works for so long without a word (default 240)"},
     {0},
@@ -95,9 +100,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPT_UNTRACED:
         o->untraced = true;
         return 0;
+    case OPT_HOLD:
+        o->hold = true;
+        return 0;
     case ARGP_KEY_END:
         if (o->untraced && !o->counts)
             argp_error(state, "--untraced leaves nothing without --counts");
+        if (o->untraced && o->hold)
+            argp_error(state, "--untraced fills no memory that --hold could drain");
         return 0;
     case OPT_LIMIT:
         o->time_limit = strtod(arg, &end);
@@ -150,12 +160,41 @@ static int keep(const char *folder, const char *name, const void *bytes, size_t 
     return failed ? -1 : 0;
 }
 
-/* The trace out of the shared memory; a machine that failed has one too, and there it is wanted most. */
-static int keep_trace(const char *memory, const char *output)
-{
-    uint64_t lost = 0;
+/* The relay that follows a held machine. */
+struct follower {
+    pthread_t thread;
+    const char *memory, *output;
+    char *socket; /* NULL: none, the trace is taken at the end */
+    uint64_t lost;
+    atomic_bool running; /* the machine */
+    int result;
+};
 
-    if (trace_relay(memory, output, &(struct trace_relay_options){.lost = &lost}) < 0)
+static bool follower_goes_on(void *context)
+{
+    return atomic_load(&((struct follower *)context)->running);
+}
+
+static void *follow(void *data)
+{
+    struct follower *f = data;
+
+    f->result = trace_relay(f->memory, f->output,
+                            &(struct trace_relay_options){
+                                .alive = follower_goes_on, .context = f, .hold = f->socket, .lost = &f->lost});
+    return NULL;
+}
+
+/* The trace out of the shared memory; a machine that failed has one too, and there it is wanted most. */
+static int keep_trace(struct follower *f)
+{
+    const char *output = f->output;
+    uint64_t lost;
+
+    if (!f->socket)
+        follow(f);
+    lost = f->lost;
+    if (f->result < 0)
         return STATUS_INCOMPLETE;
     fprintf(stderr, "parangon: kept %s (parangon trace show %s)\n", output, output);
     if (!lost)
@@ -167,7 +206,7 @@ static int keep_trace(const char *memory, const char *output)
     return STATUS_INCOMPLETE;
 }
 
-static int record_into(const struct options *o, const struct machine *machine, const char *output)
+static int record_into(const struct options *o, const struct machine *machine, struct follower *f)
 {
     struct run_limits limits = {
         .silence_seconds = o->time_limit, .total_seconds = 3600, .progress = true};
@@ -181,11 +220,21 @@ static int record_into(const struct options *o, const struct machine *machine, c
         return STATUS_INCOMPLETE;
     }
     platform_pv.command(&platform_pv, machine, &boot.argv);
+    f->running = f->socket != NULL;
+    if (f->socket && pthread_create(&f->thread, NULL, follow, f) != 0) {
+        fprintf(stderr, "parangon: no thread to drain the trace memory\n");
+        boot_free(&boot);
+        return STATUS_INCOMPLETE;
+    }
     status = run_boots(&boot, 1, &limits);
+    if (f->socket) {
+        f->running = false;
+        pthread_join(f->thread, NULL);
+    }
     if (!status && run_say_failures(&boot, 1))
         status = STATUS_INCOMPLETE;
     if (status != STATUS_INTERRUPTED && status >= 0) {
-        if (!o->untraced && keep_trace(machine->trace_file, output))
+        if (!o->untraced && keep_trace(f))
             status = STATUS_INCOMPLETE;
         if (o->counts && (keep(o->counts, "console", boot.console, boot.console_size) < 0 ||
                           keep(o->counts, "intervals", boot.intervals, boot.intervals_size) < 0))
@@ -199,6 +248,7 @@ static int record(int argc, char **argv)
 {
     struct options o = {
         .output = "out/trace.ptr", .memory_mib = 256, .iters = 1, .time_limit = 240};
+    struct follower follower = {0};
     struct inputs inputs;
     char *workloads, *memory, *plugin = NULL, *folder = NULL;
     int status;
@@ -220,6 +270,17 @@ static int record(int argc, char **argv)
     }
     if (paths_make_parent(o.output) < 0 || !(memory = make_memory(o.memory_mib)))
         return STATUS_INCOMPLETE;
+    follower.memory = memory;
+    follower.output = o.output;
+    if (o.hold) {
+        char *with;
+
+        follower.socket = format("%s.hold", memory);
+        with = plugin ? format("%s,hold=%s", plugin, follower.socket)
+                      : format("%s/bench/plugin/libcount.so,out=" BOOT_INTERVALS ",hold=%s", paths_get()->build, follower.socket);
+        free(plugin);
+        plugin = with;
+    }
     workloads = words_join(&o.workloads, '+');
     status = record_into(
         &o,
@@ -232,13 +293,14 @@ static int record(int argc, char **argv)
                           .guest_args =
                               format("pgn.workloads=%s pgn.seeds=1 pgn.warmup=1 pgn.iters=%u",
                                      workloads, o.iters),
-                          .hv_args = o.untraced ? "no-trace" : NULL,
+                          .hv_args = o.untraced ? "no-trace" : o.hold ? "trace-hold" : NULL,
                           .plugin = plugin,
                           .trace_file = memory,
                           .trace_mib = o.memory_mib},
-        o.output);
+        &follower);
     unlink(memory);
     free(memory);
+    free(follower.socket);
     free(plugin);
     free(workloads);
     words_free(&o.workloads);

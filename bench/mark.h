@@ -8,7 +8,7 @@
  * translates them. What the interval *is* (workload, seed, iteration) the guest says on its console afterwards,
  * in the same order; the harness joins the two sequences and refuses a run where their lengths differ.
  *
- * Shared by guest programs, guests/micro and the plugin. Does not depend on anything.
+ * Shared by guest programs, guests/micro, the trace ring and the plugin. Does not depend on anything.
  */
 #ifndef PARANGON_MARK_H
 #define PARANGON_MARK_H
@@ -18,6 +18,7 @@
 #define MARK_KIND_END   2      /* it ends before this instruction */
 #define MARK_KIND_INIT  3      /* the guest's first user process runs (boot is over) */
 #define MARK_KIND_DOM   4      /* the hypervisor is about to enter its first domain */
+#define MARK_KIND_FULL  5      /* a part of the hypervisor's trace ring is full: it waits here until that is drained */
 
 #define MARK_STR2(x) #x
 #define MARK_STR(x)  MARK_STR2(x)
@@ -30,5 +31,6 @@
 #define MARK_END()    MARK(MARK_KIND_END)
 #define MARK_INIT()   MARK(MARK_KIND_INIT)
 #define MARK_DOMAIN() MARK(MARK_KIND_DOM)
+#define MARK_FULL()   MARK(MARK_KIND_FULL)
 
 #endif

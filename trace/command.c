@@ -33,10 +33,11 @@ struct arguments {
     long pid;
     unsigned poll_us;
     size_t chunk;
+    const char *hold;
     double from_ms, length_ms;
 };
 
-enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK, KEY_FROM, KEY_LENGTH, KEY_HDF5 };
+enum { KEY_EVENTS = 256, KEY_JSON, KEY_LTTNG, KEY_PID, KEY_POLL, KEY_CHUNK, KEY_HOLD, KEY_FROM, KEY_LENGTH, KEY_HDF5 };
 
 static long positive(const char *text, struct argp_state *state)
 {
@@ -89,6 +90,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_LENGTH:
         arguments->length_ms = milliseconds(arg, state);
+        return 0;
+    case KEY_HOLD:
+        arguments->hold = arg;
         return 0;
     case KEY_CHUNK:
         arguments->chunk = positive(arg, state);
@@ -149,6 +153,7 @@ static const struct argp_option relay_options[] = {
     { "output", 'o', "FILE", 0, "the trace, compact (needed)", 0 },
     { "pid", KEY_PID, "PID", 0, "follow while this process lives; without it, copy what is there", 0 },
     { "poll", KEY_POLL, "US", 0, "look at the rings every so many microseconds (1000)", 0 },
+    { "hold", KEY_HOLD, "SOCKET", 0, "make this socket for the counting plugin (hold=SOCKET), which holds a machine with the option trace-hold", 0 },
     { "chunk", KEY_CHUNK, "BYTES", 0, "take at most so much of a ring at a look", 0 },
     { "lttng", KEY_LTTNG, NULL, 0,
       "also publish each record as an LTTng-UST event of provider \"parangon\", as it comes", 0 },
@@ -300,6 +305,7 @@ static int relay(int argc, char **argv)
     }
     options.poll_us = arguments.poll_us;
     options.chunk = arguments.chunk;
+    options.hold = arguments.hold;
     if (arguments.lttng)
         options.watcher = &trace_republish_live;
     if (arguments.pid) {

@@ -114,6 +114,10 @@ static bool read_ring(struct trace_log *log, struct trace_stream *stream,
     }
     last = (head - 1) / sub_size;
     first = last >= subs ? last - subs + 1 : 0;
+    if (first && ring->mode == TRACE_HELD) {
+        warnx("trace: the relay took the records of cpu %u's ring: they are in its file", ring->cpu);
+        return false;
+    }
     if (first && ring->mode != TRACE_FLIGHT) {
         warnx("trace: head of cpu %u's ring is beyond its end", ring->cpu);
         return false;

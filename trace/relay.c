@@ -9,15 +9,21 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "trace/ring.h"
+
+/* Held rings grow without end: where there is one, each ring has so much of the copy's offsets, most of it a hole. */
+#define HELD_ROOM (1ull << 36)
 
 struct relay {
     const struct trace_relay_options *options;
@@ -29,11 +35,25 @@ struct relay {
     uint64_t *shown;  /* and up to which its records were shown to the watcher */
     char *partial;    /* name of the copy until it is whole */
     int out;
+    int listener, machine; /* of options->hold; -1: none */
 };
 
 static const struct trace_ring_head *ring_at(const struct relay *relay, size_t i)
 {
     return (const struct trace_ring_head *)(relay->region + relay->head.rings_offset) + i;
+}
+
+static bool is_held(const struct relay *relay, size_t i)
+{
+    return ring_at(relay, i)->mode == TRACE_HELD;
+}
+
+/* Where the copy has the sub-buffer that starts at a free-running offset of a ring. */
+static uint64_t place_in_copy(const struct relay *relay, size_t i, uint64_t start)
+{
+    const struct trace_ring_head *ring = ring_at(relay, i);
+
+    return (is_held(relay, 0) ? (i + 1) * HELD_ROOM : ring->offset) + (is_held(relay, i) ? start : start % ring->size);
 }
 
 static bool put(const struct relay *relay, const void *bytes, size_t size, uint64_t offset)
@@ -133,10 +153,17 @@ static bool check_layout(const struct relay *relay)
     return true;
 }
 
+static bool copy_sub_head(const struct relay *relay, size_t i, uint64_t start)
+{
+    const struct trace_ring_head *ring = ring_at(relay, i);
+
+    return put(relay, relay->region + ring->offset + start % ring->size, sizeof(struct trace_sub_head),
+               place_in_copy(relay, i, start));
+}
+
 /*
  * Copy what is new in a ring, sub-buffer by sub-buffer. Of a closed sub-buffer only the used part
- * counts. The heads of sub-buffers change when they are closed: copy_sub_heads() takes them at the
- * end.
+ * counts. The head of a sub-buffer changes when it is closed, and is taken again with the next one.
  */
 static bool copy_ring(struct relay *relay, size_t i, size_t limit)
 {
@@ -146,12 +173,15 @@ static bool copy_ring(struct relay *relay, size_t i, size_t limit)
 
     while (at < head && limit) {
         const uint64_t start = at / ring->sub_size * ring->sub_size;
-        const uint64_t place = ring->offset + start % ring->size;
-        const struct trace_sub_head *sub = (const void *)(relay->region + place);
+        const uint8_t *data = relay->region + ring->offset + start % ring->size;
+        const uint64_t place = place_in_copy(relay, i, start);
+        const struct trace_sub_head *sub = (const void *)data;
         const bool closed = head > start + ring->sub_size;
         const uint64_t used = closed ? sub->used : head - start;
         uint64_t size;
 
+        if (at == start && start && !copy_sub_head(relay, i, start - ring->sub_size))
+            return false;
         if (used > ring->sub_size || used < at - start) {
             warnx("%s: ring of cpu %u is damaged", relay->region_name, ring->cpu);
             return false;
@@ -159,7 +189,7 @@ static bool copy_ring(struct relay *relay, size_t i, size_t limit)
         size = used - (at - start);
         if (size > limit)
             size = limit;
-        if (!put(relay, relay->region + place + (at - start), size, place + (at - start)))
+        if (!put(relay, data + (at - start), size, place + (at - start)))
             return false;
         at += size;
         limit -= size;
@@ -211,18 +241,12 @@ static bool show_ring(struct relay *relay, size_t i)
     return true;
 }
 
-/* Take the heads of all sub-buffers of a ring, once nothing changes any more. */
-static bool copy_sub_heads(const struct relay *relay, const struct trace_ring_head *ring)
+/* Take the head of the last sub-buffer of a ring, once nothing changes any more. */
+static bool copy_last_head(const struct relay *relay, size_t i)
 {
-    const uint64_t used = ring->head < ring->size ? ring->head : ring->size;
+    const struct trace_ring_head *ring = ring_at(relay, i);
 
-    for (uint64_t start = 0; start < used; start += ring->sub_size) {
-        const uint64_t place = ring->offset + start;
-
-        if (!put(relay, relay->region + place, sizeof(struct trace_sub_head), place))
-            return false;
-    }
-    return true;
+    return !ring->head || copy_sub_head(relay, i, (ring->head - 1) / ring->sub_size * ring->sub_size);
 }
 
 static bool copy_rings(struct relay *relay, size_t limit)
@@ -232,7 +256,12 @@ static bool copy_rings(struct relay *relay, size_t limit)
         const uint64_t subs = (ring->head + ring->sub_size - 1) / ring->sub_size;
         const uint64_t kept = ring->size / ring->sub_size;
 
-        if (subs > kept) { /* flight recorder that went round: start at the oldest that is left */
+        if (is_held(relay, i)) {
+            if (ring->head > relay->copied[i] + ring->size || ring->head > HELD_ROOM) {
+                warnx("%s: ring of cpu %u went on before it was drained", relay->region_name, ring->cpu);
+                return false;
+            }
+        } else if (subs > kept) { /* flight recorder that went round: start at the oldest that is left */
             const uint64_t oldest = (subs - kept) * ring->sub_size;
 
             if (relay->copied[i] < oldest)
@@ -249,6 +278,74 @@ static bool is_flight(const struct relay *relay)
     return relay->head.nr_rings && ring_at(relay, 0)->mode == TRACE_FLIGHT;
 }
 
+/* ---- a machine that is held ---- */
+
+static bool open_hold(struct relay *relay)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    const char *path = relay->options->hold;
+
+    if (!path)
+        return true;
+    if (strlen(path) >= sizeof(name.sun_path)) {
+        warnx("%s: too long for the name of a socket", path);
+        return false;
+    }
+    strcpy(name.sun_path, path);
+    relay->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (relay->listener < 0 || bind(relay->listener, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(relay->listener, 1) < 0) {
+        warn("%s", path);
+        return false;
+    }
+    return true;
+}
+
+static void close_hold(struct relay *relay)
+{
+    if (relay->machine >= 0)
+        close(relay->machine);
+    if (relay->listener >= 0) {
+        close(relay->listener);
+        unlink(relay->options->hold);
+    }
+}
+
+/* The machine is held at a full sub-buffer: take all there is, and let it go. */
+static bool serve(struct relay *relay)
+{
+    char byte;
+    ssize_t got = read(relay->machine, &byte, 1);
+
+    if (got == 1) {
+        usleep(relay->options->poll_us);
+        if (!copy_rings(relay, SIZE_MAX))
+            return false;
+        if (send(relay->machine, &byte, 1, MSG_NOSIGNAL) == 1)
+            return true;
+    }
+    close(relay->machine); /* it has ended */
+    relay->machine = -1;
+    return true;
+}
+
+/* Until there may be more to take. */
+static bool wait_for_more(struct relay *relay)
+{
+    const unsigned us = relay->options->poll_us ? relay->options->poll_us : 1000;
+    struct pollfd from = { .fd = relay->machine >= 0 ? relay->machine : relay->listener, .events = POLLIN };
+
+    if (from.fd < 0) {
+        usleep(us);
+        return true;
+    }
+    if (poll(&from, 1, us / 1000 + 1) <= 0)
+        return true;
+    if (relay->machine >= 0)
+        return serve(relay);
+    relay->machine = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
+    return true;
+}
+
 /* Follow the rings until the machine ends, then take the rest. */
 static bool follow(struct relay *relay)
 {
@@ -258,7 +355,8 @@ static bool follow(struct relay *relay)
     while (alive(relay) && __atomic_load_n(&live->state, __ATOMIC_ACQUIRE) == TRACE_STATE_LIVE) {
         if (!is_flight(relay) && !copy_rings(relay, limit))
             return false;
-        usleep(relay->options->poll_us ? relay->options->poll_us : 1000);
+        if (!wait_for_more(relay))
+            return false;
     }
     return copy_rings(relay, SIZE_MAX);
 }
@@ -295,16 +393,18 @@ static bool compact(struct relay *relay)
     for (size_t i = 0; good && i < relay->head.nr_rings; i++) {
         struct trace_ring_head ring = *ring_at(relay, i);
         const uint64_t subs = (ring.head + ring.sub_size - 1) / ring.sub_size;
-        const uint64_t from = ring.offset;
+        const uint64_t from = place_in_copy(relay, i, 0);
 
         if (ring.head <= sizeof(struct trace_sub_head)) { /* no record */
             ring.head = 0;
             ring.size = 0;
-        } else if (subs * ring.sub_size < ring.size) {
+        } else if (is_held(relay, i) || subs * ring.sub_size < ring.size) {
             ring.size = subs * ring.sub_size;
         }
+        if (is_held(relay, i))
+            ring.mode = TRACE_RECORD;
         ring.offset = end;
-        good = copy_sub_heads(relay, ring_at(relay, i)) && move_down(relay, from, end, ring.size) &&
+        good = copy_last_head(relay, i) && move_down(relay, from, end, ring.size) &&
                put(relay, &ring, sizeof(ring), relay->head.rings_offset + i * sizeof(ring));
         end += ring.size;
     }
@@ -346,8 +446,8 @@ static bool begin_watching(const struct relay *relay)
 
 int trace_relay(const char *region, const char *out, const struct trace_relay_options *options)
 {
-    struct relay relay = { .options = options, .region_name = region, .out = -1 };
-    bool good = map_region(&relay) && wait_for_head(&relay) && check_layout(&relay);
+    struct relay relay = { .options = options, .region_name = region, .out = -1, .listener = -1, .machine = -1 };
+    bool good = open_hold(&relay) && map_region(&relay) && wait_for_head(&relay) && check_layout(&relay);
 
     if (good) {
         relay.copied = calloc(relay.head.nr_rings + 1, sizeof(*relay.copied));
@@ -356,6 +456,7 @@ int trace_relay(const char *region, const char *out, const struct trace_relay_op
             err(4, "trace");
         good = begin_watching(&relay) && open_copy(&relay, out) && follow(&relay) && compact(&relay);
     }
+    close_hold(&relay); /* a machine that still waits goes on */
     for (size_t i = 0; good && options->lost && i < relay.head.nr_rings; i++)
         *options->lost += ring_at(&relay, i)->lost;
     if (relay.out >= 0 && close(relay.out) < 0 && good) {

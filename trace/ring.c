@@ -9,6 +9,8 @@
  */
 #include "trace/ring.h"
 
+#include "bench/mark.h"
+
 /*
  * The slow path is called where the compiler believes all registers untouched; vector registers
  * are not saved.
@@ -82,7 +84,7 @@ int trace_region_init(void *region, uint64_t size, const struct trace_config *co
         rings[i] = (struct trace_ring_head){
             .cpu = i % cpus,
             .kind = kind,
-            .mode = config->mode,
+            .mode = config->mode == TRACE_HELD && kind == TRACE_RING_NMI ? TRACE_RECORD : config->mode,
             .sub_size = sub_size,
             .offset = offset,
             .size = kind == TRACE_RING_NORMAL ? ring_size : sub_size,
@@ -120,7 +122,7 @@ int trace_ring_attach(struct trace_ring *ring, void *region, uint32_t cpu, uint3
         .shared = shared,
         .size = shared->size,
         .sub_size = shared->sub_size,
-        .mode = shared->mode,
+        .full_at = shared->mode == TRACE_RECORD ? shared->size : UINT64_MAX,
     };
     open_sub_buffer(ring);
     __asm__ volatile("" ::: "memory");
@@ -140,17 +142,17 @@ void trace_region_finish(void *region)
  */
 GENERAL_REGISTERS static int next_sub_buffer(struct trace_ring *ring)
 {
-    uint64_t start = (ring->pos - 1) / ring->sub_size * ring->sub_size;
+    uint64_t start = (ring->pos - 1) / ring->sub_size * ring->sub_size, back;
 
     ((struct trace_sub_head *)(ring->base + start))->used = ring->pos - start;
+    MARK_FULL(); /* whatever the mode: a ring that is held costs what any other does */
     start += ring->sub_size;
-    if (start % ring->size == 0) {
-        if (ring->mode == TRACE_RECORD) {
-            ring->limit = 0; /* so that a smaller record does not follow a gap */
-            return 0;
-        }
-        ring->base -= ring->size;
+    back = ring->size & -(uint64_t)(start % ring->size == 0); /* without a branch: going round costs what going on does */
+    if (start == ring->full_at) {
+        ring->limit = 0; /* so that a smaller record does not follow a gap */
+        return 0;
     }
+    ring->base -= back;
     ring->pos = start;
     open_sub_buffer(ring);
     return 1;

@@ -18,9 +18,12 @@
  * the region: nothing that a reader does or fails to do can change what the hypervisor executes.
  * Modes: TRACE_RECORD keeps the oldest records; when the ring is full, every later record is
  * counted in `lost`. TRACE_FLIGHT keeps the newest; it overwrites the oldest sub-buffer as a whole.
+ * TRACE_HELD goes round like it, but at the mark (bench/mark.h, a NOP) that is executed before a
+ * sub-buffer is left the counting plugin holds the machine until a relay has taken what is there, so
+ * that nothing is lost in a ring of any size, and the producer still reads nothing.
  * Reader: `head` is stored after the record that it covers (x86 keeps the order of stores), so all
  * below it is whole. In TRACE_RECORD a reader may follow `head` while the machine runs; in
- * TRACE_FLIGHT it reads after the end.
+ * TRACE_FLIGHT it reads after the end; in TRACE_HELD the relay must follow.
  *
  * Does not: know what an event is (trace.h), allocate or map memory (the environment does).
  */
@@ -42,6 +45,7 @@
 enum trace_mode {
     TRACE_RECORD = 0, /* keep the oldest, count what is lost */
     TRACE_FLIGHT = 1, /* keep the newest */
+    TRACE_HELD = 2,   /* hold the machine until they are taken (normal rings; an NMI's keeps the oldest) */
 };
 
 enum trace_ring_kind {
@@ -137,8 +141,8 @@ struct trace_ring {
     struct trace_ring_head *shared;
     uint64_t lost;
     uint64_t size;
+    uint64_t full_at; /* free-running: where a ring that keeps the oldest ends; others: never */
     uint32_t sub_size;
-    uint32_t mode;
 };
 
 /** What the environment tells about itself; see trace_region_init(). */

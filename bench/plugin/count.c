@@ -39,6 +39,7 @@
 
 #include "../mark.h"
 #include "block.h"
+#include "hold.h"
 #include "hypercall.h"
 #include "idt.h"
 #include "insn.h"
@@ -457,10 +458,16 @@ static void set_recording(void)
 static void on_mark(unsigned vcpu, void *data)
 {
     const struct mark_site *site = data;
-    struct totals now = totals_now();
+    struct totals now;
     enum interval_kind kind;
     uint32_t seq;
 
+    if (site->kind == MARK_KIND_FULL) {
+        if (site->block->class == CLASS_HYPERVISOR) /* else it is not the hypervisor's */
+            hold_machine();
+        return;
+    }
+    now = totals_now();
     now.class[site->block->class] += site->index;
     switch (site->kind) {
     case MARK_KIND_BEGIN:
@@ -691,6 +698,8 @@ static int take_argument(const char *arg, uint64_t *path_seq, uint64_t *path_max
         out_file = arg + 4;
     else if (strncmp(arg, "entries=", 8) == 0)
         entries_setup(arg + 8);
+    else if (strncmp(arg, "hold=", 5) == 0)
+        hold_setup(arg + 5);
     else if (strncmp(arg, "apart=", 6) == 0 && nr_apart < APART_MAX &&
              sscanf(arg + 6, "%" SCNx64 "-%" SCNx64, &apart[nr_apart].from, &apart[nr_apart].to) ==
                  2)

@@ -61,6 +61,7 @@ static const struct option {
     {"topology", WORD, AT(topology), 3, ROOM(topology)},
     {"trace", SWITCH, AT(trace)},
     {"trace-classes", CLASSES, AT(trace_classes)},
+    {"trace-hold", SWITCH, AT(trace_hold)},
     {"noreboot", SWITCH, AT(noreboot)},
     {"hvm", SWITCH, AT(hvm)},
     {"hvm-test-device", SWITCH, AT(hvm_test_device)},

@@ -33,6 +33,7 @@ struct hv_options {
     char topology[16];     /* THREADS,CORES of a core and of a socket; empty: as the processors say */
     bool noreboot;         /* halt at the end instead of power-off or reboot */
     bool trace;            /* record into the trace ring, if the machine has one */
+    bool trace_hold;       /* the machine is held while a part of that ring is full */
     bool hvm;              /* use the processor's virtualization where present */
     bool hvm_test_device;  /* PVH and HVM domains have the device of hv/x86/hvm/vdevice.c */
     bool smep, smap, fsgsbase, xsave, x2apic; /* use these features of the processor where present */

@@ -69,8 +69,8 @@ void entries_report(void);
 
 /* machine.c */
 void acpi_init(u64 rsdp);
-/** Find the trace ring (ivshmem, 1af4:1110) and attach this pcpu's rings to it. False where there is none. */
-bool trace_device_init(u32 mask);
+/** Find the trace ring (ivshmem, 1af4:1110) and attach this pcpu's rings to it, `hold`: of mode TRACE_HELD. False where there is none. */
+bool trace_device_init(u32 mask, bool hold);
 /** Attach a pcpu's rings where the machine has such a ring; by that pcpu, or before it runs. */
 void trace_attach_cpu(unsigned int cpu);
 /** ACPI's table of interrupt controllers, or NULL. */

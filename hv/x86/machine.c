@@ -134,7 +134,7 @@ void trace_attach_cpu(unsigned int cpu)
         cpu_trace_entries(cpu);
 }
 
-bool trace_device_init(u32 mask)
+bool trace_device_init(u32 mask, bool hold)
 {
     for (u32 bdf = 0; bdf < 256; bdf++) {
         u64 base, size;
@@ -142,8 +142,8 @@ bool trace_device_init(u32 mask)
         size_t id_len = 0;
         const void *id = arch_build_id(&id_len);
         struct trace_config config = {
-            .nr_cpus = arch_nr_cpus(), .mode = TRACE_RECORD, .mask = mask, .classes = TRACE_CLASSES, .tsc_hz = tsc_hz,
-            .tsc_source = TRACE_TSC_PIT,
+            .nr_cpus = arch_nr_cpus(), .mode = hold ? TRACE_HELD : TRACE_RECORD, .mask = mask, .classes = TRACE_CLASSES,
+            .tsc_hz = tsc_hz, .tsc_source = TRACE_TSC_PIT,
             .clock_mode = tsc_hz == 1000000000 ? TRACE_CLOCK_INSTRUCTIONS : TRACE_CLOCK_CYCLES,
             .build_id = id, .build_id_size = id_len,
         };

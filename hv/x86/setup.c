@@ -326,7 +326,7 @@ void setup_start(u32 magic, u32 info)
     io_hide_mem(0xfee00, 0xfee00);
     if (options.trace)
         mask = options.trace_classes;
-    (void)trace_device_init(mask);
+    (void)trace_device_init(mask, options.trace_hold);
 
     if (!several_pcpus)
         one_pcpu();

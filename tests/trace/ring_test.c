@@ -300,6 +300,53 @@ Test(trace_ring, live_relay_gives_the_bytes_of_a_late_one)
     cr_assert_eq(memcmp(live_bytes, late_bytes, live_size), 0);
 }
 
+/* A held ring of two sub-buffers, drained between the machine's steps, comes out as one that has room for all. */
+Test(trace_ring, held_ring_gives_the_bytes_of_a_large_one)
+{
+    struct trace_relay_options live = { .alive = machine_runs, .poll_us = 1 };
+    static uint8_t held_bytes[REGION], large_bytes[REGION];
+    char memory[] = "/tmp/ring_testXXXXXX", path[64];
+    const struct trace_config least = { .nr_cpus = 2, .sub_size = TRACE_PAGE, .build_id = "" };
+    size_t held_size, large_size, size = TRACE_PAGE;
+    const int fd = mkstemp(memory);
+
+    cr_assert_eq(ftruncate(fd, REGION), 0);
+    cr_assert_eq(mmap(region, REGION, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), region);
+    while (trace_region_init(region, size, &least) < 0)
+        size += TRACE_PAGE;
+    snprintf(path, sizeof(path), "%s.trace", memory);
+    start(TRACE_HELD, size);
+    live.context = &(unsigned){ 0 };
+    cr_assert_eq(trace_relay(memory, path, &live), 0);
+    cr_assert_gt(shared(0)->head, shared(0)->size, "it goes round");
+    read_whole(path, held_bytes, &held_size);
+    start(TRACE_RECORD, REGION);
+    live.context = &(unsigned){ 0 };
+    cr_assert_eq(trace_relay(memory, path, &live), 0);
+    read_whole(path, large_bytes, &large_size);
+    unlink(memory);
+    cr_assert_eq(held_size, large_size);
+    cr_assert_eq(memcmp(held_bytes, large_bytes, held_size), 0);
+}
+
+/* One that nobody drained in time is refused, whatever is left of it. */
+Test(trace_ring, held_ring_that_went_on_is_refused)
+{
+    char memory[] = "/tmp/ring_testXXXXXX", path[64];
+    const struct trace_relay_options late = { 0 };
+    const int fd = mkstemp(memory);
+
+    start(TRACE_HELD, REGION);
+    for (int i = 0; i < 20000; i++)
+        TRACE_sched_wake(i, 0, 0);
+    cr_assert_eq(write(fd, region, REGION), REGION);
+    cr_assert_null(read_back(REGION));
+    snprintf(path, sizeof(path), "%s.trace", memory);
+    cr_assert_eq(trace_relay(memory, path, &late), -1);
+    cr_assert_eq(access(path, F_OK), -1);
+    unlink(memory);
+}
+
 /*
  * Damage anywhere in a trace gives a refusal or a shorter reading, never a crash (run under the
  * sanitizers too).
