@@ -55,10 +55,10 @@ static struct fair_domain *domain_at(struct pheap_node *n)
     return container_of(n, struct fair_domain, node);
 }
 
-/* Its weight would give it more pcpus than it has units. */
+/* Its weight would give it as many pcpus as it has units, or more: what it does not get at once it gets never. */
 static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
 {
-    return (s64)d->weight * p->cpus > (s64)(d->competing * p->weight);
+    return (s64)d->weight * p->cpus >= (s64)(d->competing * p->weight);
 }
 
 static void leave_set(struct fair_pool *p, struct fair_domain *d)
@@ -165,16 +165,19 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
     }
 }
 
-/* How long a unit of d may run at a time while others wait. */
+/*
+ * How long a unit of d may run at a time while others wait. The square: units of a domain run
+ * together, and what they are ahead then, one with a single unit makes up for slowly.
+ */
 static ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, const struct fair_domain *d)
 {
-    ns_t share;
+    u64 share, beside = min_of(d->competing, (u32)p->nr_cpus);
 
     if (pool->t.slice)
         return pool->t.slice;
     if (d->set == FAIR_FULL || !d->competing)
         return SLICE;
-    share = SHARE_PERIOD * d->weight * (u64)max_of(p->cpus, 1) / (divisor(p) * min_of(d->competing, (u32)p->nr_cpus));
+    share = SHARE_PERIOD * d->weight * (u64)max_of(p->cpus, 1) / (divisor(p) * beside * beside);
     return min_of(max_of(share, SLICE_SHORTEST), SLICE);
 }
 

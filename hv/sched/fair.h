@@ -16,9 +16,9 @@
  * that starts at V would starve them.
  *
  * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
- * it gets in 100 ms by its feasible share, for all of its units that may run at once, but at least
- * 1 ms. So a slice is 1 % of what a domain gets in 10 s, or less, or 1 ms; and the light are served
- * as often as the heavy.
+ * it gets in 100 ms by its feasible share, over the square of the number of its units that may run at
+ * once, but at least 1 ms. So what a domain is ahead is 1 % of what it gets in 10 s, or less, and the
+ * light are served as often as the heavy.
  *
  * Caps. In each period of 30 ms a domain may use cap % of one pcpu. A unit that is picked takes what
  * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.

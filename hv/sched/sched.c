@@ -494,8 +494,9 @@ static void balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now, boo
 /*
  * p has decided to run something, and units wait while pcpus idle: these come and look. First for
  * one that `waits` from now on, having run; then for those behind p's choice, of which the ones that
- * may not run everywhere are not offered again at each decision; and where p was to take a unit of
- * another runqueue, and found one of its own, another pcpu goes for that one.
+ * may not run everywhere are not offered again at each decision, but to all where p has just been
+ * idle: it may be that p was to run one of these, and took another's unit. And where p was to take a
+ * unit of another runqueue, and found one of its own, another pcpu goes for that one.
  */
 static void offer(struct sched_pcpu *p, const struct sched_unit *waits)
 {
@@ -515,7 +516,9 @@ static void offer(struct sched_pcpu *p, const struct sched_unit *waits)
         cpumask_clear(&left, cpu);
         n--;
     }
-    if (!p->curr && n <= 0 && !cpumask_empty(&q->pool->loaded))
+    if (!p->curr && q->pinned)
+        n = NR_PCPUS;
+    else if (!p->curr && n <= 0 && !cpumask_empty(&q->pool->loaded))
         n = 1;
     for (cpu = p->cpu; n > 0 && (cpu = cpumask_cycle_of(&left, &left, cpu)) < NR_PCPUS; n--) {
         cpumask_clear(&left, cpu);
