@@ -208,17 +208,32 @@ mfn_t frame_alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits
     return mfn;
 }
 
+/* Clear what is not clean of [mfn, end), free frames, by runs. */
+static void clean(u64 mfn, u64 end)
+{
+    while (mfn < end) {
+        u64 first = mfn;
+
+        for (; mfn < end && !(frame_table[mfn].position & FRAME_CLEAN); mfn++)
+            frame_table[mfn].position |= FRAME_CLEAN;
+        if (mfn != first)
+            scrub_frames(MFN(first), mfn - first);
+        else
+            mfn++;
+    }
+}
+
 void frames_clean(u64 n)
 {
     spin_lock(&buddy_lock);
     /* Blocks are taken from the smallest list that has one: all that are below 2 MiB, since single frames come from them, and then enough. */
     for (unsigned int order = 0; order <= BUDDY_MAX_ORDER && n; order++)
-        for (u64 mfn = first_free[order]; mfn && n; mfn = next_of(mfn))
-            for (u64 i = 0; i < (1ull << order) && n; i++, n -= order >= 9)
-                if (!(frame_table[mfn + i].position & FRAME_CLEAN)) {
-                    scrub_frames(MFN(mfn + i), 1);
-                    frame_table[mfn + i].position |= FRAME_CLEAN;
-                }
+        for (u64 mfn = first_free[order]; mfn && n; mfn = next_of(mfn)) {
+            u64 frames = order < 9 ? 1ull << order : min_of(1ull << order, n);
+
+            clean(mfn, mfn + frames);
+            n -= order < 9 ? 0 : frames;
+        }
     spin_unlock(&buddy_lock);
 }
 

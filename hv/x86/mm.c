@@ -182,9 +182,20 @@ void frame_adopt(mfn_t mfn, domid_t owner)
 
 void mm_release(u64 start, u64 end)
 {
-    for (u64 at = max_of(start & PAGE_MASK, MB(1)); at < end; at += PAGE_SIZE)
-        if (frame_table[at >> PAGE_SHIFT].owner == DOMID_XEN)
-            frame_free(MFN(at >> PAGE_SHIFT), 0);
+    u64 at = max_of(start & PAGE_MASK, MB(1)) >> PAGE_SHIFT, last = (end + PAGE_SIZE - 1) >> PAGE_SHIFT, n;
+
+    for (; at < last; at += max_of(n, 1ull)) {
+        unsigned int order = 0;
+
+        for (n = 0; at + n < last && frame_table[at + n].owner == DOMID_XEN && n < 512 - (at & 511); n++)
+            ;
+        if (!n)
+            continue;
+        while (order < 9 && !(at & (1ull << order)) && (2ull << order) <= n)
+            order++;
+        n = 1ull << order;
+        frame_free(MFN(at), order);
+    }
 }
 
 void *arch_alloc_pages(unsigned int order)

@@ -149,44 +149,65 @@ int nested_write(const struct nested_format *f, struct domain *d, gfn_t gfn, mfn
     return 0;
 }
 
-int nested_fill(const struct nested_format *f, struct domain *d, gfn_t gfn)
+/* Memory of 2^order frames has come to what entry *e of a level, or a part of it, promised. 0 or -XEN_ENOMEM. */
+static __always_inline_ int came(const struct nested_format *f, struct domain *d, gfn_t gfn, u64 *e, unsigned int level, mfn_t mfn,
+                                 unsigned int order, enum p2m_type type)
 {
-    u64 *t = d->arch.hvm->root, *e;
-    bool logged = READ_ONCE(d->dirty); /* by single frames; who turns it on goes over the map, under the lock, behind us */
-    unsigned int level, order;
-    enum p2m_type was, type = unlikely(logged) ? P2M_LOGDIRTY : P2M_RAM;
-    mfn_t mfn;
-    int rc;
-
-    e = &t[index_at(gfn, 4)];
-    for (level = 4; level > 1 && (*e & f->present) && !(*e & PTE_PSE); level--) {
-        t = table_of(*e);
-        e = &t[index_at(gfn, level - 1)];
-    }
-    was = type_of(*e);
-    if (unlikely(was != P2M_PAGED))
-        return was;
-    order = level > 1 && likely(!logged) ? P2M_ORDER_2M : P2M_ORDER_4K;
-    mfn = domain_alloc_frame(d, order, 0);
-    if (unlikely(mfn.n == MFN_INVALID.n) && order) {
-        order = P2M_ORDER_4K;
-        mfn = domain_alloc_frame(d, order, 0);
-    }
-    if (unlikely(mfn.n == MFN_INVALID.n))
-        return -XEN_ENOMEM;
-    gfn.n &= ~((1ull << order) - 1);
     if (likely(order == 9 * (level - 1))) {
         WRITE_ONCE(*e, entry_of(f, mfn, type, level)); /* nothing was there: nothing is flushed */
-    } else {
-        rc = nested_write(f, d, gfn, mfn, type, order);
-        if (unlikely(rc)) {
-            hvm_release_frames(mfn, order);
-            return rc;
-        }
+    } else if (nested_write(f, d, gfn, mfn, type, order)) {
+        hvm_release_frames(mfn, order);
+        return -XEN_ENOMEM;
     }
     __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1ull << order, __ATOMIC_RELAXED);
     for (u64 i = 0; i < (1ull << order); i++)
         m2p[mfn.n + i] = gfn.n + i;
+    return 0;
+}
+
+/* nested_fill() where the walk ended above single frames. */
+static __attribute__((noinline)) int fill_large(const struct nested_format *f, struct domain *d, gfn_t gfn, u64 *e, unsigned int level)
+{
+    bool logged = READ_ONCE(d->dirty); /* by single frames; who turns it on goes over the map, under the lock, behind us */
+    enum p2m_type was = type_of(*e), type = logged ? P2M_LOGDIRTY : P2M_RAM;
+    unsigned int order = P2M_ORDER_2M;
+    mfn_t mfn = MFN_INVALID;
+
+    if (was != P2M_PAGED)
+        return was;
+    if (likely(!logged))
+        mfn = domain_alloc_frame(d, order, 0);
+    if (unlikely(mfn.n == MFN_INVALID.n)) {
+        order = P2M_ORDER_4K;
+        mfn = domain_alloc_frame(d, order, 0);
+    }
+    gfn.n &= ~((1ull << order) - 1);
+    return mfn.n == MFN_INVALID.n || came(f, d, gfn, e, level, mfn, order, type) ? -XEN_ENOMEM : P2M_PAGED;
+}
+
+int nested_fill(const struct nested_format *f, struct domain *d, gfn_t gfn)
+{
+    u64 *e = &d->arch.hvm->root[index_at(gfn, 4)], entry;
+    enum p2m_type type;
+    mfn_t mfn;
+
+#define DOWN(level)                                                                                                                  \
+    entry = *e;                                                                                                                      \
+    if (unlikely(!(entry & f->present) || (entry & PTE_PSE)))                                                                        \
+        return fill_large(f, d, gfn, e, level);                                                                                      \
+    e = &table_of(entry)[index_at(gfn, level - 1)]
+    DOWN(4);
+    DOWN(3);
+    DOWN(2);
+#undef DOWN
+    type = type_of(*e);
+    if (unlikely(type != P2M_PAGED))
+        return type;
+    type = unlikely(READ_ONCE(d->dirty)) ? P2M_LOGDIRTY : P2M_RAM;
+    mfn = domain_alloc_frame(d, P2M_ORDER_4K, 0);
+    if (unlikely(mfn.n == MFN_INVALID.n))
+        return -XEN_ENOMEM;
+    (void)came(f, d, gfn, e, 1, mfn, P2M_ORDER_4K, type);
     return P2M_PAGED;
 }
 

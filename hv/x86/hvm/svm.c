@@ -303,13 +303,13 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
 #define EXIT_VMMCALL 0x81
 #define EXIT_NPF     0x400
 
-/* 64-bit kernel code runs. */
-static __always_inline_ bool wide_kernel(const struct vmcb *m)
+/* 64-bit code runs. */
+static __always_inline_ bool wide(const struct vmcb *m)
 {
-    return !m->cpl && (m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA);
+    return (m->segment[HVM_CS].attributes & HVM_SEG_L) && (m->efer & EFER_LMA);
 }
 
-/* What nrip-save would have put there, for the usual instructions of a 64-bit kernel; 0 for all others. */
+/* What nrip-save would have put there, for the usual instructions of 64-bit code; 0 for all others. */
 static void find_next_rip(struct vcpu *v, struct vmcb *m)
 {
     u64 code = m->exit_code;
@@ -317,7 +317,7 @@ static void find_next_rip(struct vcpu *v, struct vmcb *m)
     const u8 *at;
 
     m->next_rip = 0;
-    if ((code != EXIT_CPUID && code != EXIT_MSR && code != EXIT_VMMCALL) || !wide_kernel(m))
+    if ((code != EXIT_CPUID && code != EXIT_MSR && code != EXIT_VMMCALL) || !wide(m))
         return;
     at = hvm_code_at(v, m->cr3, m->rip, 3);
     if (unlikely(!at || at[0] != 0x0f))
@@ -464,7 +464,7 @@ static bool exited(struct vcpu *v, struct regs *r)
         return port_of_nobody(v, r, m);
     if (unlikely(!m->next_rip))
         return code == EXIT_NPF ? memory_fault(v, r, m) : general(v, r);
-    if (code == EXIT_VMMCALL && likely(wide_kernel(m))) {
+    if (code == EXIT_VMMCALL && likely(!m->cpl && wide(m))) {
         hypercall_fn *fn = hvm_callee(v->domain, m->rax);
 
         if (likely(fn))
