@@ -163,9 +163,9 @@ static void load_32(struct vcpu *v, struct regs *r, const struct vcpu_hvm_x86_32
     put_segment(v, HVM_ES, 0, n->es_ar, n->es_limit, n->es_base);
     put_segment(v, HVM_TR, 0, n->tr_ar, n->tr_limit, n->tr_base);
     hvm_ops->set(v, HVM_CR0, n->cr0 | X86_CR0_ET);
-    hvm_ops->set(v, HVM_CR3, n->cr3);
     hvm_ops->set(v, HVM_CR4, n->cr4);
     hvm_ops->set(v, HVM_EFER, n->efer);
+    hvm_ops->set(v, HVM_CR3, n->cr3); /* under PAE paging it loads what the others tell it to */
 }
 
 static void load_64(struct vcpu *v, struct regs *r, const struct vcpu_hvm_x86_64 *w)

@@ -229,6 +229,9 @@ void vmx_set(struct vcpu *v, enum hvm_register n, u64 value)
     case HVM_CR3:
         vmwrite(VMCS_GUEST_CR3, value);
         x->vpid_generation = 0;
+        if ((vmread(VMCS_GUEST_CR0) & X86_CR0_PG) && (vmread(VMCS_GUEST_CR4) & X86_CR4_PAE) && !(vmread(VMCS_GUEST_EFER) & EFER_LMA) &&
+            !vmx_load_pdptes(v))
+            vmwrite(VMCS_GUEST_PDPTE, ~0ull); /* which the entry refuses (§27.3.1.6) */
         break;
     case HVM_CPL:
         vmwrite(VMCS_GUEST_ACCESS + 4, (vmread(VMCS_GUEST_ACCESS + 4) & ~(3ull << 5)) | (value & 3) << 5);

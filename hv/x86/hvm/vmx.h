@@ -201,6 +201,8 @@ void vmx_run(struct vcpu *v, struct regs *r);
 unsigned int vmx_exited(struct vcpu *v, struct regs *r);
 /** From there too: the processor refuses to enter at all, and v does not run again. */
 void vmx_entry_failed(struct vcpu *v, struct regs *r);
+/** PAE paging begins, or its caches change: the four entries at CR3 are loaded now (§4.4.1), which no exit does for us. False: a reserved bit. */
+bool vmx_load_pdptes(struct vcpu *v);
 /** A write to CR0 or CR4 that the processor left to the hypervisor (§25.6.6). False: #GP. */
 bool vmx_write_cr(struct vcpu *v, u8 cr, u64 value);
 

@@ -9,6 +9,7 @@
  */
 #include "hot.h"
 #include "vmx.h"
+#include "x86/cpu.h"
 
 /* What an exit says, besides its reason. */
 #define INSTRUCTION 1u         /* it was an instruction: its length is told, and its end ends a shadow */
@@ -403,10 +404,9 @@ void vmx_run(struct vcpu *v, struct regs *r)
 
 /* ---- control registers ---- */
 
-/* PAE paging begins, or its caches change: the four entries are loaded now (§4.4.1), which no exit does for us. False: a reserved bit. */
-static bool load_pdptes(struct vcpu *v)
+bool vmx_load_pdptes(struct vcpu *v)
 {
-    u64 entry[4], reserved = 0x1e6 | ~((1ull << 40) - 1);
+    u64 entry[4], reserved = 0x1e6 | ~((1ull << min_of(cpu_features.phys_bits, 40u)) - 1);
 
     if (hvm_copy_from_physical(v->domain, entry, vmread(VMCS_GUEST_CR3) & 0xffffffe0, sizeof(entry)))
         return false;
@@ -447,7 +447,7 @@ static bool guest_cr0(struct vcpu *v, u64 value)
         }
     }
     if ((changed & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)) && (value & X86_CR0_PG) && (vmx_get(v, HVM_CR4) & X86_CR4_PAE) &&
-        !(efer & EFER_LMA) && !load_pdptes(v))
+        !(efer & EFER_LMA) && !vmx_load_pdptes(v))
         return false;
     vmx_set(v, HVM_CR0, value);
     vmx_set(v, HVM_EFER, efer);
