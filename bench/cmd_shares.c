@@ -11,7 +11,9 @@
  *
  * Counted time: an instruction is 2^SHIFT ns, for all processors of a machine together, so decisions and shares are real and repeat to
  * the byte, and the work done in a share means nothing. The simulator takes no time for switches here: its lines show the policy alone.
- * Does not: run Linux, or say anything about speed.
+ * With --on xen the same domains run on Debian's Xen, under its own credit and credit2, made by a first domain that then only sleeps
+ * (guests/linux/xen_shares.c): shares and waits, in the same window and by the same guest, without a trace.
+ * Does not: say anything about speed.
  */
 #include <errno.h>
 #include <math.h>
@@ -26,6 +28,7 @@
 #include "bench/inputs.h"
 #include "bench/paths.h"
 #include "bench/run.h"
+#include "bench/xen_shares.h"
 #include "sim/setup.h"
 #include "trace/gnuplot.h"
 #include "trace/who.h"
@@ -40,8 +43,9 @@
 /* One machine: what was asked, and what came of it. */
 struct shares {
     const char *policy;
+    bool xen;                      /* on Debian's Xen: no trace, no plan */
     unsigned cpus;
-    char *plan, *memory;           /* files */
+    char *plan, *memory;           /* files: the launch plan (Xen: the ramdisk), the trace */
     double owed[DOMAINS];          /* processors */
     double got[DOMAINS], simulated[DOMAINS];
     double window_ms, longest_ms;  /* worst error of a domain in any window; the longest stretch that one ran */
@@ -50,15 +54,16 @@ struct shares {
 };
 
 struct options {
-    struct words policies, cpus;
+    struct words policies, cpus, on;
     unsigned seconds;
     const char *slice;             /* us; NULL: the policy's own */
     const char *folder;
 };
 
-enum { OPT_SCHED = 256, OPT_CPUS, OPT_SECONDS, OPT_SLICE };
+enum { OPT_ON = 256, OPT_SCHED, OPT_CPUS, OPT_SECONDS, OPT_SLICE };
 
 static const struct argp_option option_table[] = {
+    {"on", OPT_ON, "A,B", 0, "hypervisors: parangon, xen (parangon)", 0},
     {"sched", OPT_SCHED, "A,B", 0, "policies (credit,credit2)", 0},
     {"cpus", OPT_CPUS, "A,B", 0, "numbers of processors, 1 to 8 (1,2,4,8)", 0},
     {"seconds", OPT_SECONDS, "N", 0, "length of the window in counted time, 1 to 60 (10)", 0},
@@ -88,6 +93,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct options *o = state->input;
 
     switch (key) {
+    case OPT_ON:
+        words_split(&o->on, arg, ',');
+        for (size_t i = 0; i < o->on.nr; i++)
+            if (strcmp(o->on.word[i], "parangon") && strcmp(o->on.word[i], "xen"))
+                argp_error(state, "hypervisors are parangon and xen, not \"%s\"", o->on.word[i]);
+        return 0;
     case OPT_SCHED:
         words_split(&o->policies, arg, ',');
         for (size_t i = 0; i < o->policies.nr; i++)
@@ -112,9 +123,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->policies.nr)
             words_split(&o->policies, "credit,credit2", ',');
+        if (!o->on.nr)
+            words_add(&o->on, "parangon");
+        if (words_has(&o->on, "xen") && (words_has(&o->policies, "smt") || o->slice))
+            argp_error(state, "Xen has credit and credit2, each with its own slice");
         if (!o->cpus.nr)
             words_split(&o->cpus, "1,2,4,8", ',');
-        if (o->policies.nr * o->cpus.nr > CASES_MAX)
+        if (o->on.nr * o->policies.nr * o->cpus.nr > CASES_MAX)
             argp_error(state, "that is more than %d machines", CASES_MAX);
         return 0;
     default:
@@ -158,14 +173,12 @@ static void write_plan(const struct shares *s, unsigned to_ms)
     fclose(out);
 }
 
-static void command(const struct options *o, const struct inputs *inputs, const struct shares *s, struct boot *boot)
+static void command(const struct options *o, const struct inputs *inputs, const struct shares *s, unsigned to_ms, struct boot *boot)
 {
     struct words *a = &boot->argv;
 
-    boot->name = format("%s-%u", s->policy, s->cpus);
-    boot->estimate = 10 + o->seconds;
-    boot_link(boot, "shares.plan", s->plan);
-    boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
+    boot->name = format("%s%s-%u", s->xen ? "xen-" : "", s->policy, s->cpus);
+    boot->estimate = (s->xen ? 40 : 10) + o->seconds;
     words_add(a, "%s", inputs->qemu);
     for (size_t i = 0; i < 3; i++)
         if (inputs->firmware[i])
@@ -173,7 +186,7 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     words_option(a, "-M", "pc");
     words_option(a, "-cpu", "qemu64");
     words_option(a, "-smp", "%u", s->cpus);
-    words_option(a, "-m", "256");
+    words_option(a, "-m", s->xen ? "640" : "256");
     words_option(a, "-accel", "tcg");
     words_option(a, "-icount", "shift=%d,sleep=off", SHIFT);
     words_option(a, "-rtc", "base=2026-01-01T00:00:00,clock=vm");
@@ -183,6 +196,12 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     words_add(a, "-no-reboot");
     words_option(a, "-display", "none");
     words_option(a, "-serial", "file:" BOOT_CONSOLE);
+    if (s->xen) {
+        xen_shares_command(inputs, s->plan, s->policy, FROM_MS, to_ms, boot);
+        return;
+    }
+    boot_link(boot, "shares.plan", s->plan);
+    boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
     words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
     words_option(a, "-device", "ivshmem-plain,memdev=trace");
     words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
@@ -298,17 +317,21 @@ static void print_table(const struct options *o, const struct shares *s, size_t 
 {
     printf("Eight domains that compute, weights 1 to 8; counted time (%d ns an instruction), %u s; processors got\n\n", 1 << SHIFT,
            o->seconds);
-    printf("%-8s %4s ", "policy", "cpus");
+    printf("%-8s %-8s %4s ", "on", "policy", "cpus");
     for (unsigned d = 1; d <= DOMAINS; d++)
         printf(" %6s%u", "w", d);
     printf("   worst   any window  longest run   sim: worst  from it   wait half      p99     most\n");
     for (size_t i = 0; i < nr; i++, s++) {
-        printf("%-8s %4u ", s->policy, s->cpus);
+        printf("%-8s %-8s %4u ", s->xen ? "xen" : "parangon", s->policy, s->cpus);
         for (unsigned d = 0; d < DOMAINS; d++)
             printf(" %7.4f", s->got[d]);
-        printf("  %5.2f %%  %8.1f ms  %8.1f ms     %5.2f %%  %5.2f %%  %7.1f  %7.1f  %7.1f ms\n", 100 * worst(s->got, s->owed), s->window_ms,
-               s->longest_ms, 100 * worst(s->simulated, s->owed), 100 * worst(s->got, s->simulated), s->half_us / 1e3, s->p99_us / 1e3,
-               s->most_us / 1e3);
+        printf("  %5.2f %%", 100 * worst(s->got, s->owed));
+        if (s->xen)
+            printf("  %8s     %8s        %5s      %5s   ", "-", "-", "-", "-");
+        else
+            printf("  %8.1f ms  %8.1f ms     %5.2f %%  %5.2f %%", s->window_ms, s->longest_ms, 100 * worst(s->simulated, s->owed),
+                   100 * worst(s->got, s->simulated));
+        printf("  %7.1f  %7.1f  %7.1f ms\n", s->half_us / 1e3, s->p99_us / 1e3, s->most_us / 1e3);
     }
 }
 
@@ -332,8 +355,8 @@ static void put_figure(FILE *out, const void *context)
     fputs("plot ", out);
     for (size_t i = 0; i < f->nr; i++)
         fprintf(out, "%s$run%zu using 1:3 with lines lc %zu notitle, $run%zu using 1:4 with points pt 2 ps 0.9 lc %zu notitle, "
-                     "$run%zu using 1:2 with points pt 7 ps 0.8 lc %zu title \"%s, %u processor%s\"", i ? ", " : "", i, i + 1, i, i + 1, i, i + 1,
-                f->s[i].policy, f->s[i].cpus, f->s[i].cpus == 1 ? "" : "s");
+                     "$run%zu using 1:2 with points pt %d ps 0.8 lc %zu title \"%s%s, %u processor%s\"", i ? ", " : "", i, i + 1, i, i + 1, i,
+                f->s[i].xen ? 6 : 7, i + 1, f->s[i].xen ? "Xen's " : "", f->s[i].policy, f->s[i].cpus, f->s[i].cpus == 1 ? "" : "s");
     fputs("\n", out);
 }
 
@@ -346,7 +369,7 @@ int cmd_shares(int argc, char **argv)
     struct inputs inputs;
     unsigned to_ms;
     size_t nr = 0;
-    int status;
+    int status = 0;
     char *stem;
 
     command_parse(&argp, argc, argv, &o);
@@ -354,13 +377,20 @@ int cmd_shares(int argc, char **argv)
         return STATUS_INCOMPLETE;
     to_ms = FROM_MS + 1000 * o.seconds;
     for (size_t p = 0; p < o.policies.nr; p++)
-        for (size_t c = 0; c < o.cpus.nr; c++, nr++) {
-            cases[nr] = (struct shares){.policy = o.policies.word[p], .cpus = atoi(o.cpus.word[c]), .plan = temporary("plan"),
-                                        .memory = temporary("trace")};
-            write_plan(&cases[nr], to_ms);
-            command(&o, &inputs, &cases[nr], &boots[nr]);
-        }
-    status = run_boots(boots, nr, &limits);
+        for (size_t c = 0; c < o.cpus.nr; c++)
+            for (size_t h = 0; h < o.on.nr; h++, nr++) {
+                struct shares *s = &cases[nr];
+
+                *s = (struct shares){.policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
+                                     .plan = temporary("plan"), .memory = temporary("trace")};
+                if (!s->xen)
+                    write_plan(s, to_ms);
+                else if (xen_shares_ramdisk(&inputs, s->plan) < 0)
+                    status = STATUS_INCOMPLETE;
+                command(&o, &inputs, s, to_ms, &boots[nr]);
+            }
+    if (!status)
+        status = run_boots(boots, nr, &limits);
     for (size_t i = 0; i < nr; i++) {
         struct shares *s = &cases[i];
 
@@ -373,7 +403,7 @@ int cmd_shares(int argc, char **argv)
                     boots[i].failure ? boots[i].failure : "");
             status = STATUS_INCOMPLETE;
         }
-        if (!status && read_trace(s, to_ms) < 0)
+        if (!status && !s->xen && read_trace(s, to_ms) < 0)
             status = STATUS_INCOMPLETE;
         unlink(s->plan);
         unlink(s->memory);
@@ -389,7 +419,7 @@ int cmd_shares(int argc, char **argv)
         return STATUS_INCOMPLETE;
     fprintf(stderr, "parangon: kept %s.svg, .png\n", stem);
     for (size_t i = 0; i < nr; i++)
-        if (worst(cases[i].got, cases[i].owed) > MOST)
+        if (!cases[i].xen && worst(cases[i].got, cases[i].owed) > MOST)
             status = STATUS_CHECK_FAILED;
     return status;
 }

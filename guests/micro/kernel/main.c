@@ -8,7 +8,7 @@
  * or by prefix (default 0) after=NAME              leave out all tests up to and with this one (to
  * go on behind one that ended the boot) end=poweroff|reboot     how to leave (default poweroff; Xen
  * halts the machine on that, so its runs reboot) spin=FROM-TO           from system time FROM to TO
- * (ms) want all of the processor, and say how much of it there was (tests/share.c). A test that ends
+ * (ms; +FROM-TO: from this line's reading on) want all of the processor, and say how much of it there was (tests/share.c). A test that ends
  * the domain runs only when one of P is its whole name.
  */
 #include "micro.h"
@@ -188,10 +188,12 @@ static unsigned decimal(const char **p)
 
 static void spin(const char *range)
 {
-    unsigned from = decimal(&range);
+    unsigned start = *range == '+' ? (unsigned)(now_ns() / 1000000) : 0, from;
 
+    range += *range == '+';
+    from = start + decimal(&range);
     range += *range == '-';
-    share_run(from, decimal(&range));
+    share_run(from, start + decimal(&range));
 }
 
 void micro_main(const char *cmdline)

@@ -3,8 +3,8 @@
  * Not a test: what share of the processor this domain gets when it wants all of it, and how long it waits each time that it
  * has to. Whoever boots several of these side by side compares the shares with the weights and caps that were asked for.
  *
- * Both come from the vCPU's runstate as the hypervisor keeps it (xen/vcpu.h): the share by VCPUOP_get_runstate_info at both ends,
- * a wait as what `runnable` has grown by when the registered copy changes, so no clock of the guest's own is in it.
+ * Both come from the vCPU's runstate as the hypervisor keeps it (xen/vcpu.h): the share by VCPUOP_get_runstate_info at both ends of
+ * one window, which is the same for all domains; a wait as what `runnable` has grown by when the registered copy changes, so no clock of the guest's own is in it.
  */
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
@@ -14,14 +14,16 @@
 static struct vcpu_runstate_info copy; /* the hypervisor writes it when the vCPU comes to run */
 static uint32_t waits[WAITS_MAX];      /* us */
 
-static uint64_t ran(uint64_t *at)
+/* How long the vCPU had run at an instant (ns of system time) that is over; it has run all the time since it last came to run. */
+static uint64_t ran_at(uint64_t instant)
 {
     static struct vcpu_runstate_info info;
+    uint64_t since;
 
     if (hc_vcpu_op(VCPUOP_get_runstate_info, 0, &info))
         return 0;
-    *at = info.time[0] + info.time[1] + info.time[2] + info.time[3];
-    return info.time[RUNSTATE_running];
+    since = info.state_entry_time > instant ? info.state_entry_time : instant;
+    return info.time[RUNSTATE_running] - (now_ns() - since);
 }
 
 static void sort(uint32_t *list, unsigned n)
@@ -41,15 +43,15 @@ static void sort(uint32_t *list, unsigned n)
 void share_run(unsigned from_ms, unsigned to_ms)
 {
     struct vcpu_register_runstate_memory_area area = {.addr.v = &copy};
-    uint64_t begin, end, at_begin = 0, at_end = 0, waited;
+    uint64_t from = from_ms * 1000000ul, to = to_ms * 1000000ul, begin, waited;
     unsigned nr = 0, kept;
 
     (void)hc_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area);
-    while (now_ns() < from_ms * 1000000ul)
+    while (now_ns() < from)
         ;
-    begin = ran(&at_begin);
+    begin = ran_at(from);
     waited = *(volatile uint64_t *)&copy.time[RUNSTATE_runnable];
-    while (now_ns() < to_ms * 1000000ul) {
+    while (now_ns() < to) {
         uint64_t now = *(volatile uint64_t *)&copy.time[RUNSTATE_runnable];
 
         if (now == waited)
@@ -59,8 +61,7 @@ void share_run(unsigned from_ms, unsigned to_ms)
         nr++;
         waited = now;
     }
-    end = ran(&at_end);
-    print("MICRO share ran %lu of %lu us\n", (end - begin) / 1000, (at_end - at_begin) / 1000);
+    print("MICRO share ran %lu of %lu us\n", (ran_at(to) - begin) / 1000, (to - from) / 1000);
     kept = nr < WAITS_MAX ? nr : WAITS_MAX;
     sort(waits, kept);
     if (kept)
