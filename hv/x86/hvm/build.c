@@ -16,6 +16,7 @@
 #include "core/launch.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
+#include "x86/pv/pv.h"
 #include <trace/trace.h>
 #include <elf.h>
 #include <xen/elfnote.h>
@@ -175,7 +176,7 @@ static int write_entries(struct domain *d, u64 gfn, u64 last, mfn_t mfn, enum p2
 
     spin_lock(&d->p2m.lock);
     while (gfn < last && !rc) {
-        unsigned int order = frames ? P2M_ORDER_2M : P2M_ORDER_1G;
+        unsigned int order = frames ? hvm_largest_order : P2M_ORDER_1G;
 
         while (order && (((gfn | (frames ? mfn.n : 0)) & ((1ull << order) - 1)) || gfn + (1ull << order) > last))
             order -= 9;
@@ -217,6 +218,29 @@ static int load_ramdisk(struct domain *d, const struct boot_module *m, u64 at)
     rc = nr ? write_entries(d, gfn, gfn + nr, MFN(first), P2M_RAM) : 0;
     nr <<= PAGE_SHIFT;
     return rc ? rc : copy_in(d, at + nr, (const u8 *)m->data + nr, m->size - nr);
+}
+
+/*
+ * Whole GiB of [start, end), promised, get their frames at once where the processor has entries for it and the machine a block: a first touch would
+ * keep the guest waiting for a million instructions and more. What is below 1 GiB has the kernel in it, by smaller entries.
+ */
+static int give_whole_gib(struct domain *d, u64 start, u64 end)
+{
+    u64 n = 1ull << P2M_ORDER_1G;
+
+    for (u64 gfn = round_up(start, GB(1)) >> PAGE_SHIFT; hvm_largest_order == P2M_ORDER_1G && (gfn + n) << PAGE_SHIFT <= end; gfn += n) {
+        mfn_t mfn = domain_alloc_frame(d, P2M_ORDER_1G, 0);
+
+        if (mfn.n == MFN_INVALID.n)
+            return 0;
+        if (write_entries(d, gfn, gfn + n, mfn, P2M_RAM))
+            return -XEN_ENOMEM;
+        for (u64 i = 0; i < n; i++)
+            m2p[mfn.n + i] = gfn + i;
+        d->arch.hvm->nr_lazy -= n;
+        printk("domain %u: GiB %llu of its memory by one entry\n", d->id, (unsigned long long)gfn >> P2M_ORDER_1G);
+    }
+    return 0;
 }
 
 static int lay_out_memory(struct domain *d, u64 memory)
@@ -362,6 +386,10 @@ static int fill(struct domain *d, const struct launch_domain *plan, const struct
         rc = load_image(d, plan);
     if (!rc && plan->ramdisk)
         rc = load_ramdisk(d, plan->ramdisk, ramdisk);
+    if (!rc)
+        rc = give_whole_gib(d, info + HVM_INFO_SIZE, d->arch.hvm->ram_end_low);
+    if (!rc)
+        rc = give_whole_gib(d, GB(4), d->arch.hvm->ram_end_high);
     if (!rc)
         rc = d->kind == DOMAIN_HVM ? hvm_platform_create(d) : register_pvh_ports(d);
     if (!rc)

@@ -10,6 +10,7 @@
 
 const struct hvm_ops *hvm_ops;
 u32 hvm_rsb_overwrite;
+unsigned int hvm_largest_order = P2M_ORDER_2M;
 
 static const struct hvm_ops *const vendors[] = {&svm_ops, &vmx_ops};
 

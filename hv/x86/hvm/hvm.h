@@ -157,6 +157,8 @@ extern const struct p2m_ops npt_ops, ept_ops;
 extern const struct hvm_ops *hvm_ops;
 /** Overwrite the return predictor when a vendor's loop ends: a guest in ring 0 can leave hypervisor addresses in it. */
 extern u32 hvm_rsb_overwrite;
+/** The largest entry of nested tables that the processor knows: P2M_ORDER_1G, or P2M_ORDER_2M. */
+extern unsigned int hvm_largest_order;
 
 /** What CPUID said. Leaf and subleaf are stored inverted, so that zeros are a right entry too: leaf ~0 is above all, and has zeros. */
 struct hvm_cpuid_answer {

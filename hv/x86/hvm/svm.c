@@ -36,6 +36,8 @@ static bool present(void)
     cpuid(0x80000001, 0, &a, &b, &c, &d);
     if (!(c & (1u << 2)))
         return false;
+    if (d & (1u << 26)) /* §15.25.3: nested tables are the host's in long mode */
+        hvm_largest_order = P2M_ORDER_1G;
     cpuid(0x8000000a, 0, &a, &b, &c, &d);
     if (!(d & 1)) {
         printk("SVM without nested paging: it is not used\n");

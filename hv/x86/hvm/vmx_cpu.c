@@ -39,6 +39,7 @@
 #define EPT_4_LEVELS        (1ull << 6)
 #define EPT_WRITE_BACK      (1ull << 14)
 #define EPT_2M              (1ull << 16)
+#define EPT_1G              (1ull << 17)
 #define EPT_INVEPT          (1ull << 20 | 1ull << 25)
 #define VPID_INVVPID_ALL    (1ull << 32 | 1ull << 42)
 #define NR_VPIDS            65536u
@@ -80,6 +81,8 @@ static bool controls_ok(void)
     c->vpid = (c->secondary & SECONDARY_VPID) && (ept & VPID_INVVPID_ALL) == VPID_INVVPID_ALL;
     if (!c->vpid)
         c->secondary &= ~SECONDARY_VPID;
+    if (ept & EPT_1G)
+        hvm_largest_order = P2M_ORDER_1G;
     return (ept & (EPT_4_LEVELS | EPT_WRITE_BACK | EPT_2M | EPT_INVEPT)) == (EPT_4_LEVELS | EPT_WRITE_BACK | EPT_2M | EPT_INVEPT) &&
            (rdmsr(MSR_VMX_MISC) & MISC_STORES_LMA);
 }
