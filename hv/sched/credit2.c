@@ -18,8 +18,8 @@
  *     more than it burns because its weight is worth more than a pcpu, saves no more than 100 ms and
  *     what was given at once lately, so that it stays ahead of those that take turns; what comes
  *     while it waits is its own.
- *   - SLICE: until the credit of the next waiting one is reached, at least 500 us and at most 2 ms
- *     (or the pool's slice); at most 10 ms where nobody waits here but somewhere. No limit where
+ *   - SLICE: until the credit of the next waiting one is reached or 10 ms are burned, at least 500 us
+ *     and at most 2 ms (or the pool's slice); at most 10 ms where nobody waits here but somewhere. No limit where
  *     the pool has a pcpu for each unit.
  *   - WAKE: on an idle pcpu of the runqueue it was in, or of another. Else a unit that wakes with
  *     credit left goes before all others, for at most a slice, on the pcpu where it was, or, if one
@@ -144,8 +144,7 @@ static u64 cost_of(const struct sched_unit *u, ns_t ran)
 
 /* ---- budgets ---- */
 
-/* True: its domain may not use more in this period. */
-static bool out_of_budget(const struct sched_unit *u, ns_t now)
+static __attribute__((noinline)) bool used_up(const struct sched_unit *u, ns_t now)
 {
     struct credit2_domain *d = domain_of(u);
     struct credit2_pool *pool = u->dom->pool->priv;
@@ -153,8 +152,6 @@ static bool out_of_budget(const struct sched_unit *u, ns_t now)
     u64 missed;
     bool out;
 
-    if (likely(!u->dom->cap))
-        return false;
     spin_lock(&pool->lock);
     missed = now / CAP_PERIOD - d->period;
     if (missed) {
@@ -164,6 +161,12 @@ static bool out_of_budget(const struct sched_unit *u, ns_t now)
     out = d->budget < (s64)BUDGET_LEAST;
     spin_unlock(&pool->lock);
     return out;
+}
+
+/* True: its domain may not use more in this period. */
+static inline bool out_of_budget(const struct sched_unit *u, ns_t now)
+{
+    return unlikely(u->dom->cap) && used_up(u, now);
 }
 
 static ns_t next_period(ns_t now)
@@ -217,15 +220,23 @@ static void limit_credit_of_running(const struct runqueue *q, struct sched_unit 
     limit_credit(q, u, max_of((s64)(LEAD_MOST + READ_ONCE(pool_of(q)->step)), unit_of(u)->had));
 }
 
+/* u comes to wait at p. */
+static inline void note_waiting(struct sched_unit *u, const struct sched_pcpu *p)
+{
+    struct credit2_unit *w = unit_of(u);
+
+    w->node.key = w->boosted ? RANK_FIRST : w->burned;
+    w->place = WAITING;
+    w->slot = cpu_of(p)->slot;
+}
+
 /* u waits at p, whose runqueue q is. */
 static void enqueue(struct runqueue *q, struct sched_unit *u, const struct sched_pcpu *p)
 {
     struct credit2_queue *c = queue_of(q);
     struct credit2_unit *w = unit_of(u);
 
-    w->node.key = w->boosted ? RANK_FIRST : w->burned;
-    w->place = WAITING;
-    w->slot = cpu_of(p)->slot;
+    note_waiting(u, p);
     c->present |= 1u << w->slot;
     pheap_insert(&c->waiting[w->slot], &w->node);
 }
@@ -296,8 +307,7 @@ static u64 rank_elsewhere(u64 key)
     return key == RANK_FIRST ? RANK_FIRST : key + RESIST;
 }
 
-/* The waiting unit of q that p had best run, and its rank there; NULL and RANK_NONE: none may run there. */
-static struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
+static __attribute__((noinline)) struct sched_unit *first_of_several(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
 {
     struct credit2_queue *c = queue_of(q);
     struct pheap_node *best = NULL;
@@ -318,6 +328,21 @@ static struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu 
         }
     }
     return best ? unit_at(best) : NULL;
+}
+
+/* The waiting unit of q that p had best run, and its rank there; NULL and RANK_NONE: none may run there. */
+static inline struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
+{
+    u32 own = cpu_of(p)->slot;
+
+    if (likely(queue_of(q)->present == 1u << own && p->q == q)) {
+        struct pheap_node *n = pheap_first(&queue_of(q)->waiting[own]);
+
+        *rank = n->key;
+        if (likely(sched_allowed(unit_at(n), p->cpu)))
+            return unit_at(n);
+    }
+    return first_of_several(q, p, rank);
 }
 
 /* ---- the operations ---- */
@@ -498,7 +523,7 @@ static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p
     }
 }
 
-/* How long u may run on p before another has more credit. */
+/* How long u may run on p before another has more credit, or it has burned what a reset gives. */
 static ns_t slice_for(struct sched_pcpu *p, const struct sched_unit *u)
 {
     struct runqueue *q = p->q;
@@ -509,9 +534,8 @@ static ns_t slice_for(struct sched_pcpu *p, const struct sched_unit *u)
     if (!queue_of(q)->present)
         return q->pool->nr_units > q->pool->nr_cpus ? sched_slice(q->pool, SLICE_ALONE) : NS_NEVER;
     (void)first_for(q, p, &next);
-    if (next == RANK_NONE || unit_of(u)->boosted)
-        return most;
-    ahead = (s64)(next - unit_of(u)->burned) * u->dom->weight / (s64)cost_of(u, 1);
+    ahead = next == RANK_NONE || unit_of(u)->boosted ? (s64)CREDIT_RESET : (s64)(next - unit_of(u)->burned);
+    ahead = min_of(ahead, (s64)CREDIT_RESET) * u->dom->weight / (s64)cost_of(u, 1);
     return min_of((ns_t)max_of(ahead, (s64)min_of(SLICE_LEAST, most)), most);
 }
 
@@ -519,6 +543,7 @@ static ns_t slice_for(struct sched_pcpu *p, const struct sched_unit *u)
 static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
+    struct pheap *own = &queue_of(q)->waiting[cpu_of(p)->slot];
     struct sched_unit *u;
 
     for (;;) {
@@ -529,6 +554,12 @@ static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, 
             u = prev;
         if (!u)
             return NULL;
+        if (u != prev && prev && !u->dom->cap && pheap_first(own) == &unit_of(u)->node) {
+            unit_of(u)->place = NOWHERE;
+            note_waiting(prev, p);
+            pheap_replace_first(own, &unit_of(prev)->node);
+            return u;
+        }
         if (u != prev)
             dequeue(q, u);
         if (!out_of_budget(u, now))

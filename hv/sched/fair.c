@@ -8,24 +8,25 @@
 
 /* ---- virtual time ---- */
 
-/* What V is divided by: without anybody that shares, it runs as with normal weight on each pcpu, and debts fade. */
-static u64 divisor(const struct fair_pool *p)
+/* Weight or pcpus have changed. Without anybody that shares, V runs as with normal weight on each pcpu, and debts fade. */
+static void recount(struct fair_pool *p)
 {
-    return p->weight ? p->weight : (u64)max_of(p->cpus, 1) * SCHED_WEIGHT_NORMAL;
+    p->fluid_cpus = (u64)max_of(p->cpus, 1);
+    p->fluid_weight = p->weight ? p->weight : p->fluid_cpus * SCHED_WEIGHT_NORMAL;
 }
 
-static void advance(struct fair_pool *p, ns_t now)
+static inline void advance(struct fair_pool *p, ns_t now)
 {
-    u64 weight = divisor(p), cpus = max_of(p->cpus, 1), passed = now - p->updated, ticks;
+    u64 passed = now - p->updated, ticks;
 
     p->updated = now;
     if (unlikely(passed >> 38)) { /* minutes without a decision: exactness is not what matters */
-        p->vt += passed / weight * cpus << VT_SHIFT;
+        p->vt += passed / p->fluid_weight * p->fluid_cpus << VT_SHIFT;
         return;
     }
-    ticks = (passed * cpus << VT_SHIFT) + p->rest;
-    p->vt += ticks / weight;
-    p->rest = ticks % weight;
+    ticks = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
+    p->vt += ticks / p->fluid_weight;
+    p->rest = ticks % p->fluid_weight;
 }
 
 s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d)
@@ -36,7 +37,7 @@ s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d)
 /* How far V goes in this time. */
 static u64 vt_of(const struct fair_pool *p, ns_t ns)
 {
-    return (ns * (u64)max_of(p->cpus, 1) << VT_SHIFT) / divisor(p);
+    return (ns * p->fluid_cpus << VT_SHIFT) / p->fluid_weight;
 }
 
 /* Credit saved while asleep or parked is worth a slice of 30 ms at most. */
@@ -129,6 +130,7 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
         share(p, d);
     if (p->several)
         settle(p);
+    recount(p);
 }
 
 void fair_compete(struct fair_pool *p, struct sched_unit *u)
@@ -162,6 +164,7 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
         p->nr_cpus = pool->nr_cpus;
         p->several = pool->several;
         settle(p);
+        recount(p);
     }
 }
 
@@ -177,7 +180,7 @@ static ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, cons
         return pool->t.slice;
     if (d->set == FAIR_FULL || !d->competing)
         return SLICE;
-    share = SHARE_PERIOD * d->weight * (u64)max_of(p->cpus, 1) / (divisor(p) * beside * beside);
+    share = SHARE_PERIOD * d->weight * p->fluid_cpus / (p->fluid_weight * beside * beside);
     return min_of(max_of(share, SLICE_SHORTEST), SLICE);
 }
 
@@ -189,6 +192,7 @@ void fair_pool_init(struct cpupool *pool, ns_t now)
 
     spin_lock_init(&p->lock, LOCK_POLICY);
     p->vt = VT_START;
+    recount(p);
     p->updated = now;
 }
 
@@ -257,8 +261,8 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
 
     spin_lock(&p->lock); /* V may be as it was */
     if (d->set == FAIR_FULL) { /* a unit of it that always runs keeps up with V */
-        ticks = (ran * (u64)max_of(p->cpus, 1) << VT_SHIFT) + d->rest;
-        weight = d->competing * divisor(p);
+        ticks = (ran * p->fluid_cpus << VT_SHIFT) + d->rest;
+        weight = d->competing * p->fluid_weight;
     } else {
         ticks = (ran << VT_SHIFT) + d->rest;
     }
@@ -374,6 +378,7 @@ void fair_enqueue(struct runqueue *q, struct sched_unit *u)
         c->place = FAIR_PINNED;
         pheap_insert(&f->pinned, &c->node);
         list_add_tail(&f->pins, &c->link);
+        f->special++;
         fair_pool(q->pool)->nr_pinned++;
     }
 }
@@ -386,6 +391,7 @@ static void enqueue_boosted(struct runqueue *q, struct sched_unit *u, bool first
 
     c->place = FAIR_BOOSTED;
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
+    f->special++;
     if (first)
         list_add_head(&f->boosted, &c->link);
     else
@@ -407,6 +413,7 @@ void fair_park(struct runqueue *q, struct sched_unit *u)
     fair_unit(u)->left = 0;
     fair_unit(u)->parked = !u->pinned;
     q->parked += fair_unit(u)->parked;
+    fair_queue(q)->special++;
     list_add_tail(&fair_queue(q)->parked, &fair_unit(u)->link);
 }
 
@@ -427,6 +434,7 @@ void fair_dequeue(struct runqueue *q, struct sched_unit *u)
         return;
     }
     list_del(&c->link);
+    f->special--;
     if (place == FAIR_PINNED) {
         pheap_remove(&f->pinned, &c->node);
         fair_pool(q->pool)->nr_pinned--;
@@ -533,36 +541,28 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
     }
 }
 
-static __always_inline_ void before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+/* What is left of the slice in which u, which ran, was preempted. */
+static inline ns_t rest_of_slice(const struct sched_unit *u)
+{
+    const struct fair_unit *c = fair_unit(u);
+
+    if (c->in_boost || u->yielded || c->used + SLICE_LEAST > c->turn)
+        return 0;
+    return c->turn - c->used;
+}
+
+void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     if (prev) {
-        struct fair_unit *c = fair_unit(prev);
-
         if (prev->dom->cap)
             fair_give_back(prev);
-        /* It keeps its slice if it was preempted within it. */
-        c->left = !c->in_boost && !prev->yielded && c->used + SLICE_LEAST <= c->turn ? c->turn - c->used : 0;
+        fair_unit(prev)->left = rest_of_slice(prev);
     }
     if (unlikely(!list_empty(&fair_queue(p->q)->parked)))
         unpark(p->q, now);
 }
 
-/* u, the first of the heap, leaves it, and prev comes in. Neither is restricted. */
-static __always_inline_ void swap_first(struct runqueue *q, struct sched_unit *u, struct sched_unit *prev)
-{
-    struct fair_unit *out = fair_unit(u), *in = fair_unit(prev);
-
-    out->place = FAIR_NOWHERE;
-    out->in_boost = false;
-    list_del(&out->in_domain);
-    in->place = FAIR_WAITING;
-    in->node.key = fair_key(prev);
-    list_add_tail(&fair_domain(prev)->waiting, &in->in_domain);
-    pheap_replace_first(&fair_queue(q)->waiting, &in->node);
-    relist(q);
-}
-
-static __attribute__((noinline)) struct sched_unit *take_one_of_all(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
     struct sched_unit *u, *next;
@@ -575,30 +575,6 @@ static __attribute__((noinline)) struct sched_unit *take_one_of_all(struct sched
         u = next;
     }
     return u;
-}
-
-/*
- * The first unit of p's runqueue and prev, what ran and still wants to (NULL: nothing), which waits if it is not
- * the one. If it has yielded, it is the one only where nobody else is.
- */
-static __always_inline_ struct sched_unit *take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
-{
-    struct fair_queue *f = fair_queue(p->q);
-    struct pheap_node *n;
-
-    /* Nobody may not run here, or has a cap: without prev in the heap there is less to do. */
-    if (likely(prev && !prev->restricted && !prev->dom->cap && list_empty(&f->boosted) && list_empty(&f->pins))) {
-        n = first_waiting(p->q);
-        if (!n || (fair_key(prev) < n->key && !prev->yielded)) {
-            fair_unit(prev)->in_boost = false;
-            return prev;
-        }
-        if (likely(!unit_at(n)->dom->cap)) {
-            swap_first(p->q, unit_at(n), prev);
-            return unit_at(n);
-        }
-    }
-    return take_one_of_all(p, prev, now);
 }
 
 struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
@@ -667,7 +643,27 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     fair_unlock(p);
 }
 
-static __always_inline_ struct sched_choice choice_of(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t now)
+/* u runs on in the slice that it was preempted in, or begins one. @return how long. */
+static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *pool, struct sched_unit *u)
+{
+    struct fair_unit *c = fair_unit(u);
+    ns_t left = c->left;
+
+    c->left = 0;
+    if (left)
+        return left;
+    c->slice_vt = fair_domain(u)->vt;
+    c->used = 0;
+    return c->turn = slice_of(p, pool, fair_domain(u));
+}
+
+/* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
+static inline bool others_may_come(const struct cpupool *pool)
+{
+    return pool->nr_queues > 1 && pool->nr_units > pool->nr_cpus;
+}
+
+struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t now)
 {
     struct runqueue *q = pcpu->q;
     struct fair_queue *f = fair_queue(q);
@@ -677,18 +673,12 @@ static __always_inline_ struct sched_choice choice_of(struct sched_pcpu *pcpu, s
     bool others = pheap_first(&f->waiting) || !list_empty(&f->boosted) || !list_empty(&f->pins);
 
     if (u) {
-        struct fair_unit *c = fair_unit(u);
+        bool boost = fair_unit(u)->in_boost;
+        ns_t slice = begin_slice(p, pool, u);
 
-        if (!c->left) {
-            c->slice_vt = fair_domain(u)->vt;
-            c->used = 0;
-            c->turn = c->left = slice_of(p, pool, fair_domain(u));
-        }
-        choice.why = c->in_boost ? SCHED_BOOST : !others ? SCHED_ONLY : fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
-        /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
-        if (others || (pool->nr_queues > 1 && pool->nr_units > pool->nr_cpus))
-            choice.slice = c->in_boost ? c->turn / BOOST_PART : c->left;
-        c->left = 0;
+        choice.why = boost ? SCHED_BOOST : !others ? SCHED_ONLY : fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
+        if (others || others_may_come(pool))
+            choice.slice = boost ? slice / BOOST_PART : slice;
         if (u->dom->cap) {
             ns_t budget = fair_take_budget(u, now);
 
@@ -700,30 +690,69 @@ static __always_inline_ struct sched_choice choice_of(struct sched_pcpu *pcpu, s
     return choice;
 }
 
+/*
+ * The three in one for what most decisions are: prev runs on or is swapped with the heap's first, nobody
+ * has a cap, or may not run here, or is boosted. False: it is not so.
+ */
+static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_unit *prev, struct sched_choice *choice)
+{
+    struct runqueue *q = pcpu->q;
+    struct fair_queue *f = fair_queue(q);
+    const struct cpupool *pool = q->pool;
+    struct fair_pool *p = fair_pool(pool);
+    struct sched_unit *u = prev;
+    struct pheap_node *n;
+    u64 key;
+
+    if (unlikely(!prev || f->special || prev->restricted || prev->dom->cap))
+        return false;
+    n = first_waiting(q);
+    if (n && unlikely(unit_at(n)->dom->cap))
+        return false;
+    fair_unit(prev)->left = rest_of_slice(prev);
+    key = fair_key(prev);
+    if (n && (key >= n->key || prev->yielded)) {
+        struct fair_unit *in = fair_unit(prev), *out;
+
+        u = unit_at(n);
+        out = fair_unit(u);
+        out->place = FAIR_NOWHERE;
+        list_del(&out->in_domain);
+        in->place = FAIR_WAITING;
+        in->node.key = key;
+        list_add_tail(&fair_domain(prev)->waiting, &in->in_domain);
+        pheap_replace_first(&f->waiting, &in->node);
+        relist(q);
+    }
+    fair_unit(u)->in_boost = false;
+    choice->unit = u;
+    choice->slice = begin_slice(p, pool, u);
+    choice->why = fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
+    if (!n) {
+        choice->why = SCHED_ONLY;
+        if (!others_may_come(pool))
+            choice->slice = NS_NEVER;
+    }
+    choice->relieve = false;
+    return true;
+}
+
 struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    struct fair_pool *pool = fair_lock(p->q->pool, now);
+    struct fair_pool *pool = fair_pool(p->q->pool);
     struct sched_choice choice;
 
-    before_pick(p, prev, now);
-    choice = choice_of(p, take_next(p, prev, now), now);
+    spin_lock(&pool->lock);
+    if (likely(pool->nr_cpus == p->q->pool->nr_cpus)) {
+        if (now > pool->updated)
+            advance(pool, now);
+    } else {
+        fair_advance(pool, p->q->pool, now);
+    }
+    if (unlikely(!pick_quickly(p, prev, &choice))) {
+        fair_before_pick(p, prev, now);
+        choice = fair_choice(p, fair_take_next(p, prev, now), now);
+    }
     fair_unlock(pool);
     return choice;
-}
-
-/* The same in three pieces. */
-
-void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
-{
-    before_pick(p, prev, now);
-}
-
-struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
-{
-    return take_next(p, prev, now);
-}
-
-struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
-{
-    return choice_of(p, u, now);
 }

@@ -16,9 +16,9 @@
  * that starts at V would starve them.
  *
  * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
- * it gets in 100 ms by its feasible share, over the square of the number of its units that may run at
- * once, but at least 1 ms. So what a domain is ahead is 1 % of what it gets in 10 s, or less, and the
- * light are served as often as the heavy.
+ * it gets in 60 ms by its feasible share, over the square of the number of its units that may run at
+ * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
+ * 10 s, and the light are served as often as the heavy.
  *
  * Caps. In each period of 30 ms a domain may use cap % of one pcpu. A unit that is picked takes what
  * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.
@@ -37,7 +37,7 @@
 #include "policy.h"
 
 #define SLICE        MILLISECS(30)
-#define SHARE_PERIOD MILLISECS(100)  /* a slice is no more than a domain's share of this... */
+#define SHARE_PERIOD MILLISECS(60)  /* a slice is no more than a domain's share of this... */
 #define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
 #define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
@@ -59,6 +59,7 @@ struct fair_pool {
     u64 vt;                  /* V */
     u64 rest;                /* remainder of its last division */
     ns_t updated;
+    u64 fluid_weight, fluid_cpus; /* of the next two, what V goes by: see recount() */
     u64 weight;              /* sum over the domains that compete and are not full */
     s64 cpus;                /* pcpus that are left to them */
     u16 nr_cpus;             /* of the pool, as counted in cpus */
@@ -89,6 +90,7 @@ struct fair_queue {
     struct list pins;        /* the others again */
     struct list boosted;     /* in order of waking */
     struct list parked;      /* until the next period */
+    u32 special;             /* units in the three lists */
     struct pheap_node node;  /* in the pool's queues */
     bool listed;
     struct runqueue *q;

@@ -419,8 +419,8 @@ void sched_charge_current(struct sched_pcpu *p, ns_t now)
     p->charged = now;
 }
 
-/* Why sched_run() was asked for, for the trace: numbers of `switch_reason`. */
-static u8 switch_reason(const struct sched_pcpu *p, ns_t now)
+/* Why sched_run() was asked for, for the trace: numbers of `switch_reason`. asleep: what ran does not want to any more. */
+static u8 switch_reason(const struct sched_pcpu *p, bool asleep)
 {
     const struct sched_unit *u = p->curr;
 
@@ -428,7 +428,7 @@ static u8 switch_reason(const struct sched_pcpu *p, ns_t now)
         return TRACE_SWITCH_START;
     if (!u)
         return TRACE_SWITCH_WAKE;
-    if (!vcpu_runnable(u->vcpu))
+    if (asleep)
         return state_asleep(u->vcpu) == RUNSTATE_blocked ? TRACE_SWITCH_BLOCK : TRACE_SWITCH_PAUSE;
     if (u->yielded)
         return TRACE_SWITCH_YIELD;
@@ -595,16 +595,15 @@ void sched_run(void)
     spin_lock(&q->lock);
     now = now_ns();
     prev = p->curr;
-    why = switch_reason(p, now);
-    p->was_idle_once = true;
-
     if (prev) {
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
         if (vcpu_runnable(prev->vcpu) && !prev->yielded && now < p->decide_by && !p->replace) {
             spin_unlock(&q->lock);
             return;
         }
-        sched_charge_current(p, now);
+        if (ops->charge)
+            ops->charge(p, prev, now - p->charged, now);
+        p->charged = now;
         if (!vcpu_runnable(prev->vcpu)) {
             sched_unqueue(q, prev, now);
             TRACE_sched_block(prev->dom->domain->id, prev->vcpu->id, trace_asleep(prev->vcpu));
@@ -623,6 +622,8 @@ void sched_run(void)
             balance(p, stays, now, &again);
         choice = ops->pick(p, stays, now);
     }
+    why = switch_reason(p, !stays && !leaves);
+    p->was_idle_once = true;
     if (prev)
         prev->yielded = false;
     if (choice.unit != stays) {

@@ -65,7 +65,7 @@ static bool exclusive(const struct runqueue *q)
 /* ---- groups ---- */
 
 /* Does the group run more units than it has cores? After each change of what it runs. */
-static void note_crowd(const struct runqueue *q)
+static inline void note_crowd(const struct runqueue *q)
 {
     struct smt_pool *pool = q->pool->priv;
     bool crowded = q->nr_cpus > 1 && smt_queue(q)->running * sched_pcpu(q->first)->threads > q->nr_cpus;
@@ -78,22 +78,21 @@ static void note_crowd(const struct runqueue *q)
         cpumask_clear_atomic(&pool->crowded, q->first);
 }
 
-static void starts(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
+/* p runs u from now on, or (NULL) nothing. */
+static inline void runs(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
 {
     struct smt_queue *g = smt_queue(p->q);
+    struct smt_cpu *c = smt_cpu(p);
 
-    if (!g->running++) {
+    g->running += (u != NULL) - (c->on != NULL);
+    c->on = u;
+    if (!u)
+        return;
+    c->idle_since = NS_NEVER;
+    if (g->running == 1) {
         WRITE_ONCE(g->owner, u->dom);
         g->owned_since = now;
     }
-    smt_cpu(p)->on = u;
-    smt_cpu(p)->idle_since = NS_NEVER;
-}
-
-static void stops(struct sched_pcpu *p)
-{
-    smt_queue(p->q)->running -= smt_cpu(p)->on != NULL;
-    smt_cpu(p)->on = NULL;
 }
 
 /* Pcpus of p's group, other than p, that run, or that do not, decide anew. */
@@ -204,7 +203,7 @@ static void smt_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     if (p->curr == u) {
         struct fair_pool *pool = fair_lock(q->pool, now);
 
-        stops(p);
+        runs(p, NULL, now);
         note_crowd(q);
         if (!p->online && exclusive(q)) /* nobody decides here any more: the others do */
             kick_others(p, false);
@@ -306,29 +305,28 @@ static bool find_crowded(const struct sched_pcpu *p, u16 *cpu)
 }
 
 /* p has nothing to run: after a while, that of a crowded core. */
-static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, ns_t now)
+static __attribute__((noinline)) struct sched_choice look_for_crowds(struct sched_pcpu *p, struct sched_choice choice, ns_t now)
 {
     const struct smt_pool *pool = p->q->pool->priv;
     struct smt_cpu *c = smt_cpu(p);
-    bool found;
     u16 cpu;
 
     if (c->idle_since == NS_NEVER)
         c->idle_since = now;
     if (smt_queue(p->q)->running || cpumask_empty(&pool->crowded) || p->cpu != cpumask_first(&p->q->cpus))
-        return;
+        return choice;
     if (now < c->idle_since + RELIEVE_AFTER) {
-        choice->slice = min_of(choice->slice, c->idle_since + RELIEVE_AFTER - now);
-        return;
+        choice.slice = min_of(choice.slice, c->idle_since + RELIEVE_AFTER - now);
+        return choice;
     }
     fair_lock(p->q->pool, now);
-    found = find_crowded(p, &cpu);
+    choice.relieve = find_crowded(p, &cpu);
     fair_unlock(p->q->pool->priv);
-    if (found) {
-        choice->relieve = true;
-        choice->relieved = cpu;
+    if (choice.relieve) {
+        choice.relieved = cpu;
         c->idle_since = now;
     }
+    return choice;
 }
 
 /* The same of what the group may run. */
@@ -342,6 +340,7 @@ static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_uni
     struct sched_unit *u = NULL;
     bool forced, corun = false;
 
+    runs(p, NULL, now);
     fair_before_pick(p, prev, now);
     if (unlikely(g->draining) && !g->running) { /* all have stopped */
         if (p->cpu == g->claimant || !sched_pcpu(g->claimant)->online)
@@ -365,7 +364,7 @@ static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_uni
             TRACE_sched_gang(q->first, g->owner ? g->owner->domain->id : DOMID_IDLE, u->dom->domain->id);
         if (!g->running && q->nr_cpus > 1 && exclusive(q))
             kick_others(p, false);
-        starts(p, u, now);
+        runs(p, u, now);
         if (corun)
             choice.why = SCHED_CORUN;
         if (q->waiting > q->parked)
@@ -387,17 +386,15 @@ static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *pre
 {
     struct sched_choice choice;
 
-    stops(p);
     if (unlikely(exclusive(p->q) || smt_queue(p->q)->draining)) {
         choice = pick_for_group(p, prev, now);
     } else {
         choice = fair_pick(p, prev, now);
-        if (choice.unit)
-            starts(p, choice.unit, now);
+        runs(p, choice.unit, now);
     }
-    if (unlikely(!choice.unit && choice.why != SCHED_FORCED))
-        look_for_crowds(p, &choice, now);
     note_crowd(p->q);
+    if (unlikely(!choice.unit && choice.why != SCHED_FORCED))
+        return look_for_crowds(p, choice, now);
     return choice;
 }
 
