@@ -94,6 +94,7 @@ enum vmcs_field {
 #define REASON_RDMSR         31u
 #define REASON_WRMSR         32u
 #define REASON_MACHINE_CHECK 41u
+#define REASON_EPT_VIOLATION 48u
 
 #define X86_CR4_VMXE (1u << 13)
 #define X86_CR0_PE   (1u << 0)

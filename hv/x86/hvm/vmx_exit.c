@@ -292,6 +292,15 @@ static __always_inline_ unsigned int end(struct vcpu *v, struct hvm_vcpu *h, str
     return likely(!hvm_something_waits(v, h)) ? vmx_caps.resume : settle(v, r);
 }
 
+/*
+ * A lock was taken: who waits for one serves other pcpus' calls, a flush of the domain's nested tables among them, which is then to be
+ * caught up with. how: what a hot way would answer.
+ */
+static __always_inline_ unsigned int after_lock(struct vcpu *v, struct hvm_vcpu *h, struct regs *r, unsigned int how)
+{
+    return likely(h->vmx->nested_seen == READ_ONCE(v->domain->arch.hvm->nested_generation)) || !how ? how : settle(v, r);
+}
+
 /* 64-bit kernel code runs. */
 static __always_inline_ bool wide_kernel(void)
 {
@@ -326,7 +335,7 @@ static __attribute__((noinline)) unsigned int write_msr(struct vcpu *v, struct r
     if (!hvm_apic_wrmsr(v, h, r->rcx, (u32)r->rax | r->rdx << 32))
         return general(v, r, REASON_WRMSR);
     h->count[HVM_EXIT_MSR_WRITE]++;
-    return end(v, h, r, next_rip());
+    return after_lock(v, h, r, end(v, h, r, next_rip()));
 }
 
 static __attribute__((noinline)) unsigned int read_msr(struct vcpu *v, struct regs *r)
@@ -339,7 +348,19 @@ static __attribute__((noinline)) unsigned int read_msr(struct vcpu *v, struct re
     r->rax = (u32)value;
     r->rdx = value >> 32;
     h->count[HVM_EXIT_MSR_READ]++;
-    return end(v, h, r, next_rip());
+    return after_lock(v, h, r, end(v, h, r, next_rip()));
+}
+
+/* The instruction executes again, under the shadow that it was under; what was being delivered, or an IRET that unblocked NMIs, is general()'s. */
+static __attribute__((noinline)) unsigned int memory_fault(struct vcpu *v, struct regs *r)
+{
+    struct hvm_vcpu *h = v->arch.hvm;
+
+    if (unlikely((vmread(VMCS_VECTORING) & EVENT_VALID) || (vmread(VMCS_QUALIFICATION) & EVENT_UNBLOCKS_NMI)) ||
+        unlikely(!hvm_memory_came(v, vmread(VMCS_GUEST_PHYSICAL))))
+        return general(v, r, REASON_EPT_VIOLATION);
+    h->count[HVM_EXIT_NESTED_FAULT]++;
+    return after_lock(v, h, r, likely(!hvm_something_waits(v, h)) ? vmx_caps.resume : settle(v, r));
 }
 
 static __always_inline_ unsigned int port_of_nobody(struct vcpu *v, struct regs *r, u32 q)
@@ -368,7 +389,7 @@ unsigned int vmx_exited(struct vcpu *v, struct regs *r)
     u32 reason = vmread(VMCS_REASON);
 
     if (hvm_traced() || unlikely(reason > REASON_WRMSR) || unlikely(vmread(VMCS_GUEST_RFLAGS) & (X86_FLAGS_TF | X86_FLAGS_RF)))
-        return general(v, r, reason);
+        return reason == REASON_EPT_VIOLATION && !hvm_traced() ? memory_fault(v, r) : general(v, r, reason);
     if (reason == REASON_VMCALL) {
         hypercall_fn *fn = hvm_callee(v->domain, r->rax);
 
