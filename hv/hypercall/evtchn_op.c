@@ -78,33 +78,24 @@ static long bind_interdomain(struct domain *d, gva_t arg)
 static long bind_virq(struct domain *d, gva_t arg)
 {
     struct evtchn_bind_virq op;
-    long rc;
+    long rc = guest_read(&op, arg) ? evtchn_bind_virq(d, op.virq, op.vcpu, &op.port) : -XEN_EFAULT;
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    rc = evtchn_bind_virq(d, op.virq, op.vcpu, &op.port);
     return tell_port(d, op.port, rc, arg, &op, sizeof(op));
 }
 
 static long bind_ipi(struct domain *d, gva_t arg)
 {
     struct evtchn_bind_ipi op;
-    long rc;
+    long rc = guest_read(&op, arg) ? evtchn_bind_ipi(d, op.vcpu, &op.port) : -XEN_EFAULT;
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    rc = evtchn_bind_ipi(d, op.vcpu, &op.port);
     return tell_port(d, op.port, rc, arg, &op, sizeof(op));
 }
 
 static long bind_pirq(struct domain *d, gva_t arg)
 {
     struct evtchn_bind_pirq op;
-    long rc;
+    long rc = guest_read(&op, arg) ? evtchn_bind_pirq(d, op.pirq, &op.port) : -XEN_EFAULT;
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    rc = evtchn_bind_pirq(d, op.pirq, &op.port);
     rc = tell_port(d, op.port, rc, arg, &op, sizeof(op));
     return rc == -XEN_EPERM ? refused(EVTCHNOP_bind_pirq, rc) : rc;
 }

@@ -29,13 +29,11 @@ static struct domain *target(domid_t id, int16_t *status)
     return d;
 }
 
-static long setup_table(gva_t arg, u64 count)
+static long setup_table(gva_t arg)
 {
     struct gnttab_setup_table op;
     struct domain *d;
 
-    if (count != 1)
-        return -XEN_EINVAL;
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     d = target(op.dom, &op.status);
@@ -55,13 +53,11 @@ static long setup_table(gva_t arg, u64 count)
     return guest_write(arg, &op) ? 0 : -XEN_EFAULT;
 }
 
-static long query_size(gva_t arg, u64 count)
+static long query_size(gva_t arg)
 {
     struct gnttab_query_size op;
     struct domain *d;
 
-    if (count != 1)
-        return -XEN_EINVAL;
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
     d = target(op.dom, &op.status);
@@ -105,32 +101,11 @@ static long get_version(gva_t arg)
     return guest_write(arg, &op) ? 0 : -XEN_EFAULT;
 }
 
-static long swap(gva_t arg, u64 count)
+static void swap_one(struct domain *d, struct gnttab_swap_grant_ref *op)
 {
-    struct domain *d = current_vcpu()->domain;
-    struct gnttab_swap_grant_ref op;
+    int rc = grant_swap(d, op->ref_a, op->ref_b);
 
-    for (; count; count--, arg += sizeof(op)) {
-        if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_swap_grant_ref,
-                                      (u64)arg, count);
-        if (!guest_read(&op, arg))
-            return -XEN_EFAULT;
-        switch (grant_swap(d, op.ref_a, op.ref_b)) {
-        case 0:
-            op.status = GNTST_okay;
-            break;
-        case -XEN_EBUSY:
-            op.status = GNTST_eagain;
-            break;
-        default:
-            op.status = GNTST_bad_gntref;
-        }
-        TRACE_grant_op(d->id, d->id, GNTTABOP_swap_grant_ref, op.status, op.ref_a);
-        if (!guest_write(arg, &op))
-            return -XEN_EFAULT;
-    }
-    return 0;
+    op->status = !rc ? GNTST_okay : rc == -XEN_EBUSY ? GNTST_eagain : GNTST_bad_gntref;
 }
 
 /* ---- mapping ---- */
@@ -233,42 +208,6 @@ static void unmap_one(struct domain *d, struct gnttab_unmap_grant_ref *op)
     }
 }
 
-static long map(gva_t arg, u64 count)
-{
-    struct domain *d = current_vcpu()->domain;
-    struct gnttab_map_grant_ref op;
-
-    for (; count; count--, arg += sizeof(op)) {
-        if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_map_grant_ref, (u64)arg, count);
-        if (!guest_read(&op, arg))
-            return -XEN_EFAULT;
-        map_one(d, &op);
-        TRACE_grant_op(d->id, op.dom, GNTTABOP_map_grant_ref, op.status, op.ref);
-        if (!guest_write(arg, &op))
-            return -XEN_EFAULT; /* the mapping stays, with a handle that the guest can guess at most */
-    }
-    return 0;
-}
-
-static long unmap(gva_t arg, u64 count)
-{
-    struct domain *d = current_vcpu()->domain;
-    struct gnttab_unmap_grant_ref op;
-
-    for (; count; count--, arg += sizeof(op)) {
-        if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_unmap_grant_ref, (u64)arg, count);
-        if (!guest_read(&op, arg))
-            return -XEN_EFAULT;
-        unmap_one(d, &op);
-        TRACE_grant_op(d->id, d->id, GNTTABOP_unmap_grant_ref, op.status, op.handle);
-        if (!guest_write(arg, &op))
-            return -XEN_EFAULT;
-    }
-    return 0;
-}
-
 /* ---- copying ---- */
 
 /** One end of a copy: a frame of the caller's own, or of whoever granted it. */
@@ -337,21 +276,46 @@ static int16_t copy_one(struct domain *caller, const struct gnttab_copy *op)
     return status;
 }
 
-static long copy(gva_t arg, u64 count)
+/* ---- lists ---- */
+
+/** Operations one after the other, each with a status of its own. A mapping whose handle cannot be told stays: the guest can guess it at most. */
+static long each(u64 cmd, gva_t arg, u64 count)
 {
     struct domain *d = current_vcpu()->domain;
-    struct gnttab_copy op;
+    union {
+        struct gnttab_map_grant_ref map;
+        struct gnttab_unmap_grant_ref unmap;
+        struct gnttab_swap_grant_ref swap;
+        struct gnttab_copy copy;
+    } op;
+    size_t size = cmd == GNTTABOP_map_grant_ref ? sizeof(op.map) : cmd == GNTTABOP_unmap_grant_ref ? sizeof(op.unmap)
+                : cmd == GNTTABOP_copy ? sizeof(op.copy) : sizeof(op.swap);
+    size_t answer = cmd == GNTTABOP_copy ? offsetof(struct gnttab_copy, status) : 0; /* the rest may be what was copied to */
 
-    for (; count; count--, arg += sizeof(op)) {
+    for (; count; count--, arg += size) {
         if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_copy, (u64)arg, count);
-        if (!guest_read(&op, arg))
+            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, cmd, (u64)arg, count);
+        if (guest_copy_from(&op, arg, size))
             return -XEN_EFAULT;
-        op.status = copy_one(d, &op);
-        TRACE_grant_op(d->id, op.dest.domid, GNTTABOP_copy, op.status, op.len);
-        if (!guest_copy_to(arg + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
-            continue;
-        return -XEN_EFAULT;
+        switch (cmd) {
+        case GNTTABOP_map_grant_ref:
+            map_one(d, &op.map);
+            TRACE_grant_op(d->id, op.map.dom, cmd, op.map.status, op.map.ref);
+            break;
+        case GNTTABOP_unmap_grant_ref:
+            unmap_one(d, &op.unmap);
+            TRACE_grant_op(d->id, d->id, cmd, op.unmap.status, op.unmap.handle);
+            break;
+        case GNTTABOP_copy:
+            op.copy.status = copy_one(d, &op.copy);
+            TRACE_grant_op(d->id, op.copy.dest.domid, cmd, op.copy.status, op.copy.len);
+            break;
+        default:
+            swap_one(d, &op.swap);
+            TRACE_grant_op(d->id, d->id, cmd, op.swap.status, op.swap.ref_a);
+        }
+        if (guest_copy_to(arg + answer, (u8 *)&op + answer, size - answer))
+            return -XEN_EFAULT;
     }
     return 0;
 }
@@ -365,21 +329,18 @@ long do_grant_table_op(u64 cmd, u64 arg, u64 count, u64 a4, u64 a5, u64 a6)
         return -XEN_EINVAL;
     switch ((u32)cmd) {
     case GNTTABOP_setup_table:
-        return setup_table(arg, count);
+        return count == 1 ? setup_table(arg) : -XEN_EINVAL;
     case GNTTABOP_map_grant_ref:
-        return map(arg, count);
     case GNTTABOP_unmap_grant_ref:
-        return unmap(arg, count);
     case GNTTABOP_copy:
-        return copy(arg, count);
+    case GNTTABOP_swap_grant_ref:
+        return each((u32)cmd, arg, count);
     case GNTTABOP_query_size:
-        return query_size(arg, count);
+        return count == 1 ? query_size(arg) : -XEN_EINVAL;
     case GNTTABOP_set_version:
         return count == 1 ? set_version(arg) : -XEN_EINVAL;
     case GNTTABOP_get_version:
         return count == 1 ? get_version(arg) : -XEN_EINVAL;
-    case GNTTABOP_swap_grant_ref:
-        return swap(arg, count);
     default:
         return refuse(d, __HYPERVISOR_grant_table_op, cmd, -XEN_ENOSYS);
     }
