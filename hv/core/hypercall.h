@@ -54,6 +54,10 @@ long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 /* privileged machine calls */
 long do_physdev_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 long do_platform_op(u64 arg, u64, u64, u64, u64, u64);
+/** What a domctl and a sysctl tell of a domain (domctl.c). */
+struct xen_domctl_getdomaininfo;
+void domain_get_info(const struct domain *d, struct xen_domctl_getdomaininfo *info);
+long do_mca(u64 arg, u64, u64, u64, u64, u64);
 long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
 long do_domctl(u64 arg, u64, u64, u64, u64, u64);
 /* hv/x86/hvm */

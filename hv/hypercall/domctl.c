@@ -16,7 +16,7 @@
 /* Words of a bitmap between two looks at interrupts; 4,096 frames. */
 #define STEP_WORDS 64
 
-static void getdomaininfo(const struct domain *d, struct xen_domctl_getdomaininfo *info)
+void domain_get_info(const struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
     bool blocked = true, running = false;
 
@@ -124,7 +124,7 @@ long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         return -XEN_ESRCH;
     switch (op.cmd) {
     case XEN_DOMCTL_getdomaininfo:
-        getdomaininfo(d, &op.u.getdomaininfo);
+        domain_get_info(d, &op.u.getdomaininfo);
         op.domain = d->id;
         answer = true;
         rc = 0;

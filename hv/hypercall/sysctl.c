@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SYSCTL: what the stock kernel itself asks as privileged domain, and the log (xen/sysctl.h);
- * others get -XEN_EPERM.
+ * SYSCTL: what the stock kernel itself asks as privileged domain, the log, and what lists show of the machine and its domains
+ * (xen/sysctl.h); others get -XEN_EPERM.
  * Of pools of processors, which the command line makes: what there are, and moving a domain.
  * The toolstack's other operations get -XEN_ENOSYS until they are written.
  */
@@ -119,9 +119,30 @@ static long cpupool_op(struct domain *caller, struct xen_sysctl_cpupool_op *op)
     }
 }
 
+/* Domains by number, from the first on, as many as the caller has room for. */
+static long list_domains(struct xen_sysctl_getdomaininfolist *op)
+{
+    u32 first = op->first_domain;
+
+    for (op->num_domains = 0; op->num_domains < op->max_domains; op->num_domains++) {
+        struct domain *d = first < DOMID_FIRST_RESERVED ? domain_get_from(first) : NULL;
+        struct xen_domctl_getdomaininfo info;
+
+        if (!d)
+            break;
+        domain_get_info(d, &info);
+        first = d->id + 1;
+        domain_put(d);
+        if (guest_copy_to((gva_t)op->buffer.p + op->num_domains * sizeof(info), &info, sizeof(info)))
+            return -XEN_EFAULT;
+    }
+    return 0;
+}
+
 long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
+    struct sched_pool_info pool = {.policy = ""};
     struct xen_sysctl op;
     long rc;
 
@@ -140,6 +161,13 @@ long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         break;
     case XEN_SYSCTL_cpupool_op:
         rc = cpupool_op(d, &op.u.cpupool_op);
+        break;
+    case XEN_SYSCTL_sched_id:
+        rc = sched_pool_info(0, &pool);
+        op.u.sched_id.sched_id = policy_number(pool.policy);
+        break;
+    case XEN_SYSCTL_getdomaininfolist:
+        rc = list_domains(&op.u.getdomaininfolist);
         break;
     case XEN_SYSCTL_debug_keys:
         return 0; /* no key does anything, as where Xen knows none */

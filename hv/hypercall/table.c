@@ -67,7 +67,7 @@ const struct hypercall hypercall_table[NR_HYPERCALLS] = {
     CALL(xenpmu_op, do_xenpmu_op, 2),
     NAME_ONLY(dm_op),
     NAME_ONLY(hypfs_op),
-    NAME_ONLY(arch_0), /* mca */
+    CALL(arch_0, do_mca, 1), /* mca */
     NAME_ONLY(arch_1), /* paging_domctl_cont */
     NAME_ONLY(arch_2),
     NAME_ONLY(arch_3),
