@@ -73,20 +73,8 @@ static u64 pick_frame(struct fuzz_input *in, unsigned int wanted)
 static u64 pick_entry(struct fuzz_input *in, unsigned int level)
 {
     static const u64 odd[] = {PTE_G, PTE_PSE, 1ull << 52, 1ull << 58, 1ull << 62, 1ull << 51, PTE_NX, PTE_PCD | PTE_PWT, PTE_AVL};
-    u64 e;
 
-    if (fuzz_chance(in, 15))
-        return fuzz_chance(in, 50) ? 0 : fuzz_bits(in, 8) & ~PTE_P;
-    e = pick_frame(in, level - 1) << PAGE_SHIFT | PTE_P;
-    if (fuzz_chance(in, level == 1 ? 50 : 90))
-        e |= PTE_RW;
-    if (fuzz_chance(in, 80))
-        e |= PTE_US;
-    if (fuzz_chance(in, 30))
-        e |= PTE_A | PTE_D;
-    if (fuzz_chance(in, 3))
-        e |= odd[fuzz_u8(in) % ARRAY_SIZE(odd)];
-    return e;
+    return fuzz_entry(in, level, pick_frame, odd, ARRAY_SIZE(odd));
 }
 
 static unsigned int pick_slot(struct fuzz_input *in)

@@ -21,6 +21,7 @@
 #define FRAMES     160
 #define PER_DOMAIN 40
 #define ROLES      8    /* roles 0-3: data; 4-7: L1-L4 */
+#define ANY_ROLE   (~0u)
 
 const char fuzz_name[] = "typing";
 const size_t fuzz_bytes = 6000;
@@ -39,7 +40,7 @@ static unsigned int self(void)
 }
 
 /* A frame for a role: mostly own and fitting, sometimes anything. */
-static u64 pick_frame(struct fuzz_input *in, int role)
+static u64 pick_frame(struct fuzz_input *in, unsigned int role)
 {
     unsigned int how = fuzz_u8(in);
     u64 i = fuzz_below(in, PER_DOMAIN);
@@ -52,7 +53,7 @@ static u64 pick_frame(struct fuzz_input *in, int role)
         return FRAMES + fuzz_below(in, 4) * (how == 12 ? 1 : 1ull << 38);
     if (how < 17)
         return io_frame;
-    if (how < 60 || role < 0)
+    if (how < 60 || role == ANY_ROLE)
         return mine[self()][i];
     if (role == 0)
         return mine[self()][i / ROLES * ROLES + i % 4];
@@ -63,20 +64,8 @@ static u64 pick_frame(struct fuzz_input *in, int role)
 static u64 pick_entry(struct fuzz_input *in, unsigned int level)
 {
     static const u64 odd[] = {PTE_G, PTE_PSE, 1ull << 52, 1ull << 58, 1ull << 62, 1ull << 51, PTE_NX, PTE_PCD | PTE_PWT};
-    u64 e;
 
-    if (fuzz_chance(in, 15))
-        return fuzz_chance(in, 50) ? 0 : fuzz_bits(in, 8) & ~PTE_P;
-    e = pick_frame(in, level - 1) << PAGE_SHIFT | PTE_P;
-    if (fuzz_chance(in, level == 1 ? 50 : 90))
-        e |= PTE_RW;
-    if (fuzz_chance(in, 80))
-        e |= PTE_US;
-    if (fuzz_chance(in, 30))
-        e |= PTE_A | PTE_D;
-    if (fuzz_chance(in, 3))
-        e |= odd[fuzz_u8(in) % ARRAY_SIZE(odd)];
-    return e;
+    return fuzz_entry(in, level, pick_frame, odd, ARRAY_SIZE(odd));
 }
 
 static unsigned int pick_slot(struct fuzz_input *in)
@@ -288,7 +277,7 @@ static void hypervisor_holds(struct fuzz_input *in, bool take)
 /* The guest gives a frame back while it may be mapped or a table still (decrease_reservation). */
 static void balloon_out(struct fuzz_input *in)
 {
-    u64 mfn = pick_frame(in, -1);
+    u64 mfn = pick_frame(in, ANY_ROLE);
 
     if (mfn < FRAMES && frame_table[mfn].owner == me->domain->id)
         host_drop_allocation(MFN(mfn));

@@ -5,7 +5,8 @@
  *
  *   race_typing -n ROUNDS
  *
- * Everything that is done is undone, so each word must be at its end what it was at its beginning: one lost change shows. No frame
+ * Everything that is done is undone, so each word must be at its end what it was at its beginning: one lost change shows. One frame
+ * goes from owner to owner with the same word each time: nobody may get a reference for the domain that has just lost it. No frame
  * changes its type here (that takes the domain's lock, and the simulated TLBs are one thread's); fuzz_typing does that.
  */
 #define _GNU_SOURCE
@@ -25,9 +26,9 @@
 #define HOLDERS 2
 
 static struct domain *d;
-static u64 l1, page[2];
+static u64 l1, page[2], wanderer;
 static unsigned long rounds = 1000000;
-static bool changing;
+static bool changing, wandering;
 static unsigned long marks;
 
 static void check(bool good, const char *what)
@@ -87,10 +88,44 @@ static void *walk(void *unused)
     return NULL;
 }
 
+/* Freed and given to somebody else, again and again, whenever nobody but the allocation refers to it. */
+static void *wander(void *unused)
+{
+    struct frame *f = frame_of(MFN(wanderer));
+    u64 word = f->word;
+
+    (void)unused;
+    while (__atomic_load_n(&wandering, __ATOMIC_ACQUIRE)) {
+        u64 now = word;
+
+        if (!__atomic_compare_exchange_n(&f->word, &now, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            continue;
+        __atomic_store_n(&f->owner, f->owner == d->id ? DOMID_XEN : d->id, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&f->word, word, __ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+/* A reference is one of a frame that is this domain's as long as it is held. */
+static void *catch(void *unused)
+{
+    struct frame *f = frame_of(MFN(wanderer));
+
+    (void)unused;
+    for (unsigned long i = 0; i < 4 * rounds; i++) {
+        if (!frame_get(f, d))
+            continue;
+        check(__atomic_load_n(&f->owner, __ATOMIC_SEQ_CST) == d->id, "a reference of a frame that is another's by now");
+        frame_put(f);
+    }
+    __atomic_store_n(&wandering, false, __ATOMIC_RELEASE);
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     u64 before[FRAMES];
-    pthread_t thread[HOLDERS + 2];
+    pthread_t thread[HOLDERS + 4];
     unsigned int n = 0;
 
     if (argc > 2 && strcmp(argv[1], "-n") == 0)
@@ -99,7 +134,7 @@ int main(int argc, char **argv)
     d = host_domain(1, 1, 0);
     host_load_l4(d->vcpu[0]);
     host_set_current(d->vcpu[0]);
-    l1 = host_frame(d).n, page[0] = host_frame(d).n, page[1] = host_frame(d).n;
+    l1 = host_frame(d).n, page[0] = host_frame(d).n, page[1] = host_frame(d).n, wanderer = host_frame(d).n;
     *(u64 *)map_mfn(MFN(l1)) = page[0] << PAGE_SHIFT | FLAGS;
     check(!frame_pin(MFN(l1), FT_L1, d), "the table cannot be pinned");
     for (unsigned int i = 0; i < 2; i++)
@@ -108,13 +143,16 @@ int main(int argc, char **argv)
     for (unsigned int i = 0; i < FRAMES; i++)
         before[i] = frame_table[i].word;
 
-    changing = true;
+    changing = wandering = true;
     pthread_create(&thread[n++], NULL, change, NULL);
     pthread_create(&thread[n++], NULL, walk, NULL);
+    pthread_create(&thread[n++], NULL, wander, NULL);
+    pthread_create(&thread[n++], NULL, catch, NULL);
     for (unsigned int i = 0; i < HOLDERS; i++)
         pthread_create(&thread[n++], NULL, hold, NULL);
     while (n)
         pthread_join(thread[--n], NULL);
+    frame_of(MFN(wanderer))->owner = d->id;
 
     for (unsigned int i = 0; i < FRAMES; i++)
         if (before[i] != frame_table[i].word) {
@@ -123,7 +161,7 @@ int main(int argc, char **argv)
             return 1;
         }
     check((*(u64 *)map_mfn(MFN(l1)) & PTE_MFN) == page[1] << PAGE_SHIFT, "the entry names another page than the last one");
-    printf("race_typing: %lu rounds on %u threads, %lu marks of the walker; all words as they were\n", rounds, HOLDERS + 2, marks);
+    printf("race_typing: %lu rounds on %u threads, %lu marks of the walker; all words as they were\n", rounds, HOLDERS + 4, marks);
     host_machine_stop();
     return 0;
 }

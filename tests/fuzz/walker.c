@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "fuzz.h"
 #include "machine.h"
 #include "pv_host.h"
 #include "x86/x86.h"
@@ -195,4 +194,23 @@ void walk_all(const struct held *held)
         if (frame_table[i].owner != DOMID_INVALID && frame_table[i].owner != DOMID_IO)
             check_frame(MFN(i));
     }
+}
+
+u64 fuzz_entry(struct fuzz_input *in, unsigned int level, u64 (*pick_frame)(struct fuzz_input *in, unsigned int role), const u64 *odd,
+               size_t nr_odd)
+{
+    u64 e;
+
+    if (fuzz_chance(in, 15))
+        return fuzz_chance(in, 50) ? 0 : fuzz_bits(in, 8) & ~PTE_P;
+    e = pick_frame(in, level - 1) << PAGE_SHIFT | PTE_P;
+    if (fuzz_chance(in, level == 1 ? 50 : 90))
+        e |= PTE_RW;
+    if (fuzz_chance(in, 80))
+        e |= PTE_US;
+    if (fuzz_chance(in, 30))
+        e |= PTE_A | PTE_D;
+    if (fuzz_chance(in, 3))
+        e |= odd[fuzz_u8(in) % nr_odd];
+    return e;
 }

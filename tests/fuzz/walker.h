@@ -7,6 +7,7 @@
 #define PARANGON_FUZZ_WALKER_H
 
 #include "core/domain.h"
+#include "fuzz.h"
 #include "x86/frame.h"
 
 /**
@@ -23,5 +24,12 @@ struct held {
  * or walk a frame that is none.
  */
 void walk_all(const struct held *held);
+
+/**
+ * An entry for a table of this level: at times empty or not present, else a frame that pick_frame() takes for the level below (0: data) with
+ * bits of protection, rarely one of `odd`. Recorded seeds rely on the order of what is drawn.
+ */
+u64 fuzz_entry(struct fuzz_input *in, unsigned int level, u64 (*pick_frame)(struct fuzz_input *in, unsigned int role), const u64 *odd,
+               size_t nr_odd);
 
 #endif
