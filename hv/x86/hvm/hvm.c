@@ -29,6 +29,24 @@ void hvm_init(void)
     }
 }
 
+/* Every port exits, and every MSR that is not saved with the vCPU. 0, -XEN_ENOMEM. */
+static int make_permission_maps(struct hvm_domain *hd)
+{
+    static const u32 direct[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+                                 0x174, 0x175, 0x176, MSR_TSC_AUX};
+
+    hd->io_map = arch_alloc_pages(hvm_ops->io_map_order);
+    hd->msr_map = arch_alloc_pages(hvm_ops->msr_map_order);
+    if (!hd->io_map || !hd->msr_map)
+        return -XEN_ENOMEM;
+    memset(hd->io_map, 0xff, PAGE_SIZE << hvm_ops->io_map_order);
+    memset(hd->msr_map, 0xff, PAGE_SIZE << hvm_ops->msr_map_order);
+    for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
+        if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
+            hvm_ops->direct_msr(hd->msr_map, direct[i]);
+    return 0;
+}
+
 int hvm_domain_create(struct domain *d)
 {
     struct hvm_domain *hd;
@@ -45,7 +63,8 @@ int hvm_domain_create(struct domain *d)
     hd->window_epoch = HVM_WINDOW_EPOCH;
     spin_lock_init(&hd->io.lock, LOCK_DEVICES);
     hd->root = arch_alloc_pages(0);
-    rc = hd->root ? hvm_ops->domain_create(d) : -XEN_ENOMEM;
+    hd->nested_generation = 1; /* each pcpu's first entry flushes what it has of an earlier domain with the same root */
+    rc = hd->root ? make_permission_maps(hd) : -XEN_ENOMEM;
     if (!rc && d->privileged) /* what it may reach by call; no port or memory of the machine is passed through */
         rc = io_rights_first_domain(d);
     if (rc) {
@@ -95,7 +114,10 @@ void hvm_domain_destroy(struct domain *d)
     hvm_platform_destroy(d);
     if (hd->root)
         arch_free_pages(hd->root, 0);
-    hvm_ops->domain_destroy(d);
+    if (hd->io_map)
+        arch_free_pages(hd->io_map, hvm_ops->io_map_order);
+    if (hd->msr_map)
+        arch_free_pages(hd->msr_map, hvm_ops->msr_map_order);
     arch_free(hd);
     d->arch.hvm = NULL;
 }

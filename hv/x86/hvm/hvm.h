@@ -97,9 +97,10 @@ struct hvm_ops {
     bool (*present)(void);
     /** Enable it on this pcpu. 0, -XEN_ENOMEM, -XEN_EOPNOTSUPP. */
     int (*cpu_init)(unsigned int cpu);
-    /** Root of the nested tables, permission maps. 0, -XEN_ENOMEM. The domain's p2m ends by p2m_teardown() before destroy. */
-    int (*domain_create)(struct domain *d);
-    void (*domain_destroy)(struct domain *d);
+    /** Sizes of a domain's permission maps, in which a set bit makes an access exit: log2 of their pages. */
+    u8 io_map_order, msr_map_order;
+    /** No access to this MSR exits; below 0x2000, or so from 0xc0000000 on. */
+    void (*direct_msr)(u8 *map, u32 msr);
     /** State after INIT (SDM vol. 3 table 9-1), off the processor. 0, -XEN_ENOMEM. */
     int (*vcpu_create)(struct vcpu *v);
     void (*vcpu_destroy)(struct vcpu *v);
@@ -137,9 +138,6 @@ struct hvm_ops {
     void (*set_tpr)(struct vcpu *v, u8 cr8);
     u8 (*get_tpr)(const struct vcpu *v);
 
-    /** Accesses to an MSR or a range of ports exit (true) or not, for a domain. */
-    void (*intercept_msr)(struct domain *d, u32 msr, bool read, bool write);
-    void (*intercept_ports)(struct domain *d, u16 first, u16 last, bool exit);
     /** Privilege level of the code that runs, in bits 0 and 1; HVM_WIDE where it is 64-bit code. */
     u32 (*caller)(const struct vcpu *v);
     /** Translations of this vCPU may not be used any more: by a new address-space number at its next entry. Any pcpu. */

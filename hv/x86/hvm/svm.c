@@ -24,9 +24,6 @@ static struct {
 static svm_exit_fn exited, exited_without_nrip;
 static bool has_nrip;
 
-#define IOPM_ORDER  2          /* 12 KiB */
-#define MSRPM_ORDER 1          /* 8 KiB */
-
 static bool present(void)
 {
     u32 a, b, c, d;
@@ -75,61 +72,12 @@ static int cpu_init_svm(unsigned int cpu)
     return 0;
 }
 
-static void intercept_msr(struct domain *d, u32 msr, bool read, bool write)
+/* §15.11: two bits an MSR. */
+static void direct_msr(u8 *map, u32 msr)
 {
-    u32 bit;
-    u8 *map = d->arch.hvm->msr_map;
+    u32 bit = msr < 0x2000 ? msr * 2 : 0x800 * 8 + (msr - 0xc0000000) * 2;
 
-    if (msr < 0x2000)
-        bit = msr * 2;
-    else if (msr >= 0xc0000000 && msr < 0xc0002000)
-        bit = 0x800 * 8 + (msr - 0xc0000000) * 2;
-    else if (msr >= 0xc0010000 && msr < 0xc0012000)
-        bit = 0x1000 * 8 + (msr - 0xc0010000) * 2;
-    else
-        return; /* always exits (§15.11) */
-    map[bit / 8] = (map[bit / 8] & ~(3u << bit % 8)) | (read ? 1u : 0) << bit % 8 | (write ? 2u : 0) << bit % 8;
-}
-
-static void intercept_ports(struct domain *d, u16 first, u16 last, bool exit)
-{
-    for (u32 p = first; p <= last; p++) {
-        if (exit)
-            d->arch.hvm->io_map[p / 8] |= 1u << p % 8;
-        else
-            d->arch.hvm->io_map[p / 8] &= ~(1u << p % 8);
-    }
-}
-
-static void domain_destroy(struct domain *d)
-{
-    struct hvm_domain *hd = d->arch.hvm;
-
-    if (hd->io_map)
-        arch_free_pages(hd->io_map, IOPM_ORDER);
-    if (hd->msr_map)
-        arch_free_pages(hd->msr_map, MSRPM_ORDER);
-    hd->io_map = hd->msr_map = NULL;
-}
-
-static int domain_create_svm(struct domain *d)
-{
-    static const u32 direct[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-                                 0x174, 0x175, 0x176, MSR_TSC_AUX};
-    struct hvm_domain *hd = d->arch.hvm;
-
-    hd->io_map = arch_alloc_pages(IOPM_ORDER);
-    hd->msr_map = arch_alloc_pages(MSRPM_ORDER);
-    if (!hd->io_map || !hd->msr_map) {
-        domain_destroy(d);
-        return -XEN_ENOMEM;
-    }
-    memset(hd->io_map, 0xff, PAGE_SIZE << IOPM_ORDER);
-    memset(hd->msr_map, 0xff, PAGE_SIZE << MSRPM_ORDER);
-    for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
-        if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
-            intercept_msr(d, direct[i], false, false);
-    return 0;
+    map[bit / 8] &= ~(3u << bit % 8);
 }
 
 static int vcpu_create_svm(struct vcpu *v)
@@ -630,8 +578,6 @@ const struct hvm_ops svm_ops = {
     .p2m = &npt_ops,
     .present = present,
     .cpu_init = cpu_init_svm,
-    .domain_create = domain_create_svm,
-    .domain_destroy = domain_destroy,
     .vcpu_create = vcpu_create_svm,
     .vcpu_destroy = vcpu_destroy_svm,
     .switch_to = switch_to,
@@ -650,8 +596,9 @@ const struct hvm_ops svm_ops = {
     .set = set,
     .set_tpr = set_tpr,
     .get_tpr = get_tpr,
-    .intercept_msr = intercept_msr,
-    .intercept_ports = intercept_ports,
+    .direct_msr = direct_msr,
+    .io_map_order = 2,  /* 12 KiB */
+    .msr_map_order = 1,
     .caller = caller,
     .flush = flush,
     .dump = dump,

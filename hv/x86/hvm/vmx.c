@@ -17,72 +17,18 @@
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
-#define IO_ORDER 1 /* bitmaps A and B */
-
 static const u32 kept_msr[VMX_NR_MSRS] = {
     [VMX_STAR] = MSR_STAR, [VMX_LSTAR] = MSR_LSTAR, [VMX_CSTAR] = MSR_CSTAR, [VMX_SYSCALL_MASK] = MSR_SYSCALL_MASK,
     [VMX_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
 };
 
-/* ---- domains ---- */
-
-/* §25.6.9: 1 KiB each for reads of low and high MSRs, then for writes. Others always exit. */
-static void intercept_msr(struct domain *d, u32 msr, bool read, bool write)
+/* §25.6.9: 1 KiB each for reads of low and high MSRs, then for writes. */
+static void direct_msr(u8 *map, u32 msr)
 {
-    u8 *map = d->arch.hvm->msr_map;
-    u32 at;
+    u32 at = msr < 0x2000 ? msr : 0x400 * 8 + (msr - 0xc0000000);
 
-    if (msr < 0x2000)
-        at = msr;
-    else if (msr >= 0xc0000000 && msr < 0xc0002000)
-        at = 0x400 * 8 + (msr - 0xc0000000);
-    else
-        return;
-    map[at / 8] = (map[at / 8] & ~(1u << at % 8)) | (read ? 1u : 0) << at % 8;
-    at += 0x800 * 8;
-    map[at / 8] = (map[at / 8] & ~(1u << at % 8)) | (write ? 1u : 0) << at % 8;
-}
-
-static void intercept_ports(struct domain *d, u16 first, u16 last, bool exit)
-{
-    for (u32 p = first; p <= last; p++) {
-        if (exit)
-            d->arch.hvm->io_map[p / 8] |= 1u << p % 8;
-        else
-            d->arch.hvm->io_map[p / 8] &= ~(1u << p % 8);
-    }
-}
-
-static void domain_destroy_vmx(struct domain *d)
-{
-    struct hvm_domain *hd = d->arch.hvm;
-
-    if (hd->io_map)
-        arch_free_pages(hd->io_map, IO_ORDER);
-    if (hd->msr_map)
-        arch_free_pages(hd->msr_map, 0);
-    hd->io_map = hd->msr_map = NULL;
-}
-
-static int domain_create_vmx(struct domain *d)
-{
-    static const u32 direct[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
-                                 0x174, 0x175, 0x176, MSR_TSC_AUX};
-    struct hvm_domain *hd = d->arch.hvm;
-
-    hd->nested_generation = 1; /* each pcpu's first entry flushes what it has of an earlier domain with the same root */
-    hd->io_map = arch_alloc_pages(IO_ORDER);
-    hd->msr_map = arch_alloc_pages(0);
-    if (!hd->io_map || !hd->msr_map) {
-        domain_destroy_vmx(d);
-        return -XEN_ENOMEM;
-    }
-    memset(hd->io_map, 0xff, PAGE_SIZE << IO_ORDER);
-    memset(hd->msr_map, 0xff, PAGE_SIZE);
-    for (unsigned int i = 0; i < ARRAY_SIZE(direct); i++)
-        if (direct[i] != MSR_TSC_AUX || cpu_features.rdtscp)
-            intercept_msr(d, direct[i], false, false);
-    return 0;
+    map[at / 8] &= ~(1u << at % 8);
+    map[0x800 + at / 8] &= ~(1u << at % 8);
 }
 
 /** EPT pointer (§25.6.11): write-back tables of four levels, no accessed and dirty flags. */
@@ -532,8 +478,6 @@ const struct hvm_ops vmx_ops = {
     .p2m = &ept_ops,
     .present = vmx_present,
     .cpu_init = vmx_cpu_init,
-    .domain_create = domain_create_vmx,
-    .domain_destroy = domain_destroy_vmx,
     .vcpu_create = vcpu_create_vmx,
     .vcpu_destroy = vcpu_destroy_vmx,
     .switch_to = switch_to,
@@ -553,8 +497,8 @@ const struct hvm_ops vmx_ops = {
     .write_cr = vmx_write_cr,
     .set_tpr = set_tpr,
     .get_tpr = get_tpr,
-    .intercept_msr = intercept_msr,
-    .intercept_ports = intercept_ports,
+    .direct_msr = direct_msr,
+    .io_map_order = 1,  /* bitmaps A and B */
     .caller = caller,
     .flush = flush,
     .dump = dump,
