@@ -59,11 +59,13 @@ static ns_t burst_end(const struct sim_cpu *c)
     return c->since + (v->overhead + v->left + c->rate - 1) / c->rate;
 }
 
+/* The pcpu's next event is known by now; of the one whose turn it is when its turn ends. */
 static void set_event(unsigned cpu)
 {
     ns_t end = burst_end(&sim.cpus[cpu]), deadline = sim.cpus[cpu].deadline;
 
-    sim_heap_set(&sim.heap, cpu, max_of(min_of(end, deadline), sim_now));
+    if (cpu != sim.turn)
+        sim_heap_set(&sim.heap, cpu, max_of(min_of(end, deadline), sim_now));
 }
 
 /* Add what was done on this pcpu since it was last settled. */
@@ -198,8 +200,7 @@ void arch_kick_cpu(unsigned int cpu)
 void arch_set_timer(ns_t deadline)
 {
     sim.cpus[sim_cpu].deadline = deadline;
-    if (!sim.deciding)
-        set_event(sim_cpu);
+    set_event(sim_cpu);
 }
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
@@ -354,14 +355,14 @@ static void decide(void)
 
         sim_cpu = cpu;
         c->raised = false;
-        sim.deciding = true;
+        sim.turn = cpu;
         if (c->kicked) {
             c->kicked = false;
             timer_run();
         }
         account();
         sched_run();
-        sim.deciding = false;
+        sim.turn = SIM_NO_CPU;
         sim.decisions++;
         set_event(cpu);
     }
@@ -371,7 +372,7 @@ static void cpu_event(unsigned cpu)
 {
     struct sim_cpu *c = &sim.cpus[cpu];
 
-    sim_cpu = cpu;
+    sim_cpu = sim.turn = cpu;
     if (burst_end(c) <= sim_now) {
         settle(c);
         sim_load_done(c->runs);
@@ -381,7 +382,9 @@ static void cpu_event(unsigned cpu)
         c->deadline = SIM_NEVER;
         timer_run();
     }
-    set_event(cpu);
+    sim.turn = SIM_NO_CPU;
+    if (!c->raised) /* else it decides now, and sets it then */
+        set_event(cpu);
 }
 
 void sim_run_until(ns_t end)

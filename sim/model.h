@@ -89,7 +89,7 @@ struct sim_machine {
     struct sim_heap heap;
     u32 *raised;                   /* pcpus asked to decide, in order */
     u32 raised_head, raised_tail;
-    bool deciding;                 /* the event of the pcpu whose turn it is is set at the end */
+    u32 turn;                      /* the pcpu whose turn it is, whose event is set at the end; SIM_NO_CPU */
     /* what is now */
     int nr_waiting;                /* runnable, not running */
     int nr_idle, nr_idle_beside, cores_same, cores_other;

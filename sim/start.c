@@ -117,6 +117,7 @@ static int allocate(const struct sim_config *config)
     u32 entries;
 
     memset(&sim, 0, sizeof(sim));
+    sim.turn = SIM_NO_CPU;
     sim.nr_cpus = config->cpus;
     sim.threads = config->threads;
     sim.cores = config->cores ? config->cores : config->cpus / config->threads;
@@ -481,7 +482,6 @@ int sim_model_begin(const struct sim_config *config, const struct sim_load *load
     sim_now = now;
     if (allocate(&driven) == 0) {
         sim.config = &driven;
-        sim.deciding = true; /* events of pcpus are of no matter */
         if (start_scheduler(&driven) == 0) {
             start_cpus();
             make_driven(load, vcpus, nr);

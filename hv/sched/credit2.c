@@ -307,42 +307,49 @@ static u64 rank_elsewhere(u64 key)
     return key == RANK_FIRST ? RANK_FIRST : key + RESIST;
 }
 
-static __attribute__((noinline)) struct sched_unit *first_of_several(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
+/* The waiting unit that a pcpu had best run, and its rank there; the least rank of the other heaps' first. */
+struct candidate {
+    struct sched_unit *unit;     /* NULL, and RANK_NONE: none may run there */
+    u64 rank, other;
+};
+
+static __attribute__((noinline)) struct candidate first_of_several(struct runqueue *q, const struct sched_pcpu *p)
 {
     struct credit2_queue *c = queue_of(q);
-    struct pheap_node *best = NULL;
+    struct candidate best = {NULL, RANK_NONE, RANK_NONE};
     u32 own = p->q == q ? cpu_of(p)->slot : RUNQUEUE_CPUS;
 
-    *rank = RANK_NONE;
     for (u32 left = c->present; left; left &= left - 1) {
         u32 slot = (u32)__builtin_ctz(left);
         struct pheap_node *n = pheap_first(&c->waiting[slot]);
-        u64 r;
+        u64 rank = slot == own ? n->key : rank_elsewhere(n->key);
 
-        if (!sched_allowed(unit_at(n), p->cpu) && !(n = first_allowed(&c->waiting[slot], p)))
+        if (rank > best.other || (!sched_allowed(unit_at(n), p->cpu) && !(n = first_allowed(&c->waiting[slot], p))))
             continue;
-        r = slot == own ? n->key : rank_elsewhere(n->key);
-        if (r < *rank || (r == *rank && slot == own)) {
-            *rank = r;
-            best = n;
+        rank = slot == own ? n->key : rank_elsewhere(n->key);
+        if (rank < best.rank || (rank == best.rank && slot == own)) {
+            best.other = best.rank;
+            best.rank = rank;
+            best.unit = unit_at(n);
+        } else if (rank < best.other) {
+            best.other = rank;
         }
     }
-    return best ? unit_at(best) : NULL;
+    return best;
 }
 
-/* The waiting unit of q that p had best run, and its rank there; NULL and RANK_NONE: none may run there. */
-static inline struct sched_unit *first_for(struct runqueue *q, const struct sched_pcpu *p, u64 *rank)
+/* Of q, for p; q is p's own runqueue or another. */
+static inline struct candidate first_for(struct runqueue *q, const struct sched_pcpu *p)
 {
     u32 own = cpu_of(p)->slot;
 
     if (likely(queue_of(q)->present == 1u << own && p->q == q)) {
         struct pheap_node *n = pheap_first(&queue_of(q)->waiting[own]);
 
-        *rank = n->key;
         if (likely(sched_allowed(unit_at(n), p->cpu)))
-            return unit_at(n);
+            return (struct candidate){unit_at(n), n->key, RANK_NONE};
     }
-    return first_of_several(q, p, rank);
+    return first_of_several(q, p);
 }
 
 /* ---- the operations ---- */
@@ -500,7 +507,7 @@ static struct runqueue *credit2_balance(struct sched_pcpu *p, struct sched_unit 
     from = sched_pcpu(cpu)->q;
     if (from == q || READ_ONCE(from->waiting) <= READ_ONCE(from->parked))
         return NULL;
-    (void)first_for(q, p, &c->beats);
+    c->beats = first_for(q, p).rank;
     if (prev)
         c->beats = unit_of(prev)->boosted ? RANK_FIRST : min_of(c->beats, unit_of(prev)->burned);
     return from;
@@ -509,10 +516,10 @@ static struct runqueue *credit2_balance(struct sched_pcpu *p, struct sched_unit 
 static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
 {
     for (;;) {
-        u64 rank;
-        struct sched_unit *u = first_for(q, p, &rank);
+        struct candidate first = first_for(q, p);
+        struct sched_unit *u = first.unit;
 
-        if (!u || rank >= cpu_of(p)->beats)
+        if (!u || first.rank >= cpu_of(p)->beats)
             return NULL;
         dequeue(q, u);
         if (!out_of_budget(u, now)) {
@@ -523,54 +530,62 @@ static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p
     }
 }
 
-/* How long u may run on p before another has more credit, or it has burned what a reset gives. */
-static ns_t slice_for(struct sched_pcpu *p, const struct sched_unit *u)
+/* How long u may run before the one of rank `next` has more credit, or it has burned what a reset gives. */
+static ns_t slice_for(const struct runqueue *q, const struct sched_unit *u, u64 next)
 {
-    struct runqueue *q = p->q;
     ns_t most = sched_slice(q->pool, SLICE_MOST);
-    u64 next;
     s64 ahead;
 
     if (!queue_of(q)->present)
         return q->pool->nr_units > q->pool->nr_cpus ? sched_slice(q->pool, SLICE_ALONE) : NS_NEVER;
-    (void)first_for(q, p, &next);
     ahead = next == RANK_NONE || unit_of(u)->boosted ? (s64)CREDIT_RESET : (s64)(next - unit_of(u)->burned);
     ahead = min_of(ahead, (s64)CREDIT_RESET) * u->dom->weight / (s64)cost_of(u, 1);
     return min_of((ns_t)max_of(ahead, (s64)min_of(SLICE_LEAST, most)), most);
 }
 
-/* What p runs next: prev, or the first that waits, and then prev waits. Those without budget are parked on the way. */
-static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+/*
+ * What p runs next: prev, or the first that waits, and then prev waits. Those without budget are parked on the
+ * way. *next: the least rank of those that wait then.
+ */
+static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, u64 *next, ns_t now)
 {
     struct runqueue *q = p->q;
-    struct pheap *own = &queue_of(q)->waiting[cpu_of(p)->slot];
-    struct sched_unit *u;
+    struct pheap *own = &queue_of(q)->waiting[cpu_of(p)->slot], *from;
+    struct candidate first;
 
     for (;;) {
-        u64 rank;
-
-        u = first_for(q, p, &rank);
-        if (prev && !(u && (prev->yielded || rank < unit_of(prev)->burned)))
-            u = prev;
-        if (!u)
-            return NULL;
-        if (u != prev && prev && !u->dom->cap && pheap_first(own) == &unit_of(u)->node) {
-            unit_of(u)->place = NOWHERE;
-            note_waiting(prev, p);
-            pheap_replace_first(own, &unit_of(prev)->node);
-            return u;
-        }
-        if (u != prev)
-            dequeue(q, u);
-        if (!out_of_budget(u, now))
-            break;
-        park(q, u);
-        if (u == prev)
+        first = first_for(q, p);
+        if (prev && !(first.unit && (prev->yielded || first.rank < unit_of(prev)->burned))) {
+            *next = first.rank;
+            if (!out_of_budget(prev, now))
+                return prev;
+            park(q, prev);
             prev = NULL;
+            continue;
+        }
+        if (!first.unit)
+            return NULL;
+        if (!out_of_budget(first.unit, now))
+            break;
+        dequeue(q, first.unit);
+        park(q, first.unit);
     }
-    if (prev && u != prev)
-        enqueue(q, prev, p);
-    return u;
+    from = &queue_of(q)->waiting[unit_of(first.unit)->slot];
+    if (prev && from == own && pheap_first(own) == &unit_of(first.unit)->node) {
+        unit_of(first.unit)->place = NOWHERE;
+        note_waiting(prev, p);
+        pheap_replace_first(own, &unit_of(prev)->node);
+    } else {
+        dequeue(q, first.unit);
+        if (prev)
+            enqueue(q, prev, p);
+    }
+    *next = first.other;
+    if (pheap_first(own))
+        *next = min_of(*next, pheap_first(own)->key);
+    if (from != own && pheap_first(from))
+        *next = min_of(*next, rank_elsewhere(pheap_first(from)->key));
+    return first.unit;
 }
 
 /* u, the first, has no credit: everybody gets some. */
@@ -594,6 +609,7 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     struct credit2_queue *c = queue_of(q);
     struct sched_choice choice = {.slice = NS_NEVER, .why = SCHED_IDLE};
     struct sched_unit *u;
+    u64 next;
 
     cpu_of(p)->asked = false;
     cpu_of(p)->beats = RANK_NONE;
@@ -604,13 +620,13 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     }
     if (unlikely(!list_empty(&c->parked)))
         unpark(q, now);
-    u = choose(p, prev, now);
+    u = choose(p, prev, &next, now);
     if (u) {
         if (credit(q, u) <= 0)
             reset(q, u);
         unit_of(u)->had = credit(q, u);
         choice.unit = u;
-        choice.slice = slice_for(p, u);
+        choice.slice = slice_for(q, u, next);
         choice.why = unit_of(u)->boosted ? SCHED_BOOST : choice.slice == NS_NEVER ? SCHED_ONLY : SCHED_TURN;
         if (u->dom->cap) {
             ns_t budget = take_budget(u, now);
