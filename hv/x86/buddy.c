@@ -177,7 +177,8 @@ static __always_inline_ mfn_t alloc(domid_t owner, unsigned int order, unsigned 
         __builtin_memcpy(&f->owner, &rest, sizeof(rest));
     }
     *clean = marks & FRAME_CLEAN;
-    tlb_filter(latest); /* a TLB may still hold mappings that the last owner had */
+    if (!*clean)
+        tlb_filter(latest); /* a TLB may still hold mappings that the last owner had */
     return MFN(mfn);
 }
 
@@ -197,7 +198,7 @@ static inline bool all_zeros(const u64 *at, u64 size)
     return !any;
 }
 
-mfn_t frame_alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
+static __attribute__((noinline)) mfn_t alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits)
 {
     bool clean = true;
     mfn_t mfn = alloc(owner, order, max_bits, &clean);
@@ -206,6 +207,28 @@ mfn_t frame_alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits
         scrub_frames(mfn, 1ull << order);
     ASSERT(mfn.n == MFN_INVALID.n || all_zeros(map_mfn(mfn), PAGE_SIZE << order));
     return mfn;
+}
+
+mfn_t frame_alloc_clear(domid_t owner, unsigned int order, unsigned int max_bits, unsigned int node)
+{
+    /* The usual one, a single clean frame that lies ready, without a call. */
+    if (likely(!(order | max_bits)) && likely(spin_trylock(&buddy_lock))) {
+        u64 mfn = likely(nr_singles) ? single[nr_singles - 1] : 0;
+        struct frame *f = &frame_table[mfn];
+        bool clean = mfn && (f->position & FRAME_CLEAN);
+
+        if (likely(clean)) {
+            nr_singles--;
+            nr_free_frames--;
+            *f = (struct frame){.word = FRAME_ALLOCATED | FRAME_REF, .owner = owner};
+        }
+        spin_unlock(&buddy_lock);
+        if (likely(clean)) {
+            ASSERT(all_zeros(map_mfn(MFN(mfn)), PAGE_SIZE));
+            return MFN(mfn);
+        }
+    }
+    return alloc_clear(owner, order, max_bits);
 }
 
 /* Clear what is not clean of [mfn, end), free frames, by runs. */
