@@ -65,33 +65,24 @@ static long put_cpus(const struct xenctl_bitmap *to, const struct cpumask *cpus)
 /* Xen's number of a policy; those that Xen has not have none. */
 static u32 policy_number(const char *name)
 {
-    static const struct { const char *name; u32 number; } known[] = {
-        {"credit", XEN_SCHEDULER_CREDIT}, {"credit2", XEN_SCHEDULER_CREDIT2}, {"null", XEN_SCHEDULER_NULL}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (!strcmp(known[i].name, name))
-            return known[i].number;
-    return 0;
+    return !strcmp(name, "credit")    ? XEN_SCHEDULER_CREDIT
+           : !strcmp(name, "credit2") ? XEN_SCHEDULER_CREDIT2
+           : !strcmp(name, "null")    ? XEN_SCHEDULER_NULL
+                                      : 0;
 }
 
 static long move_domain(const struct xen_sysctl_cpupool_op *op)
 {
-    struct domain *d;
-    long rc;
+    struct domain *d = op->domid < DOMID_FIRST_RESERVED ? domain_get(op->domid) : NULL;
+    long rc = sched_pool(op->cpupool_id) ? -XEN_EINVAL : -XEN_ENOENT;
 
-    if (!sched_pool(op->cpupool_id))
-        return -XEN_ENOENT;
-    d = op->domid < DOMID_FIRST_RESERVED ? domain_get(op->domid) : NULL;
-    if (!d)
-        return -XEN_EINVAL;
-    if (d == current_vcpu()->domain || d->dying) { /* the caller runs: it cannot be off its pool's processors */
-        domain_put(d);
-        return -XEN_EINVAL;
+    if (d && d != current_vcpu()->domain && !d->dying) { /* the caller runs: it cannot be off its pool's processors */
+        domain_pause(d);
+        rc = sched_set_pool(d, op->cpupool_id);
+        domain_unpause(d);
     }
-    domain_pause(d);
-    rc = sched_set_pool(d, op->cpupool_id);
-    domain_unpause(d);
-    domain_put(d);
+    if (d)
+        domain_put(d);
     return rc;
 }
 

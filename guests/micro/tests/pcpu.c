@@ -102,7 +102,7 @@ static long pool_op(uint32_t operation, uint32_t pool, uint32_t domain)
 static void pools(void)
 {
     struct sched_poll poll = {.nr_ports = 0};
-    unsigned moved = 0;
+    unsigned moved = 0, now = 1;
 
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0), 0);
     EXPECT(ctl.u.cpupool_op.sched_id == XEN_SCHEDULER_CREDIT && ctl.u.cpupool_op.n_dom == 5, "pool 0: policy %u, %u domains",
@@ -118,12 +118,13 @@ static void pools(void)
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 999), -XEN_EINVAL);
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 7, 1), -XEN_ENOENT);
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, 7, 1), -XEN_EOPNOTSUPP);
-    for (unsigned round = 0; round < ROUNDS && !test_failed(); round++) {
+    for (unsigned round = 0; round < 5000 && now && !test_failed(); round++, moved += now) { /* until all have ended */
+        now = 0;
         for (uint32_t domain = 1; domain <= 6; domain++) {
             long rc = pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, (domain + round) & 1, domain);
 
             EXPECT(rc == 0 || rc == -XEN_EINVAL, "domain %u, round %u: %ld", domain, round, rc); /* or it has ended */
-            moved += rc == 0;
+            now += rc == 0;
         }
         poll.timeout = now_ns() + 1000000;
         (void)hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, PTR(&poll), 0, 0, 0);

@@ -25,6 +25,7 @@ static uint8_t ap_stack[APS][AP_STACK] __attribute__((aligned(4096)));
 static struct vcpu_guest_context context __attribute__((aligned(4096)));
 static struct vcpu_hvm_context hvm_context;
 static volatile bool stop;
+static volatile unsigned ap_faults;
 static volatile long ap_rc;
 
 static void give_way(void)
@@ -56,6 +57,15 @@ static void ap_main(unsigned vcpu)
         (cond);                                                                                    \
     })
 
+/* A page fault of vCPU 1, whose function ends with it: its loop begins anew. */
+static void ap_page_fault(void)
+{
+    ap_faults++;
+    ap[1].fn = NULL;
+    __asm__ volatile("mov %0, %%rsp; mov $1, %%edi; jmp *%1" ::"r"(ap_stack[1] + AP_STACK - 8), "r"(ap_main) : "memory");
+    __builtin_unreachable();
+}
+
 static void set_context(unsigned vcpu)
 {
     memset(&context, 0, sizeof(context));
@@ -68,6 +78,8 @@ static void set_context(unsigned vcpu)
     context.kernel_ss = kernel_ss;
     context.kernel_sp = PTR(ap_stack[vcpu]) + AP_STACK;
     context.ctrlreg[3] = mfn_of(kernel_l4) << PAGE_SHIFT;
+    context.trap_ctxt[14].cs = kernel_cs;
+    context.trap_ctxt[14].address = PTR(ap_page_fault);
 }
 
 static long initialise(unsigned vcpu)
@@ -617,6 +629,55 @@ static void smp_flush(void)
     page_free(b);
 }
 MICRO_SMP_TEST(smp_flush, "smp-flush", PLATFORM_PV);
+
+/*
+ * A page that vCPU 1 has in its TLB, writable, becomes a page table, and nobody asks for a flush but what the change itself must
+ * bring: its next write there faults, or it would be an entry that nobody has checked. The entry is one that is refused whoever
+ * writes it: a frame of the hypervisor's.
+ */
+static volatile uint64_t *volatile stale_page;
+static volatile unsigned stale_step;
+
+static void write_stale(unsigned vcpu)
+{
+    (void)vcpu;
+    stale_page[1] = 1; /* it is in the TLB now */
+    stale_step = 1;
+    while (stale_step != 2)
+        ;
+    stale_page[0] = mfn_of(kernel_l4) << PAGE_SHIFT | PTE_RW;
+    stale_step = 3;
+}
+
+static void smp_retype(void)
+{
+    unsigned before = ap_faults, rounds = 0;
+
+    if (!start_ap())
+        return;
+    for (; rounds < ROUNDS && !test_failed(); rounds++) {
+        uint64_t *page = page_alloc();
+        long unmapped, pinned;
+
+        stale_page = page;
+        stale_step = 0;
+        ask(write_stale);
+        REQUIRE(SOON(stale_step == 1), "vCPU 1 does not write");
+        *(volatile uint64_t *)&page[1] = 0;
+        unmapped = hc_update_va_mapping(PTR(page), mfn_of(page) << PAGE_SHIFT | PTE_RO, 0); /* no flush */
+        pinned = pin(1, page);
+        EXPECT(unmapped == 0 && pinned == 0, "round %u: it cannot become a table (%ld, %ld)", rounds, unmapped, pinned);
+        stale_step = 2;
+        EXPECT(SOON(!ap[1].fn), "vCPU 1 does not come back");
+        EXPECT(page[0] == 0, "round %u: an entry that nobody has checked: %lx", rounds, page[0]);
+        EXPECT(ap_faults == before + rounds + 1, "round %u: %u faults", rounds, ap_faults - before);
+        EXPECT_RC(unpin(page), 0);
+        EXPECT_RC(page_writable(page), 0);
+        page_free(page);
+    }
+    test_note("%u rounds", rounds);
+}
+MICRO_SMP_TEST(smp_retype, "smp-retype", PLATFORM_PV);
 
 /* ---- PVH: the local APIC ---- */
 
