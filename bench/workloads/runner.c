@@ -52,7 +52,8 @@
 #define NAMES_MAX    128
 #define QUIET_MS     20
 #define WARMUP_SHARE 4 /* a warm-up interval has so much fewer operations than a measured one */
-#define DEFER_MS     8 /* two ticks at 250 Hz: an RCU grace period ends within */
+/* Six ticks at 250 Hz: RCU grace periods and the exit of a large process end within, on every platform. */
+#define DEFER_MS     24
 #define STATE_PATH   "/run/interval"
 #define RANDOM_PATH  "/run/random"
 #define RANDOM_BYTES 65536

@@ -23,7 +23,7 @@
 
 enum workload_flags {
     /* Leaves work to the kernel that ends after `run` has returned (RCU callbacks of dead processes
-     * and closed sockets): the runner sleeps two ticks before the end mark, so that this work is
+     * and closed sockets): the runner sleeps six ticks before the end mark, so that this work is
      * within. */
     WORKLOAD_DEFERS = 1 << 0,
     /* Not to be warmed up under every seed: warm-up intervals run under the first one only. For what is
