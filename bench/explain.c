@@ -25,7 +25,7 @@
 
 #define WIDTH_DEFAULT 100
 #define WIDTH_MIN     60
-#define TOKENS_MAX    8000000 /* of a recording: about 20 million instructions */
+#define TOKENS_MAX    64000000 /* of a recording: about 160 million instructions, a quarter of a gigabyte */
 #define SILENCE       240.0
 #define TOTAL         1800.0
 
