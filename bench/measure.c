@@ -215,7 +215,7 @@ static int add_machines(struct measurement *m, const struct plan *plan,
 
 /*
  * The first machine of each platform once more, to be stopped early. Of the peers the first one stands for
- * all, and a quick run leaves it out: whether they repeat is no news of ours. 0 or an exit status.
+ * all, and a quick run repeats our own hypervisor's machines alone. 0 or an exit status.
  */
 static int add_repeats(struct measurement *m, const struct plan *plan,
                        const struct measure_options *options)
@@ -226,7 +226,7 @@ static int add_repeats(struct measurement *m, const struct plan *plan,
 
     for (size_t i = 0; i < nr && !result; i++) {
         struct measure_slot slot = m->slots[i];
-        bool first = !(slot.platform->peer && peers_done);
+        bool first = !(slot.platform->peer && peers_done) && !(plan->quick && !slot.platform->symbols);
 
         for (size_t k = 0; k < i; k++)
             first &= m->slots[k].platform != slot.platform;
