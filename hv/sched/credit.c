@@ -15,7 +15,7 @@
  *     each unit.
  *   - BOOST: a unit that wakes UNDER goes before all others, for at most a third of a slice, in
  *     order of waking.
- *   - Sleeping earns no more than 30 ms of credit (in fluid time); debt is kept, and paid off while
+ *   - Sleeping or giving way earns no more than 30 ms of credit (in fluid time); debt is kept, and paid off while
  *     asleep.
  *   - CAP: as fair.h says.
  *   - Where: a unit wakes on an idle pcpu, the nearest. Where none is idle it stays, unless a pcpu

@@ -14,7 +14,7 @@
  *     one of the same weight with a single vCPU does.
  *   - RESET: when the first to run has no credit, every unit of the pool gets 10 ms, as often as it
  *     takes. This is one addition: credit is what the pool has given less what was burned, which can
- *     be compared between runqueues. Sleepers save no more than 10 ms. A unit that runs, and is given
+ *     be compared between runqueues. Who sleeps or gives way saves no more than 10 ms. A unit that runs, and is given
  *     more than it burns because its weight is worth more than a pcpu, saves no more than 100 ms and
  *     what was given at once lately, so that it stays ahead of those that take turns; what comes
  *     while it waits is its own.
@@ -616,7 +616,10 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     if (prev) {
         give_back(prev);
         unit_of(prev)->boosted = false;
-        limit_credit_of_running(q, prev);
+        if (unlikely(prev->yielded))
+            limit_credit(q, prev, CREDIT_RESET);
+        else
+            limit_credit_of_running(q, prev);
     }
     if (unlikely(!list_empty(&c->parked)))
         unpark(q, now);

@@ -40,7 +40,7 @@ static u64 vt_of(const struct fair_pool *p, ns_t ns)
     return (ns * p->fluid_cpus << VT_SHIFT) / p->fluid_weight;
 }
 
-/* Credit saved while asleep or parked is worth a slice of 30 ms at most. */
+/* Credit saved while asleep or parked, or by giving way, is worth a slice of 30 ms at most. */
 static void limit_savings(const struct fair_pool *p, struct fair_domain *d)
 {
     u64 least = p->vt - (CAP_PERIOD << VT_SHIFT) / d->weight;
@@ -557,6 +557,8 @@ void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
         if (prev->dom->cap)
             fair_give_back(prev);
         fair_unit(prev)->left = rest_of_slice(prev);
+        if (prev->yielded)
+            limit_savings(fair_pool(p->q->pool), fair_domain(prev));
     }
     if (unlikely(!list_empty(&fair_queue(p->q)->parked)))
         unpark(p->q, now);
@@ -710,6 +712,8 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     if (n && unlikely(unit_at(n)->dom->cap))
         return false;
     fair_unit(prev)->left = rest_of_slice(prev);
+    if (unlikely(prev->yielded))
+        limit_savings(p, fair_domain(prev));
     key = fair_key(prev);
     if (n && (key >= n->key || prev->yielded)) {
         struct fair_unit *in = fair_unit(prev), *out;
