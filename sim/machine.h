@@ -127,6 +127,7 @@ struct sim_result {
     double busy, overhead;     /* share of the machine's time */
     double idle_while_waiting; /* share: pcpus idle while as many vCPUs waited */
     double forced_idle;        /* share: as that, of pcpus whose sibling is busy */
+    uint64_t forced_counted, forced_claimed; /* ns of it: as the model counts, as the scheduler says of itself */
     double corun_same, corun_other; /* share of the cores' time with two threads busy, by one domain, by several */
     double work;               /* processors' worth of work done */
     uint64_t dropped;          /* arrivals beyond the queue's limit */

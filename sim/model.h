@@ -95,6 +95,7 @@ struct sim_machine {
     int nr_idle, nr_idle_beside, cores_same, cores_other;
     /* since the statistics began */
     ns_t accounted;
+    u64 forced_before;             /* what the scheduler said then */
     u64 idle_while_waiting, forced_idle, corun_same, corun_other, overhead;
     u64 decisions, switches, migrations, far_migrations, wakes, events, dropped;
     /* fluid schedule */

@@ -299,11 +299,22 @@ static void stop(void)
 
 /* ---- the result ---- */
 
+/* Idle time that the scheduler says to have forced, on all pcpus. */
+static u64 forced_claimed(void)
+{
+    u64 sum = 0;
+
+    for (unsigned cpu = 0; cpu < sim.nr_cpus; cpu++)
+        sum += sched_forced_idle(cpu);
+    return sum;
+}
+
 /* What came before does not count. */
 static void reset_statistics(struct sim_result *result)
 {
     sim_settle_all();
     sim.accounted = sim_now;
+    sim.forced_before = forced_claimed();
     sim.idle_while_waiting = sim.forced_idle = sim.corun_same = sim.corun_other = sim.overhead = 0;
     sim.decisions = sim.switches = sim.migrations = sim.far_migrations = sim.wakes = sim.events = sim.dropped = 0;
     for (unsigned i = 0; i < sim.nr_domains; i++) {
@@ -370,6 +381,8 @@ static void collect(struct sim_result *result, double host_seconds)
     result->overhead = sim.overhead / 65536.0 / all;
     result->idle_while_waiting = sim.idle_while_waiting / all;
     result->forced_idle = sim.forced_idle / all;
+    result->forced_counted = sim.forced_idle;
+    result->forced_claimed = forced_claimed() - sim.forced_before;
     result->corun_same = sim.corun_same / (all / sim.threads);
     result->corun_other = sim.corun_other / (all / sim.threads);
     collect_domains(result, length);

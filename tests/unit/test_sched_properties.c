@@ -3,26 +3,37 @@
  * Properties of every scheduling policy, on random machines under random loads (sim/).
  *
  * A seed makes a machine (1 to 16 pcpus, 1, 2 or 4 threads a core, one socket or several), a policy
- * with its tunables, and loads, runs it for some simulated time and holds, at every step:
+ * with its tunables, and loads, runs it for some simulated time and holds, at every step or at the end:
  *
- *   lost       a vCPU that may run is running, or waits and runs within a bound (no starvation, no
- *              lost wake-up); one that is blocked does not run
+ *   lost       a vCPU that is blocked does not run; one that may run is where the scheduler says
+ *   starve     a vCPU that wants to run waits no longer than it takes to earn WAIT_SLICES slices and a
+ *              boost at its share by weight (policies that share; no cap, any pcpu, no exclusivity)
  *   idle       no pcpu idles for longer than IDLE_BOUND while a vCPU waits that may run there (not
  *              under exclusivity, nor under "null", which promise it not)
  *   affinity   a vCPU runs only where it may
  *   cap        no domain gets more than its cap in any period of 30 ms
  *   exclusive  no two domains run on one core, not for 1 ns
- *   share      hogs that may run anywhere get their feasible share within 1 %, or a slice for each
- *              of a domain's vCPUs, over 10 s or 20 rounds, whichever is longer
+ *   forced     where vCPUs always wait, a thread that idles beside a busy one is forced to: what the
+ *              scheduler says of that is, to the ns, what the model counts; or less, if it has idled
+ *              with nobody in its own runqueue, of which the scheduler does not say that it forced it
+ *   share      hogs that may run anywhere get their feasible share within 1 % over 10 s or 20 rounds,
+ *              whichever is longer; with a slice that the machine sets (and for the policies that do not
+ *              shorten theirs) within a slice for each of a domain's vCPUs, if that is more
+ *   exploit    beside domains that give way just before a slice of 30 or 2 ms or a tick of 10 ms ends,
+ *              hogs get no less than that: nothing is gained by it
  *
+ * At the end it says how often each was put to the test, and the largest lag behind a fluid schedule;
+ * of 1,000 seeds or more, none may have gone untried.
  * A found seed prints the command that repeats it. Usage: unit_sched_properties [--seeds N]
- * [--first SEED] [--policy NAME] [--verbose].
+ * [--first SEED] [--policy NAME] [--jobs N] [--verbose]. A million: --seeds 1000000 --jobs 2.
  */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <math.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "sim/machine.h"
 #include "sim/random.h"
@@ -34,6 +45,19 @@
 
 /* No pcpu idles longer beside a vCPU that waits and may run there: what the framework states. */
 #define IDLE_BOUND 50000
+
+/* See "starve" above: ahead by a slice when it stops, behind by one when it is due, and each of the others that
+ * were due before is ahead by one. */
+#define WAIT_SLICES 4
+/* Where some give way, those who run instead get ahead by as much, and wait for it later. */
+#define WAIT_SLICES_GIVEN 16
+
+/* How often a property was put to the test, over all seeds. */
+static struct tried {
+    unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits;
+    unsigned long failed;
+    double lag, lag_slices, wait;   /* ns; the same in slices; worst wait, of its bound */
+} tried;
 
 static const char *program;
 static const char *only_policy;
@@ -54,9 +78,15 @@ static struct {
     uint64_t cap_used[MAX_VCPUS];   /* by domain, in this period */
     uint64_t period[MAX_VCPUS];
     uint64_t longest_wait;
+    uint64_t last;                  /* when anything happened last, at the end the end */
+    uint64_t waited[MAX_VCPUS];     /* longest */
+    unsigned core_owner[SIM_CPUS_MAX];
     double worst_share;
     uint64_t seed;
     bool shares;                    /* this machine is for shares */
+    bool yielders;
+    bool exploited;                 /* ...in which some give way early */
+    bool forced;                    /* for idle time that is forced */
     bool failed;
 } t;
 
@@ -122,6 +152,7 @@ static void charge(unsigned v, uint64_t now)
         }
         end = end < now ? end : now;
         t.cap_used[d] += end - from;
+        tried.caps += l->cap != 0;
         if (l->cap && has_caps() && t.cap_used[d] > CAP_PERIOD / 100 * l->cap)
             fail(now, "cap", "a domain got more than its cap in a period");
         from = end;
@@ -152,6 +183,7 @@ static void note_idle(uint64_t now)
 {
     bool idles;
 
+    t.last = now;
     if (!promises_work_conservation())
         return;
     if (t.idle_since && now > t.idle_since + IDLE_BOUND)
@@ -175,6 +207,20 @@ static void check_core(uint64_t now, unsigned cpu)
             fail(now, "exclusive", "two domains run on one core");
         d = t.domain_of[t.runs[i]];
     }
+    if (d != NOBODY && t.config.threads > 1) {
+        tried.cores_changed += t.core_owner[first] != (unsigned)d + 1;
+        t.core_owner[first] = d + 1;
+    }
+}
+
+static void note_wait(unsigned v, uint64_t now)
+{
+    uint64_t waited = now - t.waits_since[v];
+
+    if (waited > t.waited[v])
+        t.waited[v] = waited;
+    if (waited > t.longest_wait)
+        t.longest_wait = waited;
 }
 
 static void switched(void *context, uint64_t now, unsigned cpu, int from, int to)
@@ -197,8 +243,7 @@ static void switched(void *context, uint64_t now, unsigned cpu, int from, int to
             fail(now, "affinity", "a vCPU runs where it may not");
         t.on[to] = cpu;
         t.ran_since[to] = now;
-        if (now - t.waits_since[to] > t.longest_wait)
-            t.longest_wait = now - t.waits_since[to];
+        note_wait(to, now);
     }
     if (t.config.exclusive && !strcmp(t.config.policy, "smt"))
         check_core(now, cpu);
@@ -258,6 +303,14 @@ static bool make_share_machine(void)
     return true;
 }
 
+/* Exclusivity, domains of fewer vCPUs than a core may have threads, and always more who wait than threads that idle. */
+static void make_forced_machine(void)
+{
+    if (t.shares || draw(3) || t.config.threads == 1 || strcmp(t.config.policy, "smt"))
+        return;
+    t.forced = t.config.exclusive = true;
+}
+
 /* 20 rounds: a round gives the lightest domain a slice. */
 static void lengthen(void)
 {
@@ -270,6 +323,19 @@ static void lengthen(void)
     rounds = 20 * (t.config.slice ? t.config.slice : MS(30)) * sum / least / t.config.cpus;
     if (t.config.length < rounds)
         t.config.length = rounds;
+}
+
+/* It always wants to run, but gives way when its use is about to be looked at. */
+static void make_exploiter(struct sim_load *l)
+{
+    uint64_t when[] = {MS(30), MS(10), MS(2)};
+
+    t.exploited = true;
+    t.config.warmup = t.config.slice = 0; /* what they give away at first is given back later */
+    l->kind = SIM_YIELDER;
+    l->dist = SIM_FIXED;
+    l->run = when[draw(3)];
+    l->run -= l->run > 20000 ? 10000 : l->run / 2;
 }
 
 static const char *a_policy(void)
@@ -304,6 +370,8 @@ static void make_machine(void)
     snprintf(t.config.policy, sizeof(t.config.policy), "%s", only_policy ? only_policy : a_policy());
     make_share_machine();
     t.config.exclusive = !t.shares && !strcmp(t.config.policy, "smt") && draw(2);
+    make_forced_machine();
+    t.config.fluid = t.shares && t.config.threads == 1;
     for (unsigned n = 1 + draw(6), room = 120; n; n--) {
         struct sim_load *l = &t.loads[t.config.nr_loads];
 
@@ -312,6 +380,13 @@ static void make_machine(void)
             l->kind = SIM_HOG;
             l->cap = 0;
             l->first_cpu = l->last_cpu = -1;
+            if (!draw(4))
+                make_exploiter(l);
+        } else if (t.forced) {
+            unsigned vcpus = 1 + draw(2);
+
+            *l = (struct sim_load){.kind = SIM_HOG, .domains = 24 / vcpus, .vcpus = vcpus, .weight = l->weight, .first_cpu = -1,
+                                   .last_cpu = -1};
         }
         room -= l->domains * l->vcpus;
         for (unsigned d = 0; d < l->domains; d++, t.nr_domains++)
@@ -319,6 +394,7 @@ static void make_machine(void)
                 t.domain_of[t.nr_vcpus] = t.nr_domains;
                 t.load_of[t.nr_vcpus] = t.config.nr_loads;
             }
+        t.yielders |= l->kind == SIM_YIELDER;
         t.config.nr_loads++;
     }
     if (t.shares)
@@ -331,29 +407,84 @@ static void make_machine(void)
     }
 }
 
+static bool promises_shares(void)
+{
+    return has_caps(); /* the same ones */
+}
+
+static double slice_length(void)
+{
+    return t.config.slice ? t.config.slice : MS(30);
+}
+
+static void note_lag(double behind)
+{
+    tried.lag = fmax(tried.lag, behind);
+    tried.lag_slices = fmax(tried.lag_slices, behind / slice_length());
+}
+
 /*
- * Policies that promise shares: what each domain got is within 1 % of its feasible share, or within
- * what a slice for each of its vCPUs makes of the time, which is more for the lightest.
+ * Policies that promise shares: what each domain got is within 1 % of its feasible share; or within what a slice
+ * for each of its vCPUs makes of the time, which may be more. credit and smt make their own slices short enough.
  */
 static void check_shares(const struct sim_result *r)
 {
-    double slice = (t.config.slice ? t.config.slice : MS(30)) * 1e-9 / r->seconds;
+    bool own = !t.config.slice && strcmp(t.config.policy, "credit2");
 
-    if (strcmp(t.config.policy, "credit") && strcmp(t.config.policy, "smt") && strcmp(t.config.policy, "credit2"))
-        return;
-    for (unsigned d = 0; d < r->nr_domains; d++) {
+    for (unsigned d = 0; promises_shares() && d < r->nr_domains; d++) {
         const struct sim_load *l = &t.loads[r->domains[d].load];
-        double error = fabs(r->domains[d].got - r->domains[d].feasible);
-        double bound = fmax(r->domains[d].feasible * 0.01, slice * fmin(l->vcpus, t.config.cpus));
+        double feasible = r->domains[d].feasible, error = r->domains[d].got - feasible;
+        double slices = slice_length() * 1e-9 / r->seconds * fmin(l->vcpus, t.config.cpus);
+        double bound = fmax(feasible * 0.01, own ? MS(1) * 1e-9 * l->vcpus / r->seconds : slices);
         char what[96];
 
-        if (error / r->domains[d].feasible > t.worst_share)
-            t.worst_share = error / r->domains[d].feasible;
-        if (error <= bound)
+        tried.shares++;
+        tried.exploits += t.exploited && l->kind == SIM_HOG;
+        if (t.config.fluid && !t.exploited)
+            note_lag(r->domains[d].behind);
+        if (fabs(error) / feasible > t.worst_share && l->kind == SIM_HOG)
+            t.worst_share = fabs(error) / feasible;
+        /* Who gives way may get less, and others more for it. */
+        if (l->kind == SIM_YIELDER || (error >= -bound && (error <= bound || t.exploited)))
             continue;
-        snprintf(what, sizeof(what), "domain %u got %.4f pcpus of %.4f", d, r->domains[d].got, r->domains[d].feasible);
-        fail((uint64_t)(r->seconds * 1e9), "share", what);
+        snprintf(what, sizeof(what), "domain %u got %.4f pcpus of %.4f", d, r->domains[d].got, feasible);
+        fail((uint64_t)(r->seconds * 1e9), t.exploited ? "exploit" : "share", what);
     }
+}
+
+/* What a vCPU waits, at most, for what its domain's weight is worth beside all others. */
+static void check_waits(void)
+{
+    uint64_t weights = 0;
+
+    for (unsigned i = 0; i < t.config.nr_loads; i++)
+        weights += (uint64_t)t.loads[i].weight * t.loads[i].domains;
+    for (unsigned v = 0; v < t.nr_vcpus; v++) {
+        const struct sim_load *l = &t.loads[t.load_of[v]];
+        double share = fmin(1, (double)l->weight / weights * t.config.cpus / l->vcpus);
+        double bound = (t.yielders ? WAIT_SLICES_GIVEN : WAIT_SLICES) * slice_length() / share + MS(30);
+        char what[96];
+
+        if (t.awake[v] && t.on[v] == NOBODY)
+            note_wait(v, t.last);
+        if (!promises_shares() || t.config.exclusive || l->cap || l->first_cpu >= 0)
+            continue;
+        tried.waits++;
+        if (t.waited[v] / bound > tried.wait)
+            tried.wait = t.waited[v] / bound;
+        if (t.waited[v] <= bound)
+            continue;
+        snprintf(what, sizeof(what), "vCPU %u waited %.1f ms, %.1f at most", v, t.waited[v] * 1e-6, bound * 1e-6);
+        fail(t.last, "starve", what);
+    }
+}
+
+static void check_forced(const struct sim_result *r)
+{
+    tried.forced_machines += r->forced_claimed != 0;
+    tried.forced_equal += r->forced_claimed != 0 && r->forced_claimed == r->forced_counted;
+    if (r->forced_claimed > r->forced_counted)
+        fail(t.config.length, "forced", "idle time that was forced does not add up");
 }
 
 static bool run_seed(uint64_t seed)
@@ -372,18 +503,87 @@ static bool run_seed(uint64_t seed)
                t.config.policy, t.config.cpus, t.nr_vcpus, (unsigned long long)result.decisions, t.longest_wait * 1e-6);
     if (t.shares)
         check_shares(&result);
+    if (t.forced)
+        check_forced(&result);
+    check_waits();
     if (t.shares && verbose)
         printf("  shares: worst error %.2f %%\n", 100 * t.worst_share);
     sim_result_free(&result);
     return !t.failed;
 }
 
+/* Every `step`-th seed from `first` on; no more than ten failures are printed. */
+static void run_seeds(uint64_t first, uint64_t seeds, unsigned step)
+{
+    for (uint64_t i = 0; i < seeds && tried.failed < 10; i += step)
+        tried.failed += !run_seed(first + i);
+}
+
+static void add(struct tried *sum, const struct tried *part)
+{
+    sum->waits += part->waits;
+    sum->caps += part->caps;
+    sum->cores_changed += part->cores_changed;
+    sum->forced_machines += part->forced_machines;
+    sum->forced_equal += part->forced_equal;
+    sum->shares += part->shares;
+    sum->exploits += part->exploits;
+    sum->failed += part->failed;
+    sum->lag = fmax(sum->lag, part->lag);
+    sum->lag_slices = fmax(sum->lag_slices, part->lag_slices);
+    sum->wait = fmax(sum->wait, part->wait);
+}
+
+/* The seeds in `jobs` processes: the scheduler has static state. -1: one of them has not come to its end. */
+static int run_jobs(uint64_t first, uint64_t seeds, unsigned jobs)
+{
+    struct tried sum = {0};
+    int fds[2], status = 0;
+
+    if (jobs < 2) {
+        run_seeds(first, seeds, 1);
+        return 0;
+    }
+    if (pipe(fds) < 0)
+        return -1;
+    fflush(stdout);
+    for (unsigned job = 0; job < jobs; job++) {
+        if (fork() == 0) {
+            run_seeds(first + job, seeds > job ? seeds - job : 0, jobs);
+            fflush(stdout);
+            _exit(write(fds[1], &tried, sizeof(tried)) != sizeof(tried));
+        }
+    }
+    close(fds[1]);
+    for (unsigned job = 0; job < jobs; job++) {
+        struct tried part;
+
+        if (read(fds[0], &part, sizeof(part)) != sizeof(part))
+            status = -1;
+        else
+            add(&sum, &part);
+    }
+    while (wait(NULL) > 0)
+        ;
+    tried = sum;
+    return status;
+}
+
+/* Nothing passes because it was never put to the test. */
+static bool all_were_tried(uint64_t seeds)
+{
+    if (seeds < 1000 || only_policy)
+        return true;
+    return tried.waits && tried.caps && tried.cores_changed && tried.forced_equal && tried.shares && tried.exploits;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
-                                            {"policy", required_argument, NULL, 'p'}, {"verbose", no_argument, NULL, 'v'}, {0}};
-    unsigned long long seeds = 1000, first = 1;
-    unsigned failed = 0;
+                                            {"policy", required_argument, NULL, 'p'}, {"jobs", required_argument, NULL, 'j'},
+                                            {"verbose", no_argument, NULL, 'v'}, {0}};
+    uint64_t seeds = 1000, first = 1;
+    unsigned jobs = 1;
     int opt;
 
     program = argv[0];
@@ -398,6 +598,9 @@ int main(int argc, char **argv)
         case 'p':
             only_policy = optarg;
             break;
+        case 'j':
+            jobs = strtoul(optarg, NULL, 0);
+            break;
         case 'v':
             verbose = true;
             break;
@@ -405,8 +608,14 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    for (unsigned long long i = 0; i < seeds && failed < 10; i++)
-        failed += !run_seed(first + i);
-    printf("%llu seeds, %u failed\n", seeds, failed);
-    return failed != 0;
+    if (run_jobs(first, seeds, jobs) < 0) {
+        printf("a process has not come to its end\n");
+        return 1;
+    }
+    printf("tried: %lu waits (longest %.0f %% of its bound), %lu capped stretches, %lu changes of a core's domain, %lu machines with "
+           "forced idle time (%lu equal to the ns), %lu shares, %lu of them beside domains that give way early\n",
+           tried.waits, tried.wait * 100, tried.caps, tried.cores_changed, tried.forced_machines, tried.forced_equal, tried.shares, tried.exploits);
+    printf("largest lag behind a fluid schedule: %.1f ms, or %.1f slices\n", tried.lag * 1e-6, tried.lag_slices);
+    printf("%llu seeds, %lu failed%s\n", (unsigned long long)seeds, tried.failed, all_were_tried(seeds) ? "" : ", something was not tried");
+    return tried.failed || !all_were_tried(seeds);
 }
