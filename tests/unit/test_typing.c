@@ -527,6 +527,23 @@ Test(typing, nor_are_those_that_were_mapped_read_only)
     reuse_all();
 }
 
+/* Gates and system descriptors, present: call, interrupt and trap gate, TSS, LDT (SDM vol. 3, table 3-2). Absent, they may be anything. */
+Test(typing, only_segments_are_descriptors)
+{
+    static const u8 types[] = {0xc, 0xe, 0xf, 0x9, 0xb, 0x2};
+    u64 *entry = table(page), segment = 0x00cff2000000ffffull;
+
+    remember();
+    for (unsigned int i = 0; i < ARRAY_SIZE(types); i++) {
+        cr_assert_eq(do_update_descriptor(page << PAGE_SHIFT, 1ull << 47 | 3ull << 45 | (u64)types[i] << 40, 0, 0, 0, 0), -XEN_EINVAL);
+        cr_assert_eq(entry[0], 0);
+    }
+    nothing_changed();
+    cr_assert_eq(do_update_descriptor(page << PAGE_SHIFT, 0xcull << 40, 0, 0, 0, 0), 0);
+    cr_assert_eq(do_update_descriptor(page << PAGE_SHIFT, segment, 0, 0, 0, 0), 0);
+    cr_assert_eq(entry[0], segment);
+}
+
 Test(typing, a_pinned_frame_is_not_given_back)
 {
     struct xen_memory_reservation *r;
