@@ -7,7 +7,8 @@
  *
  *   lost       a vCPU that is blocked does not run; one that may run is where the scheduler says
  *   starve     a vCPU that wants to run waits no longer than it takes to earn WAIT_SLICES slices and a
- *              boost at its share by weight (policies that share; no cap, any pcpu, no exclusivity)
+ *              boost at its share by weight (policies that share; no cap, any pcpu, no exclusivity, and nobody
+ *              who gives way: who runs instead gets ahead, and waits for it later)
  *   idle       no pcpu idles for longer than IDLE_BOUND while a vCPU waits that may run there (not
  *              under exclusivity, nor under "null", which promise it not)
  *   affinity   a vCPU runs only where it may
@@ -49,8 +50,6 @@
 /* See "starve" above: ahead by a slice when it stops, behind by one when it is due, and each of the others that
  * were due before is ahead by one. */
 #define WAIT_SLICES 4
-/* Where some give way, those who run instead get ahead by as much, and wait for it later. */
-#define WAIT_SLICES_GIVEN 16
 
 /* How often a property was put to the test, over all seeds. */
 static struct tried {
@@ -300,6 +299,9 @@ static bool make_share_machine(void)
     t.shares = true;
     t.config.length = MS(10000);
     t.config.warmup = MS(500);
+    t.exploited = !draw(3);
+    if (t.exploited)
+        t.config.warmup = t.config.slice = 0; /* what some give away at first is given back later */
     return true;
 }
 
@@ -330,8 +332,6 @@ static void make_exploiter(struct sim_load *l)
 {
     uint64_t when[] = {MS(30), MS(10), MS(2)};
 
-    t.exploited = true;
-    t.config.warmup = t.config.slice = 0; /* what they give away at first is given back later */
     l->kind = SIM_YIELDER;
     l->dist = SIM_FIXED;
     l->run = when[draw(3)];
@@ -380,7 +380,7 @@ static void make_machine(void)
             l->kind = SIM_HOG;
             l->cap = 0;
             l->first_cpu = l->last_cpu = -1;
-            if (!draw(4))
+            if (t.exploited && draw(2))
                 make_exploiter(l);
         } else if (t.forced) {
             unsigned vcpus = 1 + draw(2);
@@ -462,12 +462,13 @@ static void check_waits(void)
     for (unsigned v = 0; v < t.nr_vcpus; v++) {
         const struct sim_load *l = &t.loads[t.load_of[v]];
         double share = fmin(1, (double)l->weight / weights * t.config.cpus / l->vcpus);
-        double bound = (t.yielders ? WAIT_SLICES_GIVEN : WAIT_SLICES) * slice_length() / share + MS(30);
+        double slice = strcmp(t.config.policy, "credit2") ? slice_length() : fmax(slice_length(), MS(10)); /* a reset's worth */
+        double bound = WAIT_SLICES * slice / share + MS(30);
         char what[96];
 
         if (t.awake[v] && t.on[v] == NOBODY)
             note_wait(v, t.last);
-        if (!promises_shares() || t.config.exclusive || l->cap || l->first_cpu >= 0)
+        if (!promises_shares() || t.yielders || t.config.exclusive || l->cap || l->first_cpu >= 0)
             continue;
         tried.waits++;
         if (t.waited[v] / bound > tried.wait)
