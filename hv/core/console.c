@@ -14,13 +14,6 @@
 #include "log.h"
 #include <xen/io/console.h>
 
-bool console_raw;
-
-static bool alone(const struct domain *d)
-{
-    return domain_list.next == &d->node && domain_list.prev == &d->node;
-}
-
 static void end_line(struct domain *d)
 {
     u32 n = d->console_fill;
@@ -48,7 +41,6 @@ static void take_lines(struct domain *d, const char *s, size_t n)
 static bool drain(struct domain *d)
 {
     struct xencons_interface *ring = d->console_page;
-    bool raw = console_raw && alone(d);
     char chunk[256];
     u32 prod, left;
     bool was_full;
@@ -70,10 +62,7 @@ static bool drain(struct domain *d)
 
         n = min_of(n, sizeof(chunk));
         memcpy(chunk, ring->out + at, n);
-        if (raw)
-            log_write(chunk, n);
-        else
-            take_lines(d, chunk, n);
+        take_lines(d, chunk, n);
         d->console_cons += n;
         left -= n;
     }

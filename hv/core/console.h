@@ -8,9 +8,6 @@
 
 #include "domain.h"
 
-/** Option "console=raw": where a domain is alone, its console goes out as it is, without prefix. */
-extern bool console_raw;
-
 /**
  * Give a new domain its console: a zeroed frame of the domain's becomes the ring, and is kept so
  * until the domain has ended. The port for start_info is d->console_port afterwards.

@@ -218,6 +218,11 @@ void domain_give_back(struct domain *d, u64 n);
 void vcpu_pause(struct vcpu *v, u32 flag);
 void vcpu_unpause(struct vcpu *v, u32 flag);
 /**
+ * v, the current one, goes down (VPF_DOWN). The last one of a domain ends it: nobody could bring one up
+ * again. Down first, then the look: of the last two that take themselves down at once, one sees it.
+ */
+void vcpu_down(struct vcpu *v);
+/**
  * An event for v, or its time limit: end SCHEDOP_block and SCHEDOP_poll. Nothing happens if it is
  * in neither.
  */

@@ -54,28 +54,6 @@ int strncmp(const char *a, const char *b, size_t n)
     return 0;
 }
 
-char *strchr(const char *s, int c)
-{
-    for (;; s++) {
-        if (*s == (char)c)
-            return (char *)s;
-        if (!*s)
-            return NULL;
-    }
-}
-
-char *strstr(const char *s, const char *what)
-{
-    size_t n = strlen(what);
-
-    for (;; s++) {
-        if (strncmp(s, what, n) == 0)
-            return (char *)s;
-        if (!*s)
-            return NULL;
-    }
-}
-
 /** Where formatted characters go; counts those that do not fit too. */
 struct out {
     char *buf;

@@ -22,6 +22,18 @@ void vcpu_unpause(struct vcpu *v, u32 flag)
         sched_wake(v);
 }
 
+void vcpu_down(struct vcpu *v)
+{
+    struct domain *d = v->domain;
+    bool others = false;
+
+    vcpu_pause(v, VPF_DOWN);
+    for (unsigned int i = 0; i < d->max_vcpus; i++)
+        others |= !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN);
+    if (!others)
+        domain_shutdown(d, SHUTDOWN_poweroff);
+}
+
 void vcpu_unblock(struct vcpu *v)
 {
     u32 bit = 1u << v->id;

@@ -83,23 +83,6 @@ static long up(struct vcpu *v)
     return 0;
 }
 
-/**
- * Taking the last one down ends the domain: nobody could bring one up again. Down first, then the look: of the last two that
- * take themselves down at once, one sees it.
- */
-static long down(struct vcpu *v)
-{
-    struct domain *d = v->domain;
-    bool others = false;
-
-    vcpu_pause(v, VPF_DOWN);
-    for (unsigned int i = 0; i < d->max_vcpus; i++)
-        others |= !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN);
-    if (!others)
-        domain_shutdown(d, SHUTDOWN_poweroff);
-    return 0;
-}
-
 static long get_runstate(struct vcpu *v, gva_t arg)
 {
     struct vcpu_runstate_info info;
@@ -190,7 +173,8 @@ long do_vcpu_op(u64 cmd, u64 vcpuid, u64 arg, u64 a4, u64 a5, u64 a6)
     case VCPUOP_up:
         return up(v);
     case VCPUOP_down:
-        return down(v);
+        vcpu_down(v);
+        return 0;
     case VCPUOP_is_up:
         return !(READ_ONCE(v->pause_flags) & VPF_DOWN);
     case VCPUOP_get_runstate_info:

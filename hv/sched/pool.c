@@ -685,12 +685,3 @@ void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
     v->unit->soft = *cpus;
     spin_unlock(&q->lock);
 }
-
-void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft)
-{
-    struct runqueue *q = sched_lock_queue_of(v->unit);
-
-    *hard = v->unit->affinity;
-    *soft = v->unit->soft;
-    spin_unlock(&q->lock);
-}

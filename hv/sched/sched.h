@@ -126,8 +126,6 @@ static inline int sched_set_affinity(struct vcpu *v, u64 cpus)
 }
 /** Pcpus that v had better run on, among those that it may. All: no preference. */
 void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus);
-/** What was last set. */
-void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft);
 /**
  * Put a domain, all of whose vCPUs are off (sched_is_off()) and down or paused, into another pool.
  * @return 0; -XEN_ENOENT: no such pool; -XEN_EBUSY: a vCPU is not off, or the pool has no pcpus;

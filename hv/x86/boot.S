@@ -11,6 +11,17 @@
 
 #define PA(x) ((x) - IMAGE_VIRT + IMAGE_PADDR)
 
+/* Fill `count` entries of a page table: `first`, and each the `step` more. */
+.macro FILL table, first, step, count
+    mov $PA(\table), %edi
+    mov $\first, %eax
+    mov $\count, %ecx
+1:  mov %eax, (%edi)
+    add $8, %edi
+    add $\step, %eax
+    loop 1b
+.endm
+
 #define MB1_MAGIC  0x1badb002
 #define MB1_FLAGS  0x00010003 /* page-aligned modules, memory map, address fields valid */
 #define MB2_MAGIC  0xe85250d6
@@ -95,48 +106,19 @@ start32:
     jnc no_long_mode
 
     /* L4: slot 0 identity, slot 261 image, slot 262 all memory */
-    mov $PA(boot_l3), %eax
-    or $3, %eax
+    mov $PA(boot_l3) + 3, %eax
     mov %eax, PA(boot_l4)
     mov %eax, PA(boot_l4) + 262 * 8
-    mov $PA(boot_l3_image), %eax
-    or $3, %eax
+    mov $PA(boot_l3_image) + 3, %eax
     mov %eax, PA(boot_l4) + 261 * 8
     /* the first 4 GiB, 2 MiB pages */
-    mov $PA(boot_l2), %eax
-    or $3, %eax
-    mov $PA(boot_l3), %edi
-    mov $4, %ecx
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $4096, %eax
-    loop 1b
-    mov $PA(boot_l2), %edi
-    mov $0x83, %eax
-    mov $2048, %ecx
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $0x200000, %eax
-    loop 1b
+    FILL boot_l3, PA(boot_l2) + 3, 4096, 4
+    FILL boot_l2, 0x83, 0x200000, 2048
     /* the image, 4 KiB pages */
-    mov $PA(boot_l2_image), %eax
-    or $3, %eax
+    mov $PA(boot_l2_image) + 3, %eax
     mov %eax, PA(boot_l3_image) + ((IMAGE_VIRT >> 30) & 511) * 8
-    mov $PA(boot_l1_image), %eax
-    or $3, %eax
-    mov $PA(boot_l2_image), %edi
-    mov $4, %ecx
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $4096, %eax
-    loop 1b
-    mov $PA(boot_l1_image), %edi
-    mov $(IMAGE_PADDR + 3), %eax
-    mov $2048, %ecx
-1:  mov %eax, (%edi)
-    add $8, %edi
-    add $4096, %eax
-    loop 1b
+    FILL boot_l2_image, PA(boot_l1_image) + 3, 4096, 4
+    FILL boot_l1_image, IMAGE_PADDR + 3, 4096, 2048
 
     mov $0x20, %eax             /* PAE */
     mov %eax, %cr4

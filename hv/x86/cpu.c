@@ -123,11 +123,6 @@ u64 cpu_gdt_base(unsigned int cpu)
     return (u64)gdt_pages[cpu] - 14 * PAGE_SIZE;
 }
 
-u64 cpu_tss_base(unsigned int cpu)
-{
-    return (u64)&tss[cpu];
-}
-
 void cpu_load_own_gdt(void)
 {
     struct { u16 limit; u64 base; } __packed_ table = {15 * PAGE_SIZE - 1, cpu_gdt_base(this_cpu())};

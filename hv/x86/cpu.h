@@ -33,7 +33,6 @@ void cpu_trace_entries(unsigned int cpu);
 u64 cpu_gdt_page(unsigned int cpu);
 /** The GDT with that page alone, for the idle vCPU and HVM: its base, and load it on this pcpu. The TSS that is in it. */
 u64 cpu_gdt_base(unsigned int cpu);
-u64 cpu_tss_base(unsigned int cpu);
 void cpu_load_own_gdt(void);
 
 /* time.c */

@@ -42,10 +42,12 @@
     .popsection
 .endm
 
-/* If the instruction at `from` faults, go on at `to`. */
-.macro FIXUP from, to
+/* If an instruction at one of `from` faults, go on at `to`. */
+.macro FIXUP to, from:vararg
     .pushsection .fixup_table, "a"
-    .quad \from, \to
+    .irp label, \from
+    .quad \label, \to
+    .endr
     .popsection
 .endm
 
@@ -197,13 +199,7 @@ syscall_common\t:
     mov %r11, %rsp
     mov $0x202, %r11d
     sysretq
-    FIXUP 1b, bounce_fault
-    FIXUP 2b, bounce_fault
-    FIXUP 3b, bounce_fault
-    FIXUP 4b, bounce_fault
-    FIXUP 5b, bounce_fault
-    FIXUP 6b, bounce_fault
-    FIXUP 7b, bounce_fault
+    FIXUP bounce_fault, 1b, 2b, 3b, 4b, 5b, 6b, 7b
 
 from_kernel\t:
     cmpl $VF_FAST_KERNEL_C, V_flags(%rdx)
@@ -265,15 +261,8 @@ from_kernel\t:
     .endif
     mov R_rdx - R_rip(%rsp), %rdx
 9:  iretq
-    FIXUP 1b, iret_general\t
-    FIXUP 2b, iret_general\t
-    FIXUP 3b, iret_general\t
-    FIXUP 4b, iret_general\t
-    FIXUP 5b, iret_general\t
-    FIXUP 6b, iret_general\t
-    FIXUP 7b, iret_general\t
-    FIXUP 8b, iret_general\t
-    FIXUP 9b, iret_fault
+    FIXUP iret_general\t, 1b, 2b, 3b, 4b, 5b, 6b, 7b, 8b
+    FIXUP iret_fault, 9b
 
 iret_general\t:                           /* back to RSP = cpu_info, the guest's stack pointer in its place */
     CLAC
@@ -529,14 +518,7 @@ page_fault\t:
     mov %r11, %rsp
     mov $0x202, %r11d
     sysretq
-    FIXUP 1b, page_fault_no_room
-    FIXUP 2b, page_fault_no_room
-    FIXUP 3b, page_fault_no_room
-    FIXUP 4b, page_fault_no_room
-    FIXUP 5b, page_fault_no_room
-    FIXUP 6b, page_fault_no_room
-    FIXUP 7b, page_fault_no_room
-    FIXUP 8b, page_fault_no_room
+    FIXUP page_fault_no_room, 1b, 2b, 3b, 4b, 5b, 6b, 7b, 8b
 .endm
 
 PAGE_FAULT_PATH "", 0
@@ -600,7 +582,7 @@ restore_all:
     add $8, %rsp
 guest_iretq:
     iretq
-    FIXUP guest_iretq, iret_fault
+    FIXUP iret_fault, guest_iretq
 from_hypervisor:
     mov %rsp, %rdi
     call trap_from_hypervisor
@@ -751,9 +733,7 @@ guest_copy:
 5:  mov %rax, (%rdi)
     xor %ecx, %ecx
     jmp 2b
-    FIXUP 1b, 2b
-    FIXUP 4b, 2b
-    FIXUP 5b, 2b
+    FIXUP 2b, 1b, 4b, 5b
 
     .globl guest_zero
 guest_zero:                             /* size_t guest_zero(void *dst, size_t n) */
@@ -764,7 +744,7 @@ guest_zero:                             /* size_t guest_zero(void *dst, size_t n
 2:  CLAC
     mov %rcx, %rax
     ret
-    FIXUP 1b, 2b
+    FIXUP 2b, 1b
 
 /* bool rdmsr_safe(u32 msr, u64 *v); bool wrmsr_safe(u32 msr, u64 v) */
     .globl rdmsr_safe
@@ -778,7 +758,7 @@ rdmsr_safe:
     ret
 2:  xor %eax, %eax
     ret
-    FIXUP 1b, 2b
+    FIXUP 2b, 1b
     .globl wrmsr_safe
 wrmsr_safe:
     mov %edi, %ecx
@@ -790,7 +770,7 @@ wrmsr_safe:
     ret
 2:  xor %eax, %eax
     ret
-    FIXUP 1b, 2b
+    FIXUP 2b, 1b
 
 /* bool load_segments: each loads one selector; false (and a null selector) where it cannot be loaded. */
 .macro LOAD_SEGMENT name, reg
@@ -802,7 +782,7 @@ load_\name:
 2:  xor %eax, %eax
     mov %eax, %\reg
     ret
-    FIXUP 1b, 2b
+    FIXUP 2b, 1b
 .endm
 LOAD_SEGMENT ds, ds
 LOAD_SEGMENT es, es
@@ -818,7 +798,7 @@ load_gs_user:                           /* the guest user's GS, while the guest 
     mov %eax, %gs
     swapgs
     ret
-    FIXUP 1b, 2b
+    FIXUP 2b, 1b
 
 /* Large blocks go by plain moves: REP is interruptible, and an emulator that is interrupted from outside in the middle of one counts an
  * iteration twice, which would make two runs of one boot differ. The rest, and small blocks, by REP. */

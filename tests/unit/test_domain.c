@@ -237,19 +237,6 @@ Test(domain, console_lines_have_their_prefix)
     }
 }
 
-Test(domain, console_of_a_lone_domain_may_be_raw)
-{
-    struct xencons_interface *ring = attach_console();
-
-    console_raw = true;
-    guest_prints(ring, "# ");
-    cr_expect_str_eq(host_console(), "# ");
-    host_domain(2, 1, 4);
-    host_console_clear();
-    guest_prints(ring, "ls\n");
-    cr_expect(host_console_has("(d1) ls\n"));
-}
-
 Test(domain, console_ends_with_the_unfinished_line)
 {
     struct xencons_interface *ring = attach_console();

@@ -55,13 +55,9 @@ static inline bool hvm_io_no_port(const struct hvm_io *io, u32 port)
 
 /** Register a range. -XEN_EEXIST: it meets another's, -XEN_ENOSPC: too many, -XEN_EINVAL: empty. */
 int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm_io_handler *h);
-/** Move a registered range of `dev` (a local APIC's page). Errors as above, and -XEN_ENOENT. */
-int hvm_io_move(struct hvm_io *io, enum hvm_io_space space, void *dev, u64 first, u64 last);
 /** One access. False: nobody's; a read then gives ones. */
 bool hvm_io_read(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 *value);
 bool hvm_io_write(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 value);
-/** True where memory at this address is a device's (a nested fault there is no error). */
-bool hvm_io_claims(const struct hvm_io *io, enum hvm_io_space space, u64 at);
 
 /* ---- what devices call; platform.c and irq.c have it, tests/ stand in for it ---- */
 

@@ -202,7 +202,7 @@ static void exit_hlt(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
         return;
     hvm_skip(v, r);
     if (!(r->rflags & X86_FLAGS_IF)) {
-        hvm_vcpu_halt(v);
+        vcpu_down(v);
         return;
     }
     if (hvm_irq_waits(v)) {

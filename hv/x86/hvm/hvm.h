@@ -325,8 +325,6 @@ void hvm_vcpu_init(struct vcpu *v);
 void hvm_vcpu_startup(struct vcpu *v, u8 vector);
 /** An NMI for v. From any pcpu. */
 void hvm_vcpu_nmi(struct vcpu *v);
-/** v, the current one, halts with interrupts off: only INIT and STARTUP wake it. With the last one the domain ends. */
-void hvm_vcpu_halt(struct vcpu *v);
 /** What h->startup says, on v's own pcpu before it enters the guest. */
 void hvm_start_up(struct vcpu *v, struct regs *r);
 /** VCPUOP_initialise by a struct vcpu_hvm_context. Errors of arch_vcpu_initialise(). */

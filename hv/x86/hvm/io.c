@@ -26,25 +26,6 @@ int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm
     return 0;
 }
 
-int hvm_io_move(struct hvm_io *io, enum hvm_io_space space, void *dev, u64 first, u64 last)
-{
-    struct hvm_io_handler *set = io->handler[space], old;
-    unsigned int n = io->nr[space], at = 0;
-    int rc;
-
-    while (at < n && set[at].dev != dev)
-        at++;
-    if (at == n)
-        return -XEN_ENOENT;
-    old = set[at];
-    memmove(&set[at], &set[at + 1], (n - at - 1) * sizeof(*set));
-    io->nr[space] = n - 1;
-    rc = hvm_io_register(io, space, &(struct hvm_io_handler){first, last, old.read, old.write, dev});
-    if (rc)
-        (void)hvm_io_register(io, space, &old);
-    return rc;
-}
-
 static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_space space, u64 at)
 {
     const struct hvm_io_handler *set = io->handler[space];
@@ -65,11 +46,6 @@ static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_sp
             return &set[mid];
     }
     return NULL;
-}
-
-bool hvm_io_claims(const struct hvm_io *io, enum hvm_io_space space, u64 at)
-{
-    return find(io, space, at) != NULL;
 }
 
 static inline u64 read_from(struct hvm_io *io, const struct hvm_io_handler *h, u64 at, unsigned int size)

@@ -48,18 +48,6 @@ void hvm_vcpu_nmi(struct vcpu *v)
     hvm_vcpu_kick(v);
 }
 
-void hvm_vcpu_halt(struct vcpu *v)
-{
-    struct domain *d = v->domain;
-    bool others = false;
-
-    vcpu_pause(v, VPF_DOWN);
-    for (unsigned int i = 0; i < d->max_vcpus; i++)
-        others |= !(READ_ONCE(d->vcpu[i]->pause_flags) & VPF_DOWN);
-    if (!others)
-        domain_shutdown(d, SHUTDOWN_poweroff);
-}
-
 static void put_segment(struct vcpu *v, enum hvm_segment_name n, u16 selector, u16 attributes, u32 limit, u64 base)
 {
     hvm_ops->set_segment(v, n, &(struct hvm_segment){selector, attributes, limit, base});
