@@ -38,31 +38,10 @@
 #include "fair.h"
 #include "trace/trace.h"
 
-/* From where p should take a unit over before it decides. */
-static struct runqueue *credit_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
-{
-    struct fair_pool *pool = fair_lock(p->q->pool, now);
-    struct runqueue *from = fair_balance(p, prev, now);
-
-    fair_unlock(pool);
-    return from;
-}
-
-static struct sched_unit *credit_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
-{
-    struct fair_pool *pool = fair_lock(q->pool, now);
-    struct sched_unit *u = fair_take_first(q, p, now);
-
-    if (u)
-        fair_stop_competing(pool, u);
-    fair_unlock(pool);
-    return u;
-}
-
 SCHED_POLICY(credit, .doc = "shares by weight, limits by cap, woken vCPUs first", .span = SPAN_CPU,
              .pool_size = sizeof(struct fair_pool), .queue_size = sizeof(struct fair_queue),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
              .pool_init = fair_pool_init, .queue_init = fair_queue_init, .domain_init = fair_domain_init,
              .unit_init = fair_unit_init, .params = fair_params, .cpus_change = fair_cpus_change, .place = sched_place_by_length,
-             .wake = fair_wake, .sleep = fair_sleep, .charge = fair_charge, .balance = credit_balance,
-             .steal = credit_steal, .pick = fair_pick);
+             .wake = fair_wake, .sleep = fair_sleep, .charge = fair_charge, .balance = fair_balance,
+             .steal = fair_steal, .pick = fair_pick);

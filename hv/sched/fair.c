@@ -582,14 +582,11 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
 struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
-    struct fair_pool *pool = fair_pool(q->pool);
+    struct fair_pool *pool = fair_lock(q->pool, now);
     struct pheap_node *n = pheap_first(&pool->queues);
     struct runqueue *from = n ? container_of(n, struct fair_queue, node)->q : NULL;
-    u64 mine;
+    u64 mine = first_key(q);
 
-    if (!from || from == q)
-        return NULL;
-    mine = first_key(q);
     if (prev && prev->dom->cap) {
         fair_give_back(prev);
         if (fair_out_of_budget(prev, now))
@@ -599,7 +596,21 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
         mine = 0;
     else if (prev)
         mine = min_of(mine, fair_key(prev));
-    return mine != ~0ull && n->key + vt_of(pool, sched_slice(q->pool, SLICE) / BALANCE_PART) >= mine ? NULL : from;
+    if (from == q || (from && mine != ~0ull && n->key + vt_of(pool, sched_slice(q->pool, SLICE) / BALANCE_PART) >= mine))
+        from = NULL;
+    fair_unlock(pool);
+    return from;
+}
+
+struct sched_unit *fair_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
+{
+    struct fair_pool *pool = fair_lock(q->pool, now);
+    struct sched_unit *u = fair_take_first(q, p, now);
+
+    if (u)
+        fair_stop_competing(pool, u);
+    fair_unlock(pool);
+    return u;
 }
 
 struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
@@ -619,7 +630,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         return r;
     }
     fair_compete(pool, u);
-    if (!u->moved && fair_under(pool, fair_domain(u))) {
+    if ((!u->moved || fair_unit(u)->in_boost) && fair_under(pool, fair_domain(u))) {
         enqueue_boosted(q, u, false);
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(pool, fair_domain(u)));
         r.preempt |= !curr || !curr->in_boost;

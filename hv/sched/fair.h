@@ -224,6 +224,7 @@ static inline u64 fair_key(const struct sched_unit *u)
  * prev, or these are none. NULL: none is.
  */
 struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
+struct sched_unit *fair_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now);
 /** Answer to a pick: u, taken from the queue (NULL: none), runs for its slice, as the cap lets it. */
 struct sched_choice fair_choice(struct sched_pcpu *p, struct sched_unit *u, ns_t now);
 

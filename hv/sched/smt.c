@@ -213,43 +213,36 @@ static void smt_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 
 static struct runqueue *smt_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    struct fair_pool *pool = fair_lock(p->q->pool, now);
-    struct runqueue *from = NULL;
+    struct sched_unit *u = NULL;
+    struct fair_pool *pool;
 
-    if (exclusive(p->q) && others_run(p)) {
-        struct sched_domain *owner = smt_queue(p->q)->owner;
-
-        if (prev && prev->dom->cap) {
-            fair_give_back(prev);
-            if (fair_out_of_budget(prev, now))
-                prev = NULL;
-        }
-        if (!prev && !smt_queue(p->q)->draining && !waiting_of(owner, p->q, p)) {
-            struct sched_unit *u = waiting_of(owner, NULL, p);
-
-            from = u ? sched_queue_of(u) : NULL;
-        }
-    } else {
-        from = fair_balance(p, prev, now);
+    if (!exclusive(p->q) || !others_run(p))
+        return fair_balance(p, prev, now);
+    pool = fair_lock(p->q->pool, now);
+    if (prev && prev->dom->cap) {
+        fair_give_back(prev);
+        if (fair_out_of_budget(prev, now))
+            prev = NULL;
     }
+    if (!prev && !smt_queue(p->q)->draining && !waiting_of(smt_queue(p->q)->owner, p->q, p))
+        u = waiting_of(smt_queue(p->q)->owner, NULL, p);
     fair_unlock(pool);
-    return from;
+    return u ? sched_queue_of(u) : NULL;
 }
 
 static struct sched_unit *smt_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
 {
-    struct fair_pool *pool = fair_lock(q->pool, now);
+    struct fair_pool *pool;
     struct sched_unit *u;
 
-    if (exclusive(q) && others_run(p)) {
-        u = waiting_of(smt_queue(p->q)->owner, q, p);
-        if (u)
-            fair_dequeue(q, u);
-    } else {
-        u = fair_take_first(q, p, now);
-    }
-    if (u)
+    if (!exclusive(q) || !others_run(p))
+        return fair_steal(q, p, now);
+    pool = fair_lock(q->pool, now);
+    u = waiting_of(smt_queue(p->q)->owner, q, p);
+    if (u) {
+        fair_dequeue(q, u);
         fair_stop_competing(pool, u);
+    }
     fair_unlock(pool);
     return u;
 }
