@@ -214,25 +214,26 @@ static int add_machines(struct measurement *m, const struct plan *plan,
 }
 
 /*
- * The first machine of each platform once more, to be stopped early. Of the peers the first one stands for
- * all, and a quick run repeats our own hypervisor's machines alone. 0 or an exit status.
+ * The first machine of each platform once more, to be stopped early. Of the peers, and of the native ones, the
+ * first stands for all; a quick run repeats our own hypervisor's machines alone. 0 or an exit status.
  */
 static int add_repeats(struct measurement *m, const struct plan *plan,
                        const struct measure_options *options)
 {
     size_t nr = m->nr;
-    bool peers_done = plan->quick;
+    bool peers_done = plan->quick, natives_done = plan->quick;
     int result = 0;
 
     for (size_t i = 0; i < nr && !result; i++) {
         struct measure_slot slot = m->slots[i];
-        bool first = !(slot.platform->peer && peers_done) && !(plan->quick && !slot.platform->symbols);
+        bool native = !slot.platform->symbols, first = !(slot.platform->peer && peers_done) && !(native && natives_done);
 
         for (size_t k = 0; k < i; k++)
             first &= m->slots[k].platform != slot.platform;
         if (!first)
             continue;
         peers_done |= slot.platform->peer;
+        natives_done |= native;
         slot.repeats = true;
         slot.of = i;
         m->boots[m->nr].stop_after = plan->repeat;
