@@ -50,6 +50,8 @@
 
 #define SEEDS_MAX    64
 #define NAMES_MAX    128
+/* Before the first workload: what the boot left to idle time ends, on Debian's Xen the scrubbing of free memory. */
+#define SETTLE_MS    1000
 #define QUIET_MS     20
 #define WARMUP_SHARE 4 /* a warm-up interval has so much fewer operations than a measured one */
 /* Six ticks at 250 Hz: RCU grace periods and the exit of a large process end within, on every platform. */
@@ -156,7 +158,7 @@ static void report_sample(const struct workload *w, const struct interval_state 
 
 static void sleep_ms(long ms)
 {
-    struct timespec t = {.tv_nsec = ms * 1000000};
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
     while (nanosleep(&t, &t) && errno == EINTR)
         ;
@@ -513,9 +515,11 @@ int main(int argc, char **argv)
         interactive_shell();
     else if (!state)
         report_error("runner", "cannot map " STATE_PATH);
-    else
+    else {
+        sleep_ms(SETTLE_MS);
         for (size_t i = 0; i < options.nr_names; i++)
             run_named(options.names[i], state);
+    }
 
     env_report_interrupts();
     line_begin(&l, "done");
