@@ -146,20 +146,6 @@ static const struct argp argp = {
 
 /* ---- the machines ---- */
 
-static char *temporary(const char *what)
-{
-    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *path = format("%s/parangon-%s.XXXXXX", base, what);
-    int fd = mkstemp(path);
-
-    if (fd < 0 || ftruncate(fd, strcmp(what, "trace") ? 0 : (off_t)TRACE_MIB << 20) < 0) {
-        fprintf(stderr, "parangon: %s: %s\n", path, strerror(errno));
-        exit(STATUS_INCOMPLETE);
-    }
-    close(fd);
-    return path;
-}
-
 static void write_plan(const struct shares *s, unsigned to_ms)
 {
     FILE *out = fopen(s->plan, "w");
@@ -382,7 +368,9 @@ int cmd_shares(int argc, char **argv)
                 struct shares *s = &cases[nr];
 
                 *s = (struct shares){.policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
-                                     .plan = temporary("plan"), .memory = temporary("trace")};
+                                     .plan = paths_make_temporary("plan", 0), .memory = paths_make_temporary("trace", (size_t)TRACE_MIB << 20)};
+                if (!s->plan || !s->memory)
+                    return STATUS_INCOMPLETE;
                 if (!s->xen)
                     write_plan(s, to_ms);
                 else if (xen_shares_ramdisk(&inputs, s->plan) < 0)

@@ -127,26 +127,6 @@ static const struct argp argp = {
            "summarises it.",
 };
 
-/* A file of the size of the trace memory, all holes; its name, or NULL after a message. */
-static char *make_memory(unsigned mib)
-{
-    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *path = format("%s/parangon-trace.XXXXXX", base);
-    int fd = mkstemp(path);
-
-    if (fd >= 0 && ftruncate(fd, (off_t)mib << 20) == 0) {
-        close(fd);
-        return path;
-    }
-    fprintf(stderr, "parangon: cannot make the trace memory in %s: %s\n", base, strerror(errno));
-    if (fd >= 0) {
-        close(fd);
-        unlink(path);
-    }
-    free(path);
-    return NULL;
-}
-
 static int keep(const char *folder, const char *name, const void *bytes, size_t size)
 {
     char *path = format("%s/%s", folder, name);
@@ -268,7 +248,7 @@ static int record(int argc, char **argv)
                         paths_get()->build, folder);
         free(folder);
     }
-    if (paths_make_parent(o.output) < 0 || !(memory = make_memory(o.memory_mib)))
+    if (paths_make_parent(o.output) < 0 || !(memory = paths_make_temporary("trace", (size_t)o.memory_mib << 20)))
         return STATUS_INCOMPLETE;
     follower.memory = memory;
     follower.output = o.output;

@@ -314,7 +314,7 @@ static int explain(const struct options *o, struct subject *subject, size_t nr)
 int cmd_explain(int argc, char **argv)
 {
     struct options o = {.view.width = WIDTH_DEFAULT, .seed = "1", .class = RUN_DEFAULT};
-    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    const char *base = paths_temporary();
     char *folder = format("%s/parangon-explain.XXXXXX", base);
     struct subject subject[EXPLAIN_PLATFORMS_MAX] = {0};
     int status = 0;

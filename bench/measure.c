@@ -46,7 +46,7 @@ void measure_free(struct measurement *m)
 /* The kernel the user names, unpacked where it is a bzImage. 0 or an exit status. */
 static int take_kernel(struct measurement *m, const char *path)
 {
-    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    const char *base = paths_temporary();
     int format_of = kernel_format(path);
 
     if (format_of < 0) {

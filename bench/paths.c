@@ -129,3 +129,28 @@ char *paths_neutral(const char *text)
     fclose(out);
     return result;
 }
+
+const char *paths_temporary(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder && *folder ? folder : "/tmp";
+}
+
+char *paths_make_temporary(const char *what, size_t size)
+{
+    char *path = format("%s/parangon-%s.XXXXXX", paths_temporary(), what);
+    int fd = mkstemp(path);
+
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0) {
+        close(fd);
+        return path;
+    }
+    fprintf(stderr, "parangon: cannot make a file for the %s in %s: %s\n", what, paths_temporary(), strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    free(path);
+    return NULL;
+}

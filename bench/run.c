@@ -540,7 +540,7 @@ void run_say_work(const struct boot *boots, size_t nr)
 /* A temporary folder with room in it; NULL with a message on stderr. */
 static char *make_folder(void)
 {
-    const char *base = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    const char *base = paths_temporary();
     char *folder = format("%s/parangon.XXXXXX", base);
     struct statvfs space;
 
