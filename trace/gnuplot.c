@@ -29,6 +29,7 @@ static int run_gnuplot(FILE *script)
 
     if (fflush(script) || fseek(script, 0, SEEK_SET))
         return -errno;
+    setenv("LC_ALL", "C.UTF-8", 1); /* the script is UTF-8, wherever it is drawn: without one gnuplot warns of signs it does not use */
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, fileno(script), STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
