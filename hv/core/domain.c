@@ -203,22 +203,20 @@ struct vcpu *idle_vcpu_create(unsigned int cpu)
     return v;
 }
 
-struct domain *domain_get(domid_t id)
+/**
+ * The first domain, by id, for which is(d, id) holds; with a reference where hold is set (the list's own keeps it from being freed
+ * meanwhile).
+ */
+static struct domain *find(bool (*is)(const struct domain *d, domid_t id), domid_t id, bool hold)
 {
     struct domain *found = NULL;
 
-    if (id == DOMID_SELF || id == current_vcpu()->domain->id) {
-        found = current_vcpu()->domain;
-        __atomic_fetch_add(&found->refs, 1, __ATOMIC_RELAXED);
-        return found;
-    }
     spin_lock(&domain_list_lock);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
 
-        if (d->id == id) {
-            /* the list's own reference keeps it from being freed */
-            __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+        if (is(d, id)) {
+            __atomic_fetch_add(&d->refs, hold, __ATOMIC_RELAXED);
             found = d;
             break;
         }
@@ -227,22 +225,35 @@ struct domain *domain_get(domid_t id)
     return found;
 }
 
+static bool has_id(const struct domain *d, domid_t id)
+{
+    return d->id == id;
+}
+
+static bool from_id(const struct domain *d, domid_t id)
+{
+    return d->id >= id;
+}
+
+/** One that has ended and is not gone. */
+static bool has_ended(const struct domain *d, domid_t id)
+{
+    return d->shut_down || d->dying;
+}
+
+struct domain *domain_get(domid_t id)
+{
+    struct domain *own = current_vcpu()->domain;
+
+    if (id != DOMID_SELF && id != own->id)
+        return find(has_id, id, true);
+    __atomic_fetch_add(&own->refs, 1, __ATOMIC_RELAXED);
+    return own;
+}
+
 struct domain *domain_get_from(domid_t id)
 {
-    struct domain *found = NULL;
-
-    spin_lock(&domain_list_lock);
-    list_for_each(pos, &domain_list) { /* by id */
-        struct domain *d = list_entry(pos, struct domain, node);
-
-        if (d->id >= id) {
-            __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
-            found = d;
-            break;
-        }
-    }
-    spin_unlock(&domain_list_lock);
-    return found;
+    return find(from_id, id, true);
 }
 
 void domain_pause(struct domain *d)
@@ -490,22 +501,10 @@ int domain_kill(struct domain *d)
     return 0;
 }
 
-/** A domain that has ended and is not gone; no reference is taken: only the reaper frees. */
+/** No reference is taken: only the reaper frees. */
 static struct domain *find_ended(void)
 {
-    struct domain *found = NULL;
-
-    spin_lock(&domain_list_lock);
-    list_for_each(pos, &domain_list) {
-        struct domain *d = list_entry(pos, struct domain, node);
-
-        if (d->shut_down || d->dying) {
-            found = d;
-            break;
-        }
-    }
-    spin_unlock(&domain_list_lock);
-    return found;
+    return find(has_ended, 0, false);
 }
 
 bool domain_reap(void)

@@ -98,14 +98,6 @@ static void release_port(struct domain *d, evtchn_port_t port)
     spin_unlock(&d->evtchn_lock);
 }
 
-/** What a new binding starts from, and the state with it. Called with the port's lock held. */
-static void start_binding(struct evtchn *c, enum evtchn_state state, unsigned int vcpu)
-{
-    c->notify_vcpu = vcpu;
-    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    c->state = state;
-}
-
 static __cold_ void wake_pollers(struct domain *d, evtchn_port_t port)
 {
     for (u32 left = READ_ONCE(d->poll_mask); left; left &= left - 1) {
@@ -181,23 +173,6 @@ void evtchn_send_global_virq(unsigned int virq)
         evtchn_send_virq(hardware_domain->vcpu[0], virq);
 }
 
-void evtchn_send_pirq(struct domain *d, unsigned int pirq)
-{
-    evtchn_port_t port;
-    struct evtchn *c;
-
-    if (!d->pirq_port || pirq >= NR_PIRQS)
-        return;
-    port = READ_ONCE(d->pirq_port[pirq]);
-    if (!port)
-        return;
-    c = evtchn_record(d, port);
-    spin_lock(&c->lock);
-    if (c->state == ECS_PIRQ && c->source == pirq)
-        set_pending(d, c, port);
-    spin_unlock(&c->lock);
-}
-
 void evtchn_notify(struct domain *d, evtchn_port_t port)
 {
     struct evtchn *c = evtchn_lookup(d, port);
@@ -229,21 +204,47 @@ void evtchn_info_moved(struct vcpu *v)
     arch_event_pending(v);
 }
 
-int evtchn_alloc_unbound(struct domain *d, domid_t allowed, evtchn_port_t *port)
+/**
+ * Give d's lowest free port this binding: all of `as` but what is every binding's. slot: where its number is kept, 0 while
+ * none is; NULL: nowhere.
+ * @return 0 and *port; -XEN_EEXIST: the slot has one; what reserve_port() says
+ */
+static int bind(struct domain *d, const struct evtchn *as, u32 *slot, evtchn_port_t *port)
 {
+    evtchn_port_t none = 0;
     int new = reserve_port(d);
     struct evtchn *c;
+    bool taken;
 
     if (new < 0)
         return new;
     c = evtchn_record(d, new);
     spin_lock(&c->lock);
-    c->allowed_domid = allowed;
-    start_binding(c, ECS_UNBOUND, 0);
+    c->allowed_domid = as->allowed_domid;
+    c->source = as->source;
+    c->notify = as->notify;
+    c->notify_vcpu = as->notify_vcpu;
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    c->state = as->state;
+    taken = slot && !__atomic_compare_exchange_n(slot, &none, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (taken)
+        c->state = ECS_RESERVED;
     spin_unlock(&c->lock);
-    TRACE_evtchn_bind(d->id, allowed, new, 0, TRACE_EVTCHN_UNBOUND);
+    if (taken) {
+        release_port(d, new);
+        return -XEN_EEXIST;
+    }
     *port = new;
     return 0;
+}
+
+int evtchn_alloc_unbound(struct domain *d, domid_t allowed, evtchn_port_t *port)
+{
+    int rc = bind(d, &(struct evtchn){.state = ECS_UNBOUND, .allowed_domid = allowed}, NULL, port);
+
+    if (!rc)
+        TRACE_evtchn_bind(d->id, allowed, *port, 0, TRACE_EVTCHN_UNBOUND);
+    return rc;
 }
 
 static void lock_pair(struct evtchn *a, struct evtchn *b)
@@ -283,7 +284,9 @@ int evtchn_bind_interdomain(struct domain *d, struct domain *remote, evtchn_port
     }
     c->remote = remote;
     c->remote_port = remote_port;
-    start_binding(c, ECS_INTERDOMAIN, 0);
+    c->notify_vcpu = 0;
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    c->state = ECS_INTERDOMAIN;
     rc->remote = d;
     rc->remote_port = new;
     rc->state = ECS_INTERDOMAIN;
@@ -303,100 +306,51 @@ bool virq_is_global(unsigned int virq)
 
 int evtchn_bind_virq(struct domain *d, unsigned int virq, unsigned int vcpu, evtchn_port_t *port)
 {
-    struct evtchn *c;
-    struct vcpu *v;
-    int new;
+    int rc;
 
     if (virq >= NR_VIRQS || (virq_is_global(virq) && vcpu != 0))
         return -XEN_EINVAL;
     if (vcpu >= d->max_vcpus)
         return -XEN_ENOENT;
-    v = d->vcpu[vcpu];
-    new = reserve_port(d);
-    if (new < 0)
-        return new;
-    c = evtchn_record(d, new);
-    spin_lock(&c->lock);
-    spin_lock(&v->virq_lock);
-    if (v->virq_port[virq]) {
-        spin_unlock(&v->virq_lock);
-        spin_unlock(&c->lock);
-        release_port(d, new);
-        return -XEN_EEXIST;
-    }
-    c->source = virq;
-    start_binding(c, ECS_VIRQ, vcpu);
-    v->virq_port[virq] = new;
-    spin_unlock(&v->virq_lock);
-    spin_unlock(&c->lock);
-    TRACE_evtchn_bind(d->id, d->id, new, virq, TRACE_EVTCHN_VIRQ);
-    *port = new;
-    return 0;
+    rc = bind(d, &(struct evtchn){.state = ECS_VIRQ, .source = virq, .notify_vcpu = vcpu}, &d->vcpu[vcpu]->virq_port[virq], port);
+    if (!rc)
+        TRACE_evtchn_bind(d->id, d->id, *port, virq, TRACE_EVTCHN_VIRQ);
+    return rc;
 }
 
 int evtchn_bind_ipi(struct domain *d, unsigned int vcpu, evtchn_port_t *port)
 {
-    struct evtchn *c;
-    int new;
+    int rc;
 
     if (vcpu >= d->max_vcpus)
         return -XEN_ENOENT;
-    new = reserve_port(d);
-    if (new < 0)
-        return new;
-    c = evtchn_record(d, new);
-    spin_lock(&c->lock);
-    start_binding(c, ECS_IPI, vcpu);
-    spin_unlock(&c->lock);
-    TRACE_evtchn_bind(d->id, d->id, new, vcpu, TRACE_EVTCHN_IPI);
-    *port = new;
-    return 0;
+    rc = bind(d, &(struct evtchn){.state = ECS_IPI, .notify_vcpu = vcpu}, NULL, port);
+    if (!rc)
+        TRACE_evtchn_bind(d->id, d->id, *port, vcpu, TRACE_EVTCHN_IPI);
+    return rc;
 }
 
 int evtchn_bind_pirq(struct domain *d, unsigned int pirq, evtchn_port_t *port)
 {
-    evtchn_port_t none = 0;
-    struct evtchn *c;
-    int new;
+    int rc;
 
     if (!d->pirq_port)
         return -XEN_EPERM;
     if (pirq >= NR_PIRQS)
         return -XEN_EINVAL;
-    new = reserve_port(d);
-    if (new < 0)
-        return new;
-    c = evtchn_record(d, new);
-    spin_lock(&c->lock);
-    if (!__atomic_compare_exchange_n(&d->pirq_port[pirq], &none, new, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST)) {
-        spin_unlock(&c->lock);
-        release_port(d, new);
-        return -XEN_EEXIST;
-    }
-    c->source = pirq;
-    start_binding(c, ECS_PIRQ, 0);
-    spin_unlock(&c->lock);
-    TRACE_evtchn_bind(d->id, d->id, new, pirq, TRACE_EVTCHN_PIRQ);
-    *port = new;
-    return 0;
+    rc = bind(d, &(struct evtchn){.state = ECS_PIRQ, .source = pirq}, &d->pirq_port[pirq], port);
+    if (!rc)
+        TRACE_evtchn_bind(d->id, d->id, *port, pirq, TRACE_EVTCHN_PIRQ);
+    return rc;
 }
 
 int evtchn_bind_hypervisor(struct domain *d, void (*notify)(struct domain *d), evtchn_port_t *port)
 {
-    int new = reserve_port(d);
-    struct evtchn *c;
+    int rc = bind(d, &(struct evtchn){.state = ECS_HYPERVISOR, .notify = notify}, NULL, port);
 
-    if (new < 0)
-        return new;
-    c = evtchn_record(d, new);
-    spin_lock(&c->lock);
-    c->notify = notify;
-    start_binding(c, ECS_HYPERVISOR, 0);
-    spin_unlock(&c->lock);
-    TRACE_evtchn_bind(d->id, DOMID_HV, new, 0, TRACE_EVTCHN_INTERDOMAIN);
-    *port = new;
-    return 0;
+    if (!rc)
+        TRACE_evtchn_bind(d->id, DOMID_HV, *port, 0, TRACE_EVTCHN_INTERDOMAIN);
+    return rc;
 }
 
 /** Undo what a VIRQ binding left in its vCPU; global ones are vCPU 0's wherever they notify. */

@@ -45,8 +45,6 @@ int evtchn_send(struct domain *d, evtchn_port_t port);
  */
 void evtchn_send_virq(struct vcpu *v, unsigned int virq);
 void evtchn_send_global_virq(unsigned int virq);
-/** A physical interrupt of d's came. Not bound: nothing happens. */
-void evtchn_send_pirq(struct domain *d, unsigned int pirq);
 /** Make the hypervisor the other end of a new port of d (console ring of a domain without dom0). */
 int evtchn_bind_hypervisor(struct domain *d, void (*notify)(struct domain *d), evtchn_port_t *port);
 /** Tell d through a port whose other end is the hypervisor. */

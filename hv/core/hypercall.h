@@ -21,7 +21,6 @@ typedef long hypercall_fn(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6);
 struct hypercall {
     hypercall_fn *fn;      /* NULL: -XEN_ENOSYS */
     const char *name;
-    u8 nr_args;            /* how many are defined, for the trace and for clobbering */
 };
 
 #define NR_HYPERCALLS 64
@@ -37,46 +36,80 @@ bool hypercall_preempt_check(void);
  */
 long hypercall_continue(unsigned int op, unsigned int nr_args, ...);
 
-/* Families. Each returns as its xen header says; all are in hv/hypercall/ unless said otherwise. */
-long do_event_channel_op(u64 cmd, u64 arg, u64, u64, u64, u64);
-long do_sched_op(u64 cmd, u64 arg, u64, u64, u64, u64);
-long do_sched_op_compat(u64 cmd, u64 arg, u64, u64, u64, u64);
-long do_vcpu_op(u64 cmd, u64 vcpuid, u64 arg, u64, u64, u64);
-long do_set_timer_op(u64 deadline, u64, u64, u64, u64, u64);
-long do_grant_table_op(u64 cmd, u64 arg, u64 count, u64, u64, u64);
-long do_xen_version(u64 cmd, u64 arg, u64, u64, u64, u64);
-long do_console_io(u64 cmd, u64 count, u64 buffer, u64, u64, u64);
-long do_multicall(u64 list, u64 nr, u64, u64, u64, u64);
-long do_multicall_32(u64 list, u64 nr, u64, u64, u64, u64);
-long do_vm_assist(u64 cmd, u64 type, u64, u64, u64, u64);
-/* memory, in hv/hypercall/memory.c */
-long do_memory_op(u64 cmd, u64 arg, u64, u64, u64, u64);
-/* privileged machine calls */
-long do_physdev_op(u64 cmd, u64 arg, u64, u64, u64, u64);
-long do_platform_op(u64 arg, u64, u64, u64, u64, u64);
+/**
+ * The families: CALL(number of the ABI, function). Each returns as its header of the ABI says. All are in
+ * hv/hypercall/ but those behind "hv/x86".
+ */
+#define HYPERCALLS(CALL)                                                                           \
+    CALL(event_channel_op, do_event_channel_op)                                                    \
+    CALL(sched_op, do_sched_op)                                                                    \
+    CALL(sched_op_compat, do_sched_op_compat)                                                      \
+    CALL(vcpu_op, do_vcpu_op)                                                                      \
+    CALL(set_timer_op, do_set_timer_op)                                                            \
+    CALL(grant_table_op, do_grant_table_op)                                                        \
+    CALL(xen_version, do_xen_version)                                                              \
+    CALL(console_io, do_console_io)                                                                \
+    CALL(multicall, do_multicall)                                                                  \
+    CALL(vm_assist, do_vm_assist)                                                                  \
+    CALL(memory_op, do_memory_op)                                                                  \
+    CALL(physdev_op, do_physdev_op)                                                                \
+    CALL(platform_op, do_platform_op)                                                              \
+    CALL(arch_0, do_mca)                                                                           \
+    CALL(sysctl, do_sysctl)                                                                        \
+    CALL(domctl, do_domctl)                                                                        \
+    CALL(xsm_op, do_xsm_op)                                                                        \
+    CALL(xenpmu_op, do_xenpmu_op)                                                                  \
+    /* hv/x86/hvm */                                                                               \
+    CALL(hvm_op, do_hvm_op)                                                                        \
+    /* hv/x86/pv */                                                                                \
+    CALL(set_trap_table, do_set_trap_table)                                                        \
+    CALL(mmu_update, do_mmu_update)                                                                \
+    CALL(set_gdt, do_set_gdt)                                                                      \
+    CALL(stack_switch, do_stack_switch)                                                            \
+    CALL(set_callbacks, do_set_callbacks)                                                          \
+    CALL(fpu_taskswitch, do_fpu_taskswitch)                                                        \
+    CALL(set_debugreg, do_set_debugreg)                                                            \
+    CALL(get_debugreg, do_get_debugreg)                                                            \
+    CALL(update_descriptor, do_update_descriptor)                                                  \
+    CALL(update_va_mapping, do_update_va_mapping)                                                  \
+    CALL(update_va_mapping_otherdomain, do_update_va_mapping_otherdomain)                          \
+    CALL(iret, do_iret)                                                                            \
+    CALL(set_segment_base, do_set_segment_base)                                                    \
+    CALL(mmuext_op, do_mmuext_op)                                                                  \
+    CALL(callback_op, do_callback_op)
+
+#define DECLARE_HYPERCALL(number, function) hypercall_fn function;
+HYPERCALLS(DECLARE_HYPERCALL)
+hypercall_fn do_multicall_32;
+
+/**
+ * A sub-operation of a family. Its structure is copied in before the call, and out behind it where it answers and fn
+ * returns 0.
+ */
+struct subop {
+    long (*fn)(struct vcpu *v, void *op, gva_t arg); /* NULL: there is none. arg: where op came from */
+    u16 size;              /* of the structure; 0: it takes none */
+    bool answers;
+    bool privileged;       /* for the privileged domain only */
+};
+#define SUBOP_MAX 64       /* bytes of the largest structure */
+/**
+ * Call sub-operation cmd of a family (number: of the ABI) for v.
+ * @return what its function does; -XEN_EFAULT; refused: -XEN_ENOSYS, there is none; -XEN_EPERM
+ */
+long subop_call(unsigned int number, const struct subop *table, size_t nr, u64 cmd, struct vcpu *v, gva_t arg);
+
+/**
+ * What the privileged domain's calls begin with: read the structure of `size` bytes at arg, whose first words are the
+ * sub-operation and the version of the interface.
+ * @return 0; -XEN_EPERM (refused), -XEN_EFAULT, -XEN_EACCES: another version
+ */
+long privileged_read(unsigned int number, void *op, gva_t arg, size_t size, u32 version);
+/** A sub-operation has returned rc: copy out what it answers where it went well. @return rc; -XEN_EFAULT */
+#define privileged_answer(rc, arg, op) (!(rc) && !guest_write((arg), (op)) ? -XEN_EFAULT : (rc))
+
 /** What a domctl and a sysctl tell of a domain (domctl.c). */
 struct xen_domctl_getdomaininfo;
 void domain_get_info(const struct domain *d, struct xen_domctl_getdomaininfo *info);
-long do_mca(u64 arg, u64, u64, u64, u64, u64);
-long do_sysctl(u64 arg, u64, u64, u64, u64, u64);
-long do_domctl(u64 arg, u64, u64, u64, u64, u64);
-/* hv/x86/hvm */
-long do_hvm_op(u64 cmd, u64 arg, u64, u64, u64, u64);
-/* hv/x86/pv */
-long do_set_trap_table(u64 traps, u64, u64, u64, u64, u64);
-long do_mmu_update(u64 reqs, u64 count, u64 pdone, u64 foreigndom, u64, u64);
-long do_set_gdt(u64 frames, u64 entries, u64, u64, u64, u64);
-long do_stack_switch(u64 ss, u64 esp, u64, u64, u64, u64);
-long do_set_callbacks(u64 event, u64 failsafe, u64 sysc, u64, u64, u64);
-long do_fpu_taskswitch(u64 set, u64, u64, u64, u64, u64);
-long do_set_debugreg(u64 reg, u64 value, u64, u64, u64, u64);
-long do_get_debugreg(u64 reg, u64, u64, u64, u64, u64);
-long do_update_descriptor(u64 ma, u64 desc, u64, u64, u64, u64);
-long do_update_va_mapping(u64 va, u64 val, u64 flags, u64, u64, u64);
-long do_update_va_mapping_otherdomain(u64 va, u64 val, u64 flags, u64 domid, u64, u64);
-long do_iret(u64, u64, u64, u64, u64, u64);
-long do_set_segment_base(u64 which, u64 base, u64, u64, u64, u64);
-long do_mmuext_op(u64 ops, u64 count, u64 pdone, u64 foreigndom, u64, u64);
-long do_callback_op(u64 cmd, u64 arg, u64, u64, u64, u64);
 
 #endif

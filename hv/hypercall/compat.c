@@ -383,22 +383,22 @@ FN(same_xsm_op)
     return -XEN_ENOSYS;
 }
 
-#define CALL(number, function, args) [__HYPERVISOR_##number] = {.fn = function, .name = #number, .nr_args = args}
+#define CALL(number, function) [__HYPERVISOR_##number] = {.fn = function, .name = #number}
 
 const struct hypercall hypercall_table_32[NR_HYPERCALLS] = {
-    CALL(memory_op, compat_memory_op, 2),
-    CALL(multicall, do_multicall_32, 2),
-    CALL(set_timer_op, compat_set_timer_op, 2),
-    CALL(xen_version, compat_xen_version, 2),
-    CALL(console_io, do_console_io, 3),
-    CALL(grant_table_op, compat_grant_table_op, 3),
-    CALL(vm_assist, do_vm_assist, 2),
-    CALL(vcpu_op, compat_vcpu_op, 3),
-    CALL(xsm_op, same_xsm_op, 1),
-    CALL(sched_op, compat_sched_op, 2),
-    CALL(event_channel_op, do_event_channel_op, 2),
-    CALL(physdev_op, compat_physdev_op, 2),
-    CALL(hvm_op, compat_hvm_op, 2),
-    CALL(sysctl, do_sysctl, 1), /* laid out for both widths alike, and so is the next */
-    CALL(domctl, do_domctl, 1),
+    CALL(memory_op, compat_memory_op),
+    CALL(multicall, do_multicall_32),
+    CALL(set_timer_op, compat_set_timer_op),
+    CALL(xen_version, compat_xen_version),
+    CALL(console_io, do_console_io),
+    CALL(grant_table_op, compat_grant_table_op),
+    CALL(vm_assist, do_vm_assist),
+    CALL(vcpu_op, compat_vcpu_op),
+    CALL(xsm_op, same_xsm_op),
+    CALL(sched_op, compat_sched_op),
+    CALL(event_channel_op, do_event_channel_op),
+    CALL(physdev_op, compat_physdev_op),
+    CALL(hvm_op, compat_hvm_op),
+    CALL(sysctl, do_sysctl), /* laid out for both widths alike, and so is the next */
+    CALL(domctl, do_domctl),
 };

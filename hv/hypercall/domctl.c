@@ -111,14 +111,10 @@ long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
     struct domain *caller = current_vcpu()->domain, *d;
     struct xen_domctl op;
     bool answer = false;
-    long rc;
+    long rc = privileged_read(__HYPERVISOR_domctl, &op, arg, sizeof(op), XEN_DOMCTL_INTERFACE_VERSION);
 
-    if (!caller->privileged)
-        return refuse(caller, __HYPERVISOR_domctl, 0, -XEN_EPERM);
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
-        return -XEN_EACCES;
+    if (rc)
+        return rc;
     d = op.cmd == XEN_DOMCTL_getdomaininfo ? domain_get_from(op.domain) : domain_get(op.domain);
     if (!d)
         return -XEN_ESRCH;
@@ -127,7 +123,6 @@ long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         domain_get_info(d, &op.u.getdomaininfo);
         op.domain = d->id;
         answer = true;
-        rc = 0;
         break;
     case XEN_DOMCTL_pausedomain:
         rc = d == caller ? -XEN_EINVAL : 0;

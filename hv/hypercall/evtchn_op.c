@@ -8,11 +8,6 @@
 #include "evtchn.h"
 #include "hypercall.h"
 
-static long refused(u64 cmd, long err)
-{
-    return refuse(current_vcpu()->domain, __HYPERVISOR_event_channel_op, cmd, err);
-}
-
 /**
  * The domain that a call is about: the caller's own, or any other for a privileged caller. NULL and
  * *rc otherwise.
@@ -40,162 +35,144 @@ static long tell_port(struct domain *d, evtchn_port_t port, long rc, gva_t arg, 
     return -XEN_EFAULT;
 }
 
-static long alloc_unbound(gva_t arg)
+static long alloc_unbound(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_alloc_unbound op;
-    struct domain *d;
-    domid_t allowed;
+    struct evtchn_alloc_unbound *op = arg;
     long rc;
+    struct domain *d = target(op->dom, &rc);
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    d = target(op.dom, &rc);
     if (!d)
         return rc;
-    allowed = op.remote_dom == DOMID_SELF ? current_vcpu()->domain->id : op.remote_dom;
-    rc = evtchn_alloc_unbound(d, allowed, &op.port);
-    rc = tell_port(d, op.port, rc, arg, &op, sizeof(op));
+    rc = evtchn_alloc_unbound(d, op->remote_dom == DOMID_SELF ? v->domain->id : op->remote_dom, &op->port);
+    rc = tell_port(d, op->port, rc, at, op, sizeof(*op));
     domain_put(d);
     return rc;
 }
 
-static long bind_interdomain(struct domain *d, gva_t arg)
+static long bind_interdomain(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_bind_interdomain op;
-    struct domain *remote;
+    struct evtchn_bind_interdomain *op = arg;
+    struct domain *remote = domain_get(op->remote_dom);
     long rc;
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    remote = domain_get(op.remote_dom);
     if (!remote)
         return -XEN_ESRCH;
-    rc = evtchn_bind_interdomain(d, remote, op.remote_port, &op.local_port);
+    rc = evtchn_bind_interdomain(v->domain, remote, op->remote_port, &op->local_port);
     domain_put(remote);
-    return tell_port(d, op.local_port, rc, arg, &op, sizeof(op));
+    return tell_port(v->domain, op->local_port, rc, at, op, sizeof(*op));
 }
 
-static long bind_virq(struct domain *d, gva_t arg)
+static long bind_virq(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_bind_virq op;
-    long rc = guest_read(&op, arg) ? evtchn_bind_virq(d, op.virq, op.vcpu, &op.port) : -XEN_EFAULT;
+    struct evtchn_bind_virq *op = arg;
+    long rc = evtchn_bind_virq(v->domain, op->virq, op->vcpu, &op->port);
 
-    return tell_port(d, op.port, rc, arg, &op, sizeof(op));
+    return tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
 }
 
-static long bind_ipi(struct domain *d, gva_t arg)
+static long bind_ipi(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_bind_ipi op;
-    long rc = guest_read(&op, arg) ? evtchn_bind_ipi(d, op.vcpu, &op.port) : -XEN_EFAULT;
+    struct evtchn_bind_ipi *op = arg;
+    long rc = evtchn_bind_ipi(v->domain, op->vcpu, &op->port);
 
-    return tell_port(d, op.port, rc, arg, &op, sizeof(op));
+    return tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
 }
 
-static long bind_pirq(struct domain *d, gva_t arg)
+static long bind_pirq(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_bind_pirq op;
-    long rc = guest_read(&op, arg) ? evtchn_bind_pirq(d, op.pirq, &op.port) : -XEN_EFAULT;
+    struct evtchn_bind_pirq *op = arg;
+    long rc = evtchn_bind_pirq(v->domain, op->pirq, &op->port);
 
-    rc = tell_port(d, op.port, rc, arg, &op, sizeof(op));
-    return rc == -XEN_EPERM ? refused(EVTCHNOP_bind_pirq, rc) : rc;
+    rc = tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
+    return rc == -XEN_EPERM ? refuse(v->domain, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, rc) : rc;
 }
 
-static long status(gva_t arg)
+static long status(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_status op;
-    struct domain *d;
+    struct evtchn_status *op = arg;
     long rc;
+    struct domain *d = target(op->dom, &rc);
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    d = target(op.dom, &rc);
     if (!d)
         return rc;
-    rc = evtchn_status(d, &op);
+    rc = evtchn_status(d, op);
     domain_put(d);
-    if (!rc && !guest_write(arg, &op))
-        rc = -XEN_EFAULT;
     return rc;
 }
 
-static long reset(gva_t arg)
+static long reset(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_reset op;
-    struct domain *d;
+    const struct evtchn_reset *op = arg;
     long rc;
+    struct domain *d = target(op->dom, &rc);
 
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    d = target(op.dom, &rc);
     if (!d)
         return rc;
     rc = evtchn_reset(d);
     domain_put(d);
     if (rc == -XEN_ERESTART)
-        return hypercall_continue(__HYPERVISOR_event_channel_op, 2, (u64)EVTCHNOP_reset, (u64)arg);
+        return hypercall_continue(__HYPERVISOR_event_channel_op, 2, (u64)EVTCHNOP_reset, (u64)at);
     return rc;
 }
 
-static long init_control(struct domain *d, gva_t arg)
+static long close_port(struct vcpu *v, void *arg, gva_t at)
 {
-    struct evtchn_init_control op;
-    long rc;
-
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    rc = evtchn_init_control(d, &op);
-    if (!rc && !guest_write(arg, &op))
-        rc = -XEN_EFAULT;
-    return rc;
+    return evtchn_close(v->domain, ((const struct evtchn_close *)arg)->port, true);
 }
+
+static long bind_vcpu(struct vcpu *v, void *arg, gva_t at)
+{
+    const struct evtchn_bind_vcpu *op = arg;
+
+    return evtchn_bind_vcpu(v->domain, op->port, op->vcpu);
+}
+
+static long init_control(struct vcpu *v, void *arg, gva_t at)
+{
+    return evtchn_init_control(v->domain, arg);
+}
+
+static long expand_array(struct vcpu *v, void *arg, gva_t at)
+{
+    return evtchn_expand_array(v->domain, ((const struct evtchn_expand_array *)arg)->array_gfn);
+}
+
+static long set_priority(struct vcpu *v, void *arg, gva_t at)
+{
+    const struct evtchn_set_priority *op = arg;
+
+    return evtchn_set_priority(v->domain, op->port, op->priority);
+}
+
+static const struct subop subops[] = {
+    [EVTCHNOP_alloc_unbound] = {alloc_unbound, sizeof(struct evtchn_alloc_unbound)},
+    [EVTCHNOP_bind_interdomain] = {bind_interdomain, sizeof(struct evtchn_bind_interdomain)},
+    [EVTCHNOP_bind_virq] = {bind_virq, sizeof(struct evtchn_bind_virq)},
+    [EVTCHNOP_bind_ipi] = {bind_ipi, sizeof(struct evtchn_bind_ipi)},
+    [EVTCHNOP_bind_pirq] = {bind_pirq, sizeof(struct evtchn_bind_pirq)},
+    [EVTCHNOP_close] = {close_port, sizeof(struct evtchn_close)},
+    [EVTCHNOP_status] = {status, sizeof(struct evtchn_status), .answers = true},
+    [EVTCHNOP_bind_vcpu] = {bind_vcpu, sizeof(struct evtchn_bind_vcpu)},
+    [EVTCHNOP_reset] = {reset, sizeof(struct evtchn_reset)},
+    [EVTCHNOP_init_control] = {init_control, sizeof(struct evtchn_init_control), .answers = true},
+    [EVTCHNOP_expand_array] = {expand_array, sizeof(struct evtchn_expand_array)},
+    [EVTCHNOP_set_priority] = {set_priority, sizeof(struct evtchn_set_priority)},
+};
 
 long do_event_channel_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-    struct domain *d = current_vcpu()->domain;
+    struct vcpu *v = current_vcpu();
     union {
         struct evtchn_send send;
         struct evtchn_unmask unmask;
-        struct evtchn_close close;
-        struct evtchn_bind_vcpu bind_vcpu;
-        struct evtchn_expand_array expand_array;
-        struct evtchn_set_priority set_priority;
     } op;
 
     switch ((u32)cmd) {
     case EVTCHNOP_send:
-        return guest_read(&op.send, arg) ? evtchn_send(d, op.send.port) : -XEN_EFAULT;
+        return guest_read(&op.send, arg) ? evtchn_send(v->domain, op.send.port) : -XEN_EFAULT;
     case EVTCHNOP_unmask:
-        return guest_read(&op.unmask, arg) ? evtchn_unmask(d, op.unmask.port) : -XEN_EFAULT;
-    case EVTCHNOP_alloc_unbound:
-        return alloc_unbound(arg);
-    case EVTCHNOP_bind_interdomain:
-        return bind_interdomain(d, arg);
-    case EVTCHNOP_bind_virq:
-        return bind_virq(d, arg);
-    case EVTCHNOP_bind_ipi:
-        return bind_ipi(d, arg);
-    case EVTCHNOP_bind_pirq:
-        return bind_pirq(d, arg);
-    case EVTCHNOP_close:
-        return guest_read(&op.close, arg) ? evtchn_close(d, op.close.port, true) : -XEN_EFAULT;
-    case EVTCHNOP_status:
-        return status(arg);
-    case EVTCHNOP_bind_vcpu:
-        return guest_read(&op.bind_vcpu, arg)
-                   ? evtchn_bind_vcpu(d, op.bind_vcpu.port, op.bind_vcpu.vcpu)
-                   : -XEN_EFAULT;
-    case EVTCHNOP_reset:
-        return reset(arg);
-    case EVTCHNOP_init_control:
-        return init_control(d, arg);
-    case EVTCHNOP_expand_array:
-        return guest_read(&op.expand_array, arg) ? evtchn_expand_array(d, op.expand_array.array_gfn)
-                                                 : -XEN_EFAULT;
-    case EVTCHNOP_set_priority:
-        return guest_read(&op.set_priority, arg)
-                   ? evtchn_set_priority(d, op.set_priority.port, op.set_priority.priority)
-                   : -XEN_EFAULT;
+        return guest_read(&op.unmask, arg) ? evtchn_unmask(v->domain, op.unmask.port) : -XEN_EFAULT;
     default:
-        return refused(cmd, -XEN_ENOSYS);
+        return subop_call(__HYPERVISOR_event_channel_op, subops, ARRAY_SIZE(subops), cmd, v, arg);
     }
 }

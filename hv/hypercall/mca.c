@@ -38,16 +38,11 @@ static long put_cpus(struct xen_mc_physcpuinfo *info)
 
 long do_mca(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-    struct domain *d = current_vcpu()->domain;
     struct xen_mc op;
-    long rc;
+    long rc = privileged_read(__HYPERVISOR_mca, &op, arg, sizeof(op), XEN_MCA_INTERFACE_VERSION);
 
-    if (!d->privileged)
-        return refuse(d, __HYPERVISOR_mca, 0, -XEN_EPERM);
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
-        return -XEN_EACCES;
+    if (rc)
+        return rc;
     switch (op.cmd) {
     case XEN_MC_fetch:
         rc = fetch(&op.u.mc_fetch);
@@ -56,9 +51,7 @@ long do_mca(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         rc = put_cpus(&op.u.mc_physcpuinfo);
         break;
     default:
-        return refuse(d, __HYPERVISOR_mca, op.cmd, -XEN_EINVAL);
+        return refuse(current_vcpu()->domain, __HYPERVISOR_mca, op.cmd, -XEN_EINVAL);
     }
-    if (!rc && !guest_write(arg, &op))
-        rc = -XEN_EFAULT;
-    return rc;
+    return privileged_answer(rc, arg, &op);
 }

@@ -20,7 +20,7 @@ static long firmware_info(const struct xenpf_firmware_info *info)
     }
 }
 
-static long get_cpuinfo(struct xenpf_pcpuinfo *info)
+static void get_cpuinfo(struct xenpf_pcpuinfo *info)
 {
     info->max_present = arch_nr_cpus() - 1;
     if (info->xen_cpuid > info->max_present) {
@@ -29,7 +29,6 @@ static long get_cpuinfo(struct xenpf_pcpuinfo *info)
         info->flags = arch_online_mask() >> info->xen_cpuid & 1 ? XEN_PCPU_FLAGS_ONLINE : 0;
         info->apic_id = info->acpi_id = arch_cpu_apic_id(info->xen_cpuid);
     }
-    return 0;
 }
 
 static long set_time(struct domain *d, const struct xenpf_settime64 *t)
@@ -55,14 +54,10 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *d = current_vcpu()->domain;
     struct xen_platform_op op;
-    long rc;
+    long rc = privileged_read(__HYPERVISOR_platform_op, &op, arg, sizeof(op), XENPF_INTERFACE_VERSION);
 
-    if (!d->privileged)
-        return refuse(d, __HYPERVISOR_platform_op, 0, -XEN_EPERM);
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    if (op.interface_version != XENPF_INTERFACE_VERSION)
-        return -XEN_EACCES;
+    if (rc)
+        return rc;
     switch (op.cmd) {
     case XENPF_settime64:
         return set_time(d, &op.u.settime64);
@@ -75,12 +70,9 @@ long do_platform_op(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
     case XENPF_cpu_offline:
         return arch_cpu_down(op.u.cpu_ol.cpuid);
     case XENPF_get_cpuinfo:
-        rc = get_cpuinfo(&op.u.pcpu_info);
-        break;
+        get_cpuinfo(&op.u.pcpu_info);
+        return guest_write(arg, &op) ? 0 : -XEN_EFAULT;
     default:
         return refuse(d, __HYPERVISOR_platform_op, op.cmd, -XEN_ENOSYS);
     }
-    if (!rc && !guest_write(arg, &op))
-        rc = -XEN_EFAULT;
-    return rc;
 }

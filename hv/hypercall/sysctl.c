@@ -11,7 +11,7 @@
 #include "sched/sched.h"
 #include <xen/sysctl.h>
 
-static long physinfo(struct xen_sysctl_physinfo *info)
+static void physinfo(struct xen_sysctl_physinfo *info)
 {
     struct arch_physinfo p;
 
@@ -28,7 +28,6 @@ static long physinfo(struct xen_sysctl_physinfo *info)
         .free_pages = p.free_pages,
         .max_mfn = p.max_mfn,
     };
-    return 0;
 }
 
 static long read_console(struct xen_sysctl_readconsole *op)
@@ -135,17 +134,13 @@ long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
     struct domain *d = current_vcpu()->domain;
     struct sched_pool_info pool = {.policy = ""};
     struct xen_sysctl op;
-    long rc;
+    long rc = privileged_read(__HYPERVISOR_sysctl, &op, arg, sizeof(op), XEN_SYSCTL_INTERFACE_VERSION);
 
-    if (!d->privileged)
-        return refuse(d, __HYPERVISOR_sysctl, 0, -XEN_EPERM);
-    if (!guest_read(&op, arg))
-        return -XEN_EFAULT;
-    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-        return -XEN_EACCES;
+    if (rc)
+        return rc;
     switch (op.cmd) {
     case XEN_SYSCTL_physinfo:
-        rc = physinfo(&op.u.physinfo);
+        physinfo(&op.u.physinfo);
         break;
     case XEN_SYSCTL_readconsole:
         rc = read_console(&op.u.readconsole);
@@ -165,7 +160,5 @@ long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
     default:
         return refuse(d, __HYPERVISOR_sysctl, op.cmd, -XEN_ENOSYS);
     }
-    if (!rc && !guest_write(arg, &op))
-        rc = -XEN_EFAULT;
-    return rc;
+    return privileged_answer(rc, arg, &op);
 }

@@ -354,7 +354,6 @@ static void step(struct fuzz_input *in)
         host_advance(fuzz_bits(in, 3));
     } else if (fuzz_chance(in, 10)) {
         evtchn_send_virq(v, fuzz_below(in, NR_VIRQS));
-        evtchn_send_pirq(domain[n], fuzz_below(in, NR_PIRQS + 2));
     } else {
         vcpu_unblock(v); /* so that not all sleep for good */
         if (!choose_caller(in))
