@@ -160,7 +160,17 @@ static const char *not_a_kernel(const struct boot_module *m)
 
 /* ---- the keys of a domain ---- */
 
-static void set_kind(struct reader *r, struct text t)
+/* One key, and where its value goes. */
+struct key {
+    const char *name;
+    void (*set)(struct reader *r, const struct key *k, struct text value);
+    size_t at;                   /* set_choice(), set_number(): the field of struct launch_domain */
+    u32 least, most;             /* set_number(); most 0: the last pool */
+    const char *word[2];         /* set_choice() */
+    bool required, may_be_empty;
+};
+
+static void set_kind(struct reader *r, const struct key *k, struct text t)
 {
     if (is(t, "pv"))
         r->now->kind = DOMAIN_PV;
@@ -172,21 +182,17 @@ static void set_kind(struct reader *r, struct text t)
         ERROR(r, "kind \"%.*s\" is none that can be launched (pv, pvh, hvm)", (int)t.n, t.s);
 }
 
-static void set_xen(struct reader *r, struct text t)
+/* One of two words: the field, a bool, is whether it is the second. */
+static void set_choice(struct reader *r, const struct key *k, struct text t)
 {
-    if (!is(t, "yes") && !is(t, "no"))
-        ERROR(r, "xen is yes or no, not \"%.*s\"", (int)t.n, t.s);
-    r->now->hide_xen = is(t, "no");
+    bool second = is(t, k->word[1]);
+
+    if (!second && !is(t, k->word[0]))
+        ERROR(r, "%s is %s or %s, not \"%.*s\"", k->name, k->word[0], k->word[1], (int)t.n, t.s);
+    *(bool *)((u8 *)r->now + k->at) = second;
 }
 
-static void set_upcall(struct reader *r, struct text t)
-{
-    if (!is(t, "callback") && !is(t, "apic"))
-        ERROR(r, "upcall is callback or apic, not \"%.*s\"", (int)t.n, t.s);
-    r->now->upcall_by_apic = is(t, "apic");
-}
-
-static void set_kernel(struct reader *r, struct text t)
+static void set_kernel(struct reader *r, const struct key *k, struct text t)
 {
     const char *why;
 
@@ -197,14 +203,14 @@ static void set_kernel(struct reader *r, struct text t)
         ERROR(r, "kernel \"%.*s\" %s", (int)t.n, t.s, why);
 }
 
-static void set_ramdisk(struct reader *r, struct text t)
+static void set_ramdisk(struct reader *r, const struct key *k, struct text t)
 {
     r->now->ramdisk = find_module(r, t);
     if (!r->now->ramdisk)
         ERROR(r, "there is no module \"%.*s\" (%u modules)", (int)t.n, t.s, r->nr_mods);
 }
 
-static void set_cmdline(struct reader *r, struct text t)
+static void set_cmdline(struct reader *r, const struct key *k, struct text t)
 {
     if (t.n >= sizeof(r->now->cmdline)) {
         ERROR(r, "a command line of %u characters; the most is %u", (unsigned int)t.n, LAUNCH_CMDLINE_MAX - 1);
@@ -214,7 +220,7 @@ static void set_cmdline(struct reader *r, struct text t)
     r->now->cmdline[t.n] = 0;
 }
 
-static void set_memory(struct reader *r, struct text t)
+static void set_memory(struct reader *r, const struct key *k, struct text t)
 {
     u64 bytes;
 
@@ -224,94 +230,52 @@ static void set_memory(struct reader *r, struct text t)
         r->now->memory = bytes;
 }
 
-static void set_number(struct reader *r, struct text t, const char *what, u64 least, u64 most, u16 *out)
+static void set_number(struct reader *r, const struct key *k, struct text t)
 {
-    u64 value;
+    u64 value, most = k->most ? k->most : r->machine->pools - 1u;
 
-    if (!number(t, 0, &value) || value < least || value > most)
-        ERROR(r, "%s \"%.*s\" is not a number from %u to %u", what, (int)t.n, t.s, (unsigned int)least, (unsigned int)most);
+    if (!number(t, 0, &value) || value < k->least || value > most)
+        ERROR(r, "%s \"%.*s\" is not a number from %u to %u", k->name, (int)t.n, t.s, k->least, (unsigned int)most);
     else
-        *out = value;
-}
-
-static void set_vcpus(struct reader *r, struct text t)
-{
-    set_number(r, t, "vcpus", 1, MAX_VCPUS, &r->now->vcpus);
-}
-
-static void set_weight(struct reader *r, struct text t)
-{
-    set_number(r, t, "weight", 1, 65535, &r->now->weight);
-}
-
-static void set_cap(struct reader *r, struct text t)
-{
-    set_number(r, t, "cap", 0, 100 * MAX_VCPUS, &r->now->cap);
-}
-
-static void set_pool(struct reader *r, struct text t)
-{
-    set_number(r, t, "pool", 0, r->machine->pools - 1, &r->now->pool);
+        *(u16 *)((u8 *)r->now + k->at) = value;
 }
 
 /* "all", or numbers and ranges: 0,2-3 */
-static void set_affinity(struct reader *r, struct text t)
+static void set_affinity(struct reader *r, const struct key *k, struct text t)
 {
-    struct text whole = t;
+    char list[192];
+    const char *end;
     u64 mask = 0;
 
     if (is(t, "all"))
         return;
-    for (;;) {
-        size_t n = 0, dash = 0;
-        u64 from, to;
-
-        while (n < t.n && t.s[n] != ',')
-            n++;
-        while (dash < n && t.s[dash] != '-')
-            dash++;
-        if (!number((struct text){t.s, dash}, 0, &from))
-            break;
-        to = from;
-        if (dash < n && !number((struct text){t.s + dash + 1, n - dash - 1}, 0, &to))
-            break;
-        if (to < from || to >= r->machine->pcpus || to >= 64)
-            break;
-        mask |= (~0ull >> (63 - (to - from))) << from;
-        if (n == t.n) {
+    if (t.n < sizeof(list)) {
+        memcpy(list, t.s, t.n);
+        list[t.n] = 0;
+        if (parse_list(list, min_of(r->machine->pcpus, 64u), &mask, &end) && end == list + t.n) {
             r->now->affinity = mask;
             return;
         }
-        t = (struct text){t.s + n + 1, t.n - n - 1};
     }
-    ERROR(r, "affinity \"%.*s\" is no list of processors below %u", (int)whole.n, whole.s, r->machine->pcpus);
+    ERROR(r, "affinity \"%.*s\" is no list of processors below %u", (int)t.n, t.s, r->machine->pcpus);
 }
 
-static void set_privileged(struct reader *r, struct text t)
-{
-    if (!is(t, "yes") && !is(t, "no"))
-        ERROR(r, "privileged is yes or no, not \"%.*s\"", (int)t.n, t.s);
-    r->now->privileged = is(t, "yes");
-}
+#define AT(member) offsetof(struct launch_domain, member)
 
-static const struct {
-    const char *name;
-    void (*set)(struct reader *r, struct text value);
-    bool required, may_be_empty;
-} keys[] = {
-    {"kernel", set_kernel, true, false},
-    {"memory", set_memory, true, false},
+static const struct key keys[] = {
+    {"kernel", set_kernel, .required = true},
+    {"memory", set_memory, .required = true},
     {"kind", set_kind},
-    {"xen", set_xen},
-    {"upcall", set_upcall},
+    {"xen", set_choice, AT(hide_xen), .word = {"yes", "no"}},
+    {"upcall", set_choice, AT(upcall_by_apic), .word = {"callback", "apic"}},
     {"ramdisk", set_ramdisk},
-    {"cmdline", set_cmdline, false, true},
-    {"vcpus", set_vcpus},
-    {"weight", set_weight},
-    {"cap", set_cap},
+    {"cmdline", set_cmdline, .may_be_empty = true},
+    {"vcpus", set_number, AT(vcpus), 1, MAX_VCPUS},
+    {"weight", set_number, AT(weight), 1, 65535},
+    {"cap", set_number, AT(cap), 0, 100 * MAX_VCPUS},
     {"affinity", set_affinity},
-    {"pool", set_pool},
-    {"privileged", set_privileged},
+    {"pool", set_number, AT(pool), .most = 0},
+    {"privileged", set_choice, AT(privileged), .word = {"no", "yes"}},
 };
 
 /* ---- domains ---- */
@@ -416,7 +380,7 @@ static void read_key(struct reader *r, struct text line)
         else if (!value.n && !keys[i].may_be_empty)
             ERROR(r, "\"%s\" has no value", keys[i].name);
         else
-            keys[i].set(r, value);
+            keys[i].set(r, &keys[i], value);
         r->given |= 1u << i;
         return;
     }

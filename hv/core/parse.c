@@ -30,6 +30,28 @@ u64 parse_u64(const char *s, const char **end)
     return value;
 }
 
+bool parse_list(const char *s, unsigned int nr, u64 *bits, const char **end)
+{
+    for (;; s = *end + 1) {
+        u64 first = parse_u64(s, end), last = first;
+
+        if (*end == s)
+            return false;
+        if (**end == '-') {
+            s = *end + 1;
+            last = parse_u64(s, end);
+            if (*end == s)
+                return false;
+        }
+        if (first > last || last >= nr)
+            return false;
+        for (u64 n = first; n <= last; n++)
+            bits[n / 64] |= 1ull << (n % 64);
+        if (**end != ',')
+            return true;
+    }
+}
+
 u64 parse_size(const char *s, u64 unit, const char **end)
 {
     u64 value = parse_u64(s, end);

@@ -30,6 +30,11 @@ u64 parse_u64(const char *s, const char **end);
 u64 parse_size(const char *s, u64 unit, const char **end);
 
 /**
+ * Set the bits of a list of numbers below nr, "0,2-3"; *end is set behind it. @return false: it is none
+ */
+bool parse_list(const char *s, unsigned int nr, u64 *bits, const char **end);
+
+/**
  * Write one message to the hypervisor's log (serial console and log ring). printf formats: %d %u %x %lx %llx %p %s %c
  * with width, zero fill and precision of strings. May be called in any state.
  */

@@ -125,33 +125,13 @@ int sched_make_pools(const char *spec)
         size_t n = 0;
         int id;
 
-        for (;;) { /* 2-3,6 */
-            u64 first = parse_u64(spec, &end), last = first;
-
-            if (end == spec)
-                return -XEN_EINVAL;
-            if (*end == '-') {
-                spec = end + 1;
-                last = parse_u64(spec, &end);
-                if (end == spec)
-                    return -XEN_EINVAL;
-            }
-            if (first > last || last >= NR_PCPUS)
-                return -XEN_EINVAL;
-            for (u64 cpu = first; cpu <= last; cpu++) {
-                for (unsigned int i = 0; i < MAX_POOLS; i++) {
-                    if (cpumask_test(&cpus, cpu) || (pools[i] && cpumask_test(&pools[i]->claimed, cpu)))
-                        return -XEN_EINVAL;
-                }
-                cpumask_set(&cpus, cpu);
-            }
-            spec = end;
-            if (*spec != ',')
-                break;
-            spec++;
-        }
-        if (*spec++ != ':')
+        if (!parse_list(spec, NR_PCPUS, cpus.word, &end) || *end != ':')
             return -XEN_EINVAL;
+        for (unsigned int i = 0; i < MAX_POOLS; i++) {
+            if (pools[i] && cpumask_meet(&cpus, &pools[i]->claimed))
+                return -XEN_EINVAL;
+        }
+        spec = end + 1;
         while (*spec && *spec != '/' && n < sizeof(name) - 1)
             name[n++] = *spec++;
         name[n] = 0;

@@ -134,7 +134,7 @@ static const struct {
     {"domain a\nkernel=0\nmemory=1\naffinity=0,\n", "affinity \"0,\""},
     {"domain a\nkernel=0\nmemory=1\naffinity=,1\n", "affinity \",1\""},
     {"domain a\nkernel=0\nmemory=1\naffinity=1-\n", "affinity \"1-\""},
-    {"domain a\nkernel=0\nmemory=1\nprivileged=maybe\n", "line 4: privileged is yes or no, not \"maybe\""},
+    {"domain a\nkernel=0\nmemory=1\nprivileged=maybe\n", "line 4: privileged is no or yes, not \"maybe\""},
     {"domain a\nkernel=0\nmemory=1\nprivileged=yes\ndomain b\nkernel=0\nmemory=1\nprivileged=yes\n",
      "line 5: domain b: a is privileged already"},
     {"domain a\nkernel=0\nmemory=1000\ndomain b\nkernel=0\nmemory=25\n",
