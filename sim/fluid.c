@@ -13,8 +13,33 @@
 #include "sim/model.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define NOTHING 1e-3 /* ns of work: none is left */
+
+int sim_fluid_init(u32 nr_domains)
+{
+    struct sim_flows *f = &sim.flows;
+    double *numbers = calloc(nr_domains, 5 * sizeof *numbers);
+
+    f->domain = calloc(nr_domains, sizeof(struct sim_domain *));
+    f->open = calloc(nr_domains, sizeof *f->open);
+    f->rate = numbers;
+    if (!numbers || !f->domain || !f->open)
+        return -1;
+    f->left = numbers + nr_domains;
+    f->done = numbers + 2 * nr_domains;
+    f->limit = numbers + 3 * nr_domains;
+    f->weight = numbers + 4 * nr_domains;
+    return 0;
+}
+
+void sim_fluid_free(void)
+{
+    free(sim.flows.domain);
+    free(sim.flows.open);
+    free(sim.flows.rate);
+}
 
 /* The most that d can use, in processors. */
 static double limit_of(const struct sim_domain *d)
@@ -24,56 +49,84 @@ static double limit_of(const struct sim_domain *d)
     return d->hv.cap && d->hv.cap < 100 * most ? d->hv.cap / 100.0 : most;
 }
 
-/* Divide the machine anew. */
+/* Divide the machine anew: who gets all that it can use, which leaves more for the others, until nobody is left who does. */
 static void share_out(void)
 {
-    double left = sim.nr_cpus, weight = 0;
-    bool again = true;
+    const struct sim_flows *f = &sim.flows;
+    const double *restrict limit = f->limit, *restrict weights = f->weight;
+    double *restrict rate = f->rate;
+    u32 *restrict open = f->open, nr = f->nr, still;
+    double left = sim.nr_cpus, weight = 0, each;
 
     sim.fluid_stale = false;
-    for (u32 i = 0; i < sim.nr_active; i++) {
-        sim.active[i]->fluid_rate = -1;
-        weight += sim.active[i]->hv.weight;
+    for (u32 i = 0; i < nr; i++) {
+        open[i] = i;
+        weight += weights[i];
     }
-    while (again) {
-        double each = weight > 0.5 ? left / weight : 0;
+    for (;; nr = still) {
+        each = weight > 0.5 ? left / weight : 0;
+        still = 0;
+        for (u32 k = 0; k < nr; k++) {
+            u32 i = open[k];
 
-        again = false;
-        for (u32 i = 0; i < sim.nr_active; i++) {
-            struct sim_domain *d = sim.active[i];
-            double most = limit_of(d);
-
-            if (d->fluid_rate >= 0 || d->hv.weight * each < most)
+            if (weights[i] * each < limit[i]) {
+                open[still++] = i;
                 continue;
-            d->fluid_rate = most;
-            left -= most;
-            weight -= d->hv.weight;
-            again = true;
+            }
+            rate[i] = limit[i];
+            left -= limit[i];
+            weight -= weights[i];
         }
-        for (u32 i = 0; i < sim.nr_active && !again; i++)
-            if (sim.active[i]->fluid_rate < 0)
-                sim.active[i]->fluid_rate = sim.active[i]->hv.weight * each;
+        if (still == nr)
+            break;
     }
+    for (u32 k = 0; k < nr; k++)
+        rate[open[k]] = weights[open[k]] * each;
 }
 
 /* How long until the first domain has no work left, `most` at most. */
 static double until_done(double most)
 {
-    for (u32 i = 0; i < sim.nr_active; i++) {
-        const struct sim_domain *d = sim.active[i];
+    const double *restrict left = sim.flows.left, *restrict rate = sim.flows.rate;
 
-        if (d->backlog < most * d->fluid_rate)
-            most = d->backlog / d->fluid_rate;
-    }
+    for (u32 i = 0, nr = sim.flows.nr; i < nr; i++)
+        if (left[i] < most * rate[i])
+            most = left[i] / rate[i];
     return most;
 }
 
 static void leave(u32 at)
 {
-    sim.active[at]->backlog = 0;
-    sim.active[at]->flowing = false;
-    sim.active[at] = sim.active[--sim.nr_active];
+    struct sim_flows *f = &sim.flows;
+    u32 last = --f->nr;
+
+    f->domain[at]->fluid = f->done[at];
+    f->domain[at]->flow = SIM_NO_FLOW;
+    if (at != last) {
+        f->domain[at] = f->domain[last];
+        f->rate[at] = f->rate[last];
+        f->left[at] = f->left[last];
+        f->done[at] = f->done[last];
+        f->limit[at] = f->limit[last];
+        f->weight[at] = f->weight[last];
+        f->domain[at]->flow = at;
+    }
     sim.fluid_stale = true;
+}
+
+/* All domains' work for so long, ns. @return whether one has none left */
+static bool work_for(double step)
+{
+    const double *restrict rate = sim.flows.rate;
+    double *restrict done = sim.flows.done, *restrict left = sim.flows.left;
+    int ended = 0;
+
+    for (u32 i = 0, nr = sim.flows.nr; i < nr; i++) {
+        done[i] += rate[i] * step;
+        left[i] -= rate[i] * step;
+        ended |= left[i] <= NOTHING;
+    }
+    return ended;
 }
 
 /* Let the fluid flow up to now. */
@@ -82,41 +135,54 @@ static void flow(void)
     double dt = sim_now - sim.fluid_at;
 
     sim.fluid_at = sim_now;
-    while (dt > 0 && sim.nr_active) {
+    while (dt > 0 && sim.flows.nr) {
         double step;
 
         if (sim.fluid_stale)
             share_out();
         step = until_done(dt);
         dt -= step;
-        for (u32 i = 0; i < sim.nr_active; i++) {
-            sim.active[i]->fluid += sim.active[i]->fluid_rate * step;
-            sim.active[i]->backlog -= sim.active[i]->fluid_rate * step;
-        }
-        for (u32 i = sim.nr_active; i--;)
-            if (sim.active[i]->backlog <= NOTHING)
+        if (!work_for(step))
+            continue;
+        for (u32 i = sim.flows.nr; i--;)
+            if (sim.flows.left[i] <= NOTHING)
                 leave(i);
     }
 }
 
 void sim_fluid_arrive(struct sim_domain *d, double ns)
 {
+    struct sim_flows *f = &sim.flows;
+
     if (!sim.config->fluid)
         return;
     flow();
-    if (!d->flowing) {
-        d->flowing = true;
-        sim.active[sim.nr_active++] = d;
+    if (d->flow == SIM_NO_FLOW) {
+        d->flow = f->nr++;
+        f->domain[d->flow] = d;
+        f->done[d->flow] = d->fluid;
+        f->left[d->flow] = 0;
+        f->limit[d->flow] = limit_of(d);
+        f->weight[d->flow] = d->hv.weight;
         sim.fluid_stale = true;
     }
-    d->backlog += ns;
+    f->left[d->flow] += ns;
 }
 
 void sim_fluid_change(struct sim_domain *d, int by)
 {
     flow();
     d->runnable += by;
-    sim.fluid_stale = true;
+    if (d->flow != SIM_NO_FLOW && sim.flows.limit[d->flow] != limit_of(d)) {
+        sim.flows.limit[d->flow] = limit_of(d);
+        sim.fluid_stale = true;
+    }
+}
+
+/* The work done for d in the fluid schedule, up to when it last flowed. */
+static double *done_for(struct sim_domain *d)
+{
+    return d->flow != SIM_NO_FLOW ? &sim.flows.done[d->flow] : &d->fluid;
 }
 
 void sim_fluid_note(struct sim_domain *d)
@@ -124,7 +190,7 @@ void sim_fluid_note(struct sim_domain *d)
     double lag;
 
     flow();
-    lag = d->fluid - (double)d->work / 65536;
+    lag = *done_for(d) - (double)d->work / 65536;
     d->behind = fmax(d->behind, lag);
     d->ahead = fmax(d->ahead, -lag);
 }
@@ -135,7 +201,7 @@ void sim_fluid_reset(void)
     for (u32 i = 0; i < sim.nr_domains; i++) {
         struct sim_domain *d = &sim.domains[i];
 
-        d->fluid -= (double)d->work_before / 65536;
+        *done_for(d) -= (double)d->work_before / 65536;
         d->behind = d->ahead = 0;
     }
 }

@@ -65,7 +65,7 @@ static void set_event(unsigned cpu)
     ns_t end = burst_end(&sim.cpus[cpu]), deadline = sim.cpus[cpu].deadline;
 
     if (cpu != sim.turn)
-        sim_heap_set(&sim.heap, cpu, max_of(min_of(end, deadline), sim_now));
+        sim_events_set(&sim.queue, cpu, max_of(min_of(end, deadline), sim_now));
 }
 
 /* Add what was done on this pcpu since it was last settled. */
@@ -141,13 +141,14 @@ static void occupy(unsigned cpu, struct sim_vcpu *to)
 
     account();
     settle(c);
+    if (sim.threads == 1) {
+        sim.nr_idle += (to == NULL) - (c->runs == NULL);
+        c->runs = to;
+        return;
+    }
     count_core(cpu, -1);
     c->runs = to;
     count_core(cpu, 1);
-    if (sim.threads == 1) {
-        c->rate = RATE_ONE;
-        return;
-    }
     for (unsigned t = 0; t < sim.threads; t++) {
         u32 rate = rate_of(cpu - cpu % sim.threads + t);
 
@@ -186,7 +187,8 @@ void arch_raise_schedule(unsigned int cpu)
     if (sim.cpus[cpu].raised)
         return;
     sim.cpus[cpu].raised = true;
-    sim.raised[sim.raised_tail++ % sim.nr_cpus] = cpu;
+    sim.raised[sim.raised_tail] = cpu;
+    sim.raised_tail = sim.raised_tail == sim.nr_cpus ? 0 : sim.raised_tail + 1;
 }
 
 void arch_kick_cpu(unsigned int cpu)
@@ -336,25 +338,33 @@ void sim_wake(struct sim_vcpu *v)
 
 void sim_set_timer(struct sim_vcpu *v, ns_t when)
 {
-    sim_heap_set(&sim.heap, sim.nr_cpus + (u32)(v - sim.vcpus), when);
+    sim_events_set(&sim.queue, sim.nr_cpus + (u32)(v - sim.vcpus), when);
 }
 
 void sim_set_arrival(struct sim_domain *d, ns_t when)
 {
-    sim_heap_set(&sim.heap, sim.nr_cpus + sim.nr_vcpus + (u32)(d - sim.domains), when);
+    sim_events_set(&sim.queue, sim.nr_cpus + sim.nr_vcpus + (u32)(d - sim.domains), when);
 }
 
 /* ---- the loop ---- */
 
+bool sim_next_raised(void)
+{
+    if (sim.raised_head == sim.raised_tail)
+        return false;
+    sim_cpu = sim.raised[sim.raised_head];
+    sim.raised_head = sim.raised_head == sim.nr_cpus ? 0 : sim.raised_head + 1;
+    sim.cpus[sim_cpu].raised = false;
+    return true;
+}
+
 /* Everybody who was asked to decides, before time goes on. */
 static void decide(void)
 {
-    while (sim.raised_head != sim.raised_tail) {
-        unsigned cpu = sim.raised[sim.raised_head++ % sim.nr_cpus];
+    while (sim_next_raised()) {
+        unsigned cpu = sim_cpu;
         struct sim_cpu *c = &sim.cpus[cpu];
 
-        sim_cpu = cpu;
-        c->raised = false;
         sim.turn = cpu;
         if (c->kicked) {
             c->kicked = false;
@@ -390,15 +400,15 @@ static void cpu_event(unsigned cpu)
 void sim_run_until(ns_t end)
 {
     decide();
-    while (sim.heap.nr && sim.heap.node[0].time <= end) {
-        u32 id = sim.heap.node[0].id;
+    for (struct sim_event first; (first = sim_events_first(&sim.queue)).time <= end;) {
+        u32 id = first.id;
 
-        sim_now = sim.heap.node[0].time;
+        sim_now = first.time;
         sim.events++;
         if (id < sim.nr_cpus) {
             cpu_event(id);
         } else if (id < sim.nr_cpus + sim.nr_vcpus) {
-            sim_heap_set(&sim.heap, id, SIM_NEVER);
+            sim_events_set(&sim.queue, id, SIM_NEVER);
             sim_load_timer(&sim.vcpus[id - sim.nr_cpus]);
         } else {
             sim_load_arrival(&sim.domains[id - sim.nr_cpus - sim.nr_vcpus]);

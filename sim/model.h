@@ -7,12 +7,13 @@
 #define PARANGON_SIM_MODEL_H
 
 #include "core/domain.h"
-#include "sim/heap.h"
+#include "sim/events.h"
 #include "sim/machine.h"
 #include "sim/random.h"
 
 #define SIM_FOREVER UINT64_MAX /* a burst without end */
 #define SIM_NO_CPU  UINT32_MAX
+#define SIM_NO_FLOW UINT32_MAX
 #define SIM_WORK(ns) ((u64)(ns) << 16) /* work is counted in 2^-16 ns */
 
 struct sim_domain;
@@ -64,9 +65,8 @@ struct sim_domain {
     ns_t round;
     /* fluid schedule */
     u32 runnable;                  /* vCPUs that want to run */
-    bool flowing;                  /* it has work left there: it is in the list */
-    double fluid, fluid_rate;      /* work done there, ns, and the rate now */
-    double backlog;                /* work left there, ns */
+    u32 flow;                      /* it has work left there: its index in `flows`; else SIM_NO_FLOW */
+    double fluid;                  /* work done there, ns; while it flows, flows.done has it */
     double behind, ahead;
 };
 
@@ -86,8 +86,8 @@ struct sim_machine {
     struct sim_cpu *cpus;
     struct sim_vcpu *vcpus;
     struct sim_domain *domains;
-    struct sim_heap heap;
-    u32 *raised;                   /* pcpus asked to decide, in order */
+    struct sim_events queue;
+    u32 *raised;                   /* pcpus asked to decide, in order: a ring, in which each is once at most */
     u32 raised_head, raised_tail;
     u32 turn;                      /* the pcpu whose turn it is, whose event is set at the end; SIM_NO_CPU */
     /* what is now */
@@ -99,8 +99,13 @@ struct sim_machine {
     u64 idle_while_waiting, forced_idle, corun_same, corun_other, overhead;
     u64 decisions, switches, migrations, far_migrations, wakes, events, dropped;
     /* fluid schedule */
-    struct sim_domain **active;
-    u32 nr_active;
+    struct sim_flows {
+        struct sim_domain **domain;
+        double *rate, *left, *done; /* processors; ns of work */
+        double *limit, *weight;     /* for the division: the most that it can use */
+        u32 *open;                  /* who is not at its limit: within the division only */
+        u32 nr;
+    } flows;                       /* of the domains that have work left there; one array each, for loops over many */
     ns_t fluid_at;
     bool fluid_stale;
 };
@@ -119,6 +124,8 @@ void sim_set_timer(struct sim_vcpu *v, ns_t when);
 void sim_set_arrival(struct sim_domain *d, ns_t when);
 void sim_run_until(ns_t end);
 void sim_settle_all(void);
+/** sim_cpu becomes the next pcpu that was asked to decide. False: there is none. */
+bool sim_next_raised(void);
 
 /* load.c */
 /** The machine starts: first burst or first sleep of each vCPU, all blocked so far. */
@@ -131,6 +138,9 @@ void sim_load_timer(struct sim_vcpu *v);
 void sim_load_arrival(struct sim_domain *d);
 
 /* fluid.c */
+/** Room for the fluid of so many domains. @return 0; -1: no memory */
+int sim_fluid_init(u32 nr_domains);
+void sim_fluid_free(void);
 /** So much work for d has come, ns of work; INFINITY for a hog. */
 void sim_fluid_arrive(struct sim_domain *d, double ns);
 /** One vCPU of d more (1) or less (-1) wants to run. */

@@ -114,8 +114,6 @@ static int check(const struct sim_config *config)
 
 static int allocate(const struct sim_config *config)
 {
-    u32 entries;
-
     memset(&sim, 0, sizeof(sim));
     sim.turn = SIM_NO_CPU;
     sim.nr_cpus = config->cpus;
@@ -125,21 +123,18 @@ static int allocate(const struct sim_config *config)
         sim.nr_domains += config->loads[i].domains;
         sim.nr_vcpus += config->loads[i].domains * config->loads[i].vcpus;
     }
-    entries = sim.nr_cpus + sim.nr_vcpus + sim.nr_domains;
     sim.cpus = calloc(sim.nr_cpus, sizeof(*sim.cpus));
-    sim.raised = calloc(sim.nr_cpus, sizeof(*sim.raised));
+    sim.raised = calloc(sim.nr_cpus + 1, sizeof(*sim.raised));
     sim.vcpus = calloc(sim.nr_vcpus, sizeof(*sim.vcpus));
     sim.domains = calloc(sim.nr_domains, sizeof(*sim.domains));
-    sim.active = calloc(sim.nr_domains, sizeof(struct sim_domain *));
-    sim.heap.node = calloc(entries, sizeof(*sim.heap.node));
-    sim.heap.place = malloc(entries * sizeof(*sim.heap.place));
     sim_current = calloc(sim.nr_cpus, sizeof(struct vcpu *));
     sim_rings = calloc(sim.nr_cpus, sizeof(*sim_rings));
     idle_vcpus = calloc(sim.nr_cpus, sizeof(*idle_vcpus));
-    if (!sim.cpus || !sim.raised || !sim.vcpus || !sim.domains || !sim.active || !sim.heap.node || !sim.heap.place ||
-        !sim_current || !sim_rings || !idle_vcpus)
+    if (!sim.cpus || !sim.raised || !sim.vcpus || !sim.domains || !sim_current || !sim_rings || !idle_vcpus ||
+        sim_fluid_init(sim.nr_domains) < 0 || sim_events_init(&sim.queue, sim.nr_cpus + sim.nr_vcpus + sim.nr_domains) < 0)
         return refuse_config("not enough memory");
-    memset(sim.heap.place, 0xff, entries * sizeof(*sim.heap.place));
+    for (u32 i = 0; i < sim.nr_domains; i++)
+        sim.domains[i].flow = SIM_NO_FLOW;
     return 0;
 }
 
@@ -276,11 +271,8 @@ static void stop(void)
         sim_cpu = v->processor;
         sched_sleep(v);
     }
-    while (sim.raised_head != sim.raised_tail) {
-        sim_cpu = sim.raised[sim.raised_head++ % sim.nr_cpus];
-        sim.cpus[sim_cpu].raised = false;
+    while (sim_next_raised())
         sched_run();
-    }
     for (unsigned i = 0; i < sim.nr_vcpus && sim.vcpus; i++)
         sched_vcpu_destroy(&sim.vcpus[i].hv);
     for (unsigned i = 0; i < sim.nr_domains && sim.domains; i++)
@@ -289,9 +281,8 @@ static void stop(void)
     free(sim.raised);
     free(sim.vcpus);
     free(sim.domains);
-    free(sim.active);
-    free(sim.heap.node);
-    free(sim.heap.place);
+    sim_fluid_free();
+    free(sim.queue.node);
     free(sim_current);
     free(sim_rings);
     free(idle_vcpus);

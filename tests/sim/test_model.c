@@ -13,7 +13,7 @@
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_statistics_double.h>
 
-#include "sim/heap.h"
+#include "sim/events.h"
 #include "sim/random.h"
 #include "sim/setup.h"
 
@@ -263,29 +263,28 @@ Test(machine, a_thousand_processors)
 
 /* ---- the parts ---- */
 
-Test(parts, heap_gives_the_earliest)
+Test(parts, events_come_in_their_order)
 {
-    struct sim_heap h = {.node = calloc(200, sizeof *h.node), .place = malloc(200 * sizeof *h.place)};
-    uint64_t time[200];
-    struct sim_random r = {1};
+    for (uint32_t nr = 1; nr <= 200; nr += 1 + nr / 3) {
+        struct sim_events e;
+        uint64_t time[200];
+        struct sim_random r = {nr};
 
-    memset(h.place, 0xff, 200 * sizeof *h.place);
-    memset(time, 0xff, sizeof time);
-    for (int step = 0; step < 100000; step++) {
-        uint32_t id = sim_random_next(&r) % 200, first = 0;
+        cr_assert_eq(sim_events_init(&e, nr), 0);
+        memset(time, 0xff, sizeof time);
+        for (int step = 0; step < 10000; step++) {
+            uint32_t id = sim_random_next(&r) % nr, first = 0;
 
-        time[id] = sim_random_next(&r) % 4 ? sim_random_next(&r) % 1000 : SIM_NEVER;
-        sim_heap_set(&h, id, time[id]);
-        for (uint32_t i = 1; i < 200; i++)
-            if (time[i] < time[first])
-                first = i;
-        if (time[first] == SIM_NEVER)
-            cr_assert_eq(h.nr, 0);
-        else
-            cr_assert(h.node[0].time == time[first] && h.node[0].id == first, "step %d", step);
+            time[id] = sim_random_next(&r) % 4 ? sim_random_next(&r) % 1000 : SIM_NEVER;
+            sim_events_set(&e, id, time[id]);
+            for (uint32_t i = 1; i < nr; i++)
+                if (time[i] < time[first])
+                    first = i;
+            cr_assert_eq(sim_events_first(&e).time, time[first], "%u entries, step %d", nr, step);
+            cr_assert(time[first] == SIM_NEVER || sim_events_first(&e).id == first, "%u entries, step %d", nr, step);
+        }
+        free(e.node);
     }
-    free(h.node);
-    free(h.place);
 }
 
 static int compare(const void *a, const void *b)
