@@ -38,141 +38,76 @@ mfn_t p2m_get(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *or
     return mfn;
 }
 
-static bool order_valid(unsigned int order)
+static int check_gfn(const struct domain *d, gfn_t gfn)
 {
-    return order == P2M_ORDER_4K || order == P2M_ORDER_2M || order == P2M_ORDER_1G;
+    return !d->p2m.ops ? -XEN_EOPNOTSUPP : gfn.n >= P2M_LIMIT ? -XEN_EINVAL : 0;
 }
 
-static int check_range(const struct domain *d, gfn_t gfn, unsigned int order)
+/** May d's map name this frame as this type? */
+static int check_target(const struct domain *d, mfn_t mfn, enum p2m_type type)
 {
-    u64 n = 1ull << order;
-
-    if (!d->p2m.ops)
-        return -XEN_EOPNOTSUPP;
-    if (!order_valid(order) || (gfn.n & (n - 1)) || gfn.n > P2M_LIMIT - n)
-        return -XEN_EINVAL;
-    return 0;
-}
-
-/** May d's map name these frames as this type? */
-static int check_target(const struct domain *d, mfn_t mfn, enum p2m_type type, unsigned int order)
-{
-    u64 n = 1ull << order;
-
-    if (mfn.n & (n - 1))
-        return -XEN_EINVAL;
     switch (type) {
     case P2M_RAM:
     case P2M_LOGDIRTY:
     case P2M_SHARED:
-        for (u64 i = 0; i < n; i++)
-            if (arch_frame_owner(MFN(mfn.n + i)) != d->id)
-                return -XEN_EINVAL;
-        return 0;
+        return arch_frame_owner(mfn) == d->id ? 0 : -XEN_EINVAL;
     case P2M_GRANT_RW:
     case P2M_GRANT_RO:
     case P2M_FOREIGN:
-        return order ? -XEN_EINVAL : 0;
-    case P2M_MMIO:
-        for (u64 i = 0; i < n; i++)
-            if (arch_frame_owner(MFN(mfn.n + i)) != DOMID_IO || !arch_device_allowed(d, MFN(mfn.n + i)))
-                return -XEN_EPERM;
         return 0;
+    case P2M_MMIO:
+        return arch_frame_owner(mfn) == DOMID_IO && arch_device_allowed(d, mfn) ? 0 : -XEN_EPERM;
     default: /* paged memory has no frame, none is p2m_remove()'s */
         return -XEN_EINVAL;
     }
 }
 
-/** The holds of entries that are about to go, at most one entry at a time. */
-struct held {
-    mfn_t mfn;
-    bool any, writable;
-};
-
-static struct held held_at(struct domain *d, gfn_t gfn)
-{
-    enum p2m_type t;
-    unsigned int order;
-    mfn_t mfn = d->p2m.ops->lookup(d, gfn, &t, &order);
-
-    return (struct held){.mfn = mfn, .any = p2m_type_holds(t), .writable = p2m_type_writable(t)};
-}
-
 /**
- * Take out, one by one, what holds another domain's frame in a range: afterwards the rest can go or
- * be replaced in one piece.
+ * One step, whatever other pcpus do with the map: if what stands at gfn is of these types, something else stands there now; *was
+ * is what it was, and its hold is given back after the flush. 0, -XEN_ENOENT: it is of another type; -XEN_ENOMEM.
  */
-static int drop_holds(struct domain *d, gfn_t gfn, u64 n)
+static int exchange(struct domain *d, gfn_t gfn, u32 types, mfn_t mfn, enum p2m_type type, struct p2m_entry *was)
 {
-    for (u64 i = 0; i < n && READ_ONCE(d->p2m.nr_held); i++) {
-        struct held h;
-        int rc = 0;
+    unsigned int order;
+    int rc = -XEN_ENOENT;
 
-        spin_lock(&d->p2m.lock);
-        h = held_at(d, GFN(gfn.n + i));
-        if (h.any) {
-            rc = d->p2m.ops->write(d, GFN(gfn.n + i), MFN_INVALID, P2M_NONE, 0);
-            if (!rc) {
-                d->p2m.ops->flush(d);
-                d->p2m.nr_held--;
-            }
-        }
-        spin_unlock(&d->p2m.lock);
-        if (rc)
-            return rc;
-        if (h.any)
-            arch_drop_frame(h.mfn, h.writable);
-    }
-    return 0;
-}
-
-/** Memory has come: the machine-to-guest table follows, and its contents count as written. */
-static void note_memory(struct domain *d, gfn_t gfn, mfn_t mfn, u64 n)
-{
-    d->max_ever_pfn = max_of(d->max_ever_pfn, gfn.n + n - 1);
-    for (u64 i = 0; i < n; i++) {
-        arch_set_gfn(MFN(mfn.n + i), GFN(gfn.n + i));
-        mark_dirty(d, GFN(gfn.n + i));
-    }
-}
-
-int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
-{
-    int rc = check_range(d, gfn, order);
-
-    if (!rc)
-        rc = check_target(d, mfn, type, order);
-    if (!rc)
-        rc = drop_holds(d, gfn, 1ull << order);
-    if (rc)
-        return rc;
     spin_lock(&d->p2m.lock);
-    rc = d->p2m.ops->write(d, gfn, mfn, type, order);
+    was->mfn = d->p2m.ops->lookup(d, gfn, &was->type, &order);
+    if (types & P2M_BIT(was->type))
+        rc = d->p2m.ops->write(d, gfn, mfn, type, P2M_ORDER_4K);
     if (!rc) {
         d->p2m.ops->flush(d);
-        d->p2m.nr_held += p2m_type_holds(type);
-        d->p2m.end = max_of(d->p2m.end, gfn.n + (1ull << order));
+        d->p2m.nr_held += p2m_type_holds(type) - p2m_type_holds(was->type);
+        if (type != P2M_NONE)
+            d->p2m.end = max_of(d->p2m.end, gfn.n + 1);
     }
     spin_unlock(&d->p2m.lock);
-    if (!rc && p2m_type_is_ram(type))
-        note_memory(d, gfn, mfn, 1ull << order);
+    if (!rc && p2m_type_holds(was->type))
+        arch_drop_frame(was->mfn, p2m_type_writable(was->type));
     return rc;
 }
 
-int p2m_remove(struct domain *d, gfn_t gfn, unsigned int order)
+int p2m_set(struct domain *d, gfn_t gfn, u32 types, mfn_t mfn, enum p2m_type type, struct p2m_entry *was)
 {
-    int rc = check_range(d, gfn, order);
+    int rc = check_gfn(d, gfn);
 
     if (!rc)
-        rc = drop_holds(d, gfn, 1ull << order);
-    if (rc)
-        return rc;
-    spin_lock(&d->p2m.lock);
-    rc = d->p2m.ops->write(d, gfn, MFN_INVALID, P2M_NONE, order);
+        rc = check_target(d, mfn, type);
     if (!rc)
-        d->p2m.ops->flush(d);
-    spin_unlock(&d->p2m.lock);
+        rc = exchange(d, gfn, types, mfn, type, was);
+    if (!rc && p2m_type_is_ram(type)) { /* the machine-to-guest table follows, and its contents count as written */
+        d->max_ever_pfn = max_of(d->max_ever_pfn, gfn.n);
+        arch_set_gfn(mfn, gfn);
+        mark_dirty(d, gfn);
+    }
     return rc;
+}
+
+int p2m_remove(struct domain *d, gfn_t gfn, u32 types, struct p2m_entry *was)
+{
+    int rc = check_gfn(d, gfn);
+
+    return rc ? rc : exchange(d, gfn, types, MFN_INVALID, P2M_NONE, was);
 }
 
 int p2m_change_type(struct domain *d, gfn_t gfn, u64 nr, enum p2m_type from, enum p2m_type to,
@@ -203,7 +138,7 @@ int p2m_change_type(struct domain *d, gfn_t gfn, u64 nr, enum p2m_type from, enu
         n = 1ull << order;
         if (t == from) {
             /* Log-dirty counts single frames; what lies partly outside the range is split too. */
-            if (to == P2M_LOGDIRTY || !order_valid(order) || ((gfn.n + at) & (n - 1)) || n > nr - at) {
+            if (to == P2M_LOGDIRTY || ((gfn.n + at) & (n - 1)) || n > nr - at) {
                 order = 0;
                 n = 1;
             }
@@ -230,13 +165,11 @@ int p2m_teardown(struct domain *d)
     if (!p->ops)
         return 0;
     while (p->nr_held && p->teardown < p->end) {
-        u64 n = min_of((u64)STEP, p->end - p->teardown);
-        int rc = drop_holds(d, GFN(p->teardown), n);
+        struct p2m_entry was;
 
-        if (rc == -XEN_ENOMEM) /* nothing larger than 4 KiB holds anything: no table is needed */
-            panic("p2m of domain %u: no memory to take an entry out", d->id);
-        p->teardown += n;
-        if (arch_preempt_needed())
+        if (exchange(d, GFN(p->teardown), P2M_HOLDING, MFN_INVALID, P2M_NONE, &was) == -XEN_ENOMEM)
+            panic("p2m of domain %u: no memory to take an entry out", d->id); /* nothing larger than 4 KiB holds anything: no table is needed */
+        if (++p->teardown % STEP == 0 && arch_preempt_needed())
             return -XEN_ERESTART;
     }
     p->ops->destroy(d);

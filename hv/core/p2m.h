@@ -89,20 +89,28 @@ void p2m_init(struct domain *d, const struct p2m_ops *ops);
  * until the lock is given up: take a hold (arch_hold_frame()) before relying on the frame.
  */
 mfn_t p2m_get(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *order);
+/** What stands, or stood, at a guest frame. */
+struct p2m_entry {
+    mfn_t mfn; /* MFN_INVALID: none, paged */
+    enum p2m_type type;
+};
+/** Sets of types. */
+#define P2M_BIT(type) (1u << (type))
+#define P2M_ANYTHING  (~P2M_BIT(P2M_NONE))
+#define P2M_HOLDING   (P2M_BIT(P2M_GRANT_RW) | P2M_BIT(P2M_GRANT_RO) | P2M_BIT(P2M_FOREIGN))
 /**
- * Let 2^order guest frames from gfn on be machine frames from mfn on. What stood there before goes
- * as by p2m_remove(). Grant and foreign: order 0, and the hold passes to the entry on success.
- * @return 0; -XEN_EINVAL: not aligned to the order, beyond P2M_LIMIT, a type that is no such thing,
- *         or frames that are not the domain's memory; -XEN_EPERM: mmio without a right to it;
+ * Let a guest frame be a machine frame, if what stands there is of one of these types (P2M_BIT(P2M_NONE): nothing), in one step. What stood there goes
+ * as by p2m_remove(), and *was is that. Grant and foreign: the hold passes to the entry on success.
+ * @return 0; -XEN_ENOENT: something of another type stands there; -XEN_EINVAL: beyond P2M_LIMIT, a type that is no such thing,
+ *         or a frame that is not the domain's memory; -XEN_EPERM: mmio without a right to it;
  *         -XEN_ENOMEM; -XEN_EOPNOTSUPP: the domain is not auto-translated
  */
-int p2m_set(struct domain *d, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order);
+int p2m_set(struct domain *d, gfn_t gfn, u32 types, mfn_t mfn, enum p2m_type type, struct p2m_entry *was);
 /**
- * Take the entries of 2^order guest frames out; no processor uses them when it returns, and holds
- * of other domains' frames have been given back. Frames of ram stay allocated: the caller frees
- * them. Errors as p2m_set(); nothing there is no error.
+ * Take out what stands at a guest frame, if it is of one of these types, in one step; no processor uses it when this returns, and a
+ * hold of another domain's frame has been given back. A frame of ram stays allocated: the caller frees it, by *was. Errors as p2m_set().
  */
-int p2m_remove(struct domain *d, gfn_t gfn, unsigned int order);
+int p2m_remove(struct domain *d, gfn_t gfn, u32 types, struct p2m_entry *was);
 /**
  * Change the type of all entries in [gfn, gfn + nr) that have type `from`, between ram and
  * log-dirty, and see to it that no processor uses the old one. What becomes ram has been written:

@@ -115,12 +115,13 @@ static int16_t host_map(struct domain *d, const struct gnttab_map_grant_ref *op,
                         bool writable)
 {
     bool by_entry = op->flags & GNTMAP_contains_pte;
+    struct p2m_entry was;
 
     if (!d->p2m.ops)
         return arch_grant_map(op->host_addr, by_entry, granter, mfn, writable, op->flags >> _GNTMAP_guest_avail0);
     if (by_entry || (op->host_addr & ~PAGE_MASK) || arch_hold_frame(granter, mfn, writable))
         return GNTST_general_error;
-    if (p2m_set(d, GFN(op->host_addr >> PAGE_SHIFT), mfn, writable ? P2M_GRANT_RW : P2M_GRANT_RO, 0)) {
+    if (p2m_set(d, GFN(op->host_addr >> PAGE_SHIFT), ~0u, mfn, writable ? P2M_GRANT_RW : P2M_GRANT_RO, &was)) {
         arch_drop_frame(mfn, writable);
         return GNTST_general_error;
     }
@@ -131,10 +132,11 @@ static int16_t host_unmap(struct domain *d, u64 host_addr, const struct grant_ma
 {
     enum p2m_type type, want = m->flags & GNTMAP_readonly ? P2M_GRANT_RO : P2M_GRANT_RW;
     gfn_t gfn = GFN(host_addr >> PAGE_SHIFT);
+    struct p2m_entry was;
 
     if (!d->p2m.ops)
         return arch_grant_unmap(host_addr, m->flags & GNTMAP_contains_pte, MFN(m->mfn));
-    if ((host_addr & ~PAGE_MASK) || p2m_get(d, gfn, &type, NULL).n != m->mfn || type != want || p2m_remove(d, gfn, 0))
+    if ((host_addr & ~PAGE_MASK) || p2m_get(d, gfn, &type, NULL).n != m->mfn || type != want || p2m_remove(d, gfn, P2M_BIT(want), &was))
         return GNTST_general_error;
     return GNTST_okay;
 }

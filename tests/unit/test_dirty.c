@@ -107,6 +107,7 @@ Test(dirty, pages_shared_for_long_are_dirty_each_time)
 
 Test(dirty, a_map_is_protected_and_tells_of_writes)
 {
+    struct p2m_entry was;
     mfn_t frame[3];
     u64 w, done;
 
@@ -114,13 +115,13 @@ Test(dirty, a_map_is_protected_and_tells_of_writes)
     for (unsigned int i = 0; i < 3; i++) {
         frame[i] = host_frame(d);
         if (i < 2)
-            cr_assert_eq(p2m_set(d, GFN(10 + i), frame[i], P2M_RAM, 0), 0);
+            cr_assert_eq(p2m_set(d, GFN(10 + i), ~0u, frame[i], P2M_RAM, &was), 0);
     }
     cr_assert_eq(dirty_log_start(d, GFNS), 0);
     cr_assert_eq(map[10].type, P2M_LOGDIRTY);
     cr_assert_eq(map[11].type, P2M_LOGDIRTY);
     cr_assert_eq(p2m_change_type(d, GFN(11), 1, P2M_LOGDIRTY, P2M_RAM, &done), 0); /* what a write fault does */
-    cr_assert_eq(p2m_set(d, GFN(12), frame[2], P2M_RAM, 0), 0);                    /* memory that comes is new */
+    cr_assert_eq(p2m_set(d, GFN(12), ~0u, frame[2], P2M_RAM, &was), 0);                    /* memory that comes is new */
     cr_assert_eq(dirty_log_read(d, 0, &w, 1, true), 2);
     cr_assert_eq(w, 3ull << 11);
     cr_assert_eq(map[11].type, P2M_LOGDIRTY, "protected again");

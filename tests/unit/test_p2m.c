@@ -19,9 +19,14 @@ static struct {
 static unsigned int flushes, destroyed, fail_after;
 static bool dirty; /* written and not flushed */
 static struct domain *d, *other;
+static struct p2m_entry was;
+
+/* What a look-up leaves in the taken lock: it is gone when the lock has been given up and taken again. */
+#define LOOKED 2
 
 static mfn_t lookup(struct domain *of, gfn_t gfn, enum p2m_type *type, unsigned int *order)
 {
+    of->p2m.lock.taken = LOOKED;
     *type = P2M_NONE;
     *order = 0;
     if (gfn.n >= GFNS || !map[gfn.n].type)
@@ -31,7 +36,8 @@ static mfn_t lookup(struct domain *of, gfn_t gfn, enum p2m_type *type, unsigned 
     return MFN(map[gfn.n].mfn);
 }
 
-static int write_entry(struct domain *of, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
+/* As a builder does, before anybody runs. */
+static int put(gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
 {
     u64 first = gfn.n, n = 1ull << order;
 
@@ -48,6 +54,12 @@ static int write_entry(struct domain *of, gfn_t gfn, mfn_t mfn, enum p2m_type ty
     }
     dirty = true;
     return 0;
+}
+
+static int write_entry(struct domain *of, gfn_t gfn, mfn_t mfn, enum p2m_type type, unsigned int order)
+{
+    cr_assert_eq(of->p2m.lock.taken, LOOKED, "another pcpu could change the entry between the look and the change");
+    return put(gfn, mfn, type, order);
 }
 
 static void flush(struct domain *of)
@@ -93,53 +105,62 @@ Test(p2m, without_a_map_a_guest_frame_is_a_machine_frame)
     cr_assert_eq(p2m_get(other, GFN(77), &t, &order).n, 77);
     cr_assert_eq(t, P2M_RAM);
     cr_assert_eq(order, 0);
-    cr_assert_eq(p2m_set(other, GFN(1), MFN(1), P2M_RAM, 0), -XEN_EOPNOTSUPP);
-    cr_assert_eq(p2m_remove(other, GFN(1), 0), -XEN_EOPNOTSUPP);
+    cr_assert_eq(p2m_set(other, GFN(1), ~0u, MFN(1), P2M_RAM, &was), -XEN_EOPNOTSUPP);
+    cr_assert_eq(p2m_remove(other, GFN(1), P2M_ANYTHING, &was), -XEN_EOPNOTSUPP);
 }
 
 Test(p2m, ram_is_the_domains_own)
 {
     mfn_t mine = host_frame(d), theirs = host_frame(other);
 
-    cr_assert_eq(p2m_set(d, GFN(5), mine, P2M_RAM, 0), 0);
+    cr_assert_eq(p2m_set(d, GFN(5), ~0u, mine, P2M_RAM, &was), 0);
     cr_assert_eq(p2m_get(d, GFN(5), NULL, NULL).n, mine.n);
     cr_assert_eq(d->max_ever_pfn, 5);
     cr_assert_not(dirty, "a changed entry has been flushed");
-    cr_assert_eq(p2m_set(d, GFN(6), theirs, P2M_RAM, 0), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(6), MFN(FRAMES + 1), P2M_RAM, 0), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(6), ~0u, theirs, P2M_RAM, &was), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(6), ~0u, MFN(FRAMES + 1), P2M_RAM, &was), -XEN_EINVAL);
     cr_assert_eq(type_at(6), P2M_NONE);
-    cr_assert_eq(p2m_remove(d, GFN(5), 0), 0);
+    cr_assert_eq(p2m_remove(d, GFN(5), P2M_ANYTHING, &was), 0);
     cr_assert_eq(p2m_get(d, GFN(5), NULL, NULL).n, MFN_INVALID.n);
     cr_assert(host_allocation_held(mine), "the frame is still the domain's");
-    cr_assert_eq(p2m_remove(d, GFN(5), 0), 0, "nothing there is no error");
+    cr_assert(was.mfn.n == mine.n && was.type == P2M_RAM, "the caller is told what to free");
+    cr_assert_eq(p2m_remove(d, GFN(5), P2M_ANYTHING, &was), -XEN_ENOENT, "nothing there");
 }
 
-Test(p2m, orders_are_aligned_and_within_the_limit)
+Test(p2m, only_what_was_meant_goes)
+{
+    mfn_t mine = host_frame(d), second = host_frame(d);
+
+    cr_assert_eq(p2m_set(d, GFN(4), P2M_BIT(P2M_NONE), mine, P2M_RAM, &was), 0);
+    cr_assert_eq(p2m_set(d, GFN(4), P2M_BIT(P2M_NONE), second, P2M_RAM, &was), -XEN_ENOENT, "another pcpu was first");
+    cr_assert_eq(p2m_remove(d, GFN(4), P2M_HOLDING, &was), -XEN_ENOENT);
+    cr_assert_eq(p2m_get(d, GFN(4), NULL, NULL).n, mine.n);
+    cr_assert_eq(p2m_set(d, GFN(4), ~0u, second, P2M_SHARED, &was), 0);
+    cr_assert(was.mfn.n == mine.n && was.type == P2M_RAM, "whoever replaced it frees it");
+}
+
+Test(p2m, types_and_limits)
 {
     mfn_t mine = host_frame(d);
 
-    cr_assert_eq(p2m_set(d, GFN(1), mine, P2M_RAM, 1), -XEN_EINVAL, "no such order");
-    cr_assert_eq(p2m_set(d, GFN(1), MFN(512), P2M_RAM, 9), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(512), MFN(513), P2M_RAM, 9), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(512), MFN(512), P2M_RAM, 9), -XEN_EINVAL, "not all of it the domain's");
-    cr_assert_eq(p2m_set(d, GFN(P2M_LIMIT), mine, P2M_RAM, 0), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(~0ull), mine, P2M_RAM, 0), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(P2M_LIMIT), ~0u, mine, P2M_RAM, &was), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(~0ull), ~0u, mine, P2M_RAM, &was), -XEN_EINVAL);
     cr_assert_eq(p2m_get(d, GFN(~0ull), NULL, NULL).n, MFN_INVALID.n);
-    cr_assert_eq(p2m_remove(d, GFN(P2M_LIMIT - 1), 9), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(1), mine, P2M_NONE, 0), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(1), mine, P2M_PAGED, 0), -XEN_EINVAL);
-    cr_assert_eq(p2m_set(d, GFN(1), mine, P2M_NR_TYPES, 0), -XEN_EINVAL);
+    cr_assert_eq(p2m_remove(d, GFN(P2M_LIMIT), P2M_ANYTHING, &was), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(1), ~0u, mine, P2M_NONE, &was), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(1), ~0u, mine, P2M_PAGED, &was), -XEN_EINVAL);
+    cr_assert_eq(p2m_set(d, GFN(1), ~0u, mine, P2M_NR_TYPES, &was), -XEN_EINVAL);
 }
 
 Test(p2m, device_frames_need_a_right)
 {
     struct domain *first;
 
-    cr_assert_eq(p2m_set(d, GFN(9), MFN(FRAMES + 5), P2M_MMIO, 0), -XEN_EPERM);
+    cr_assert_eq(p2m_set(d, GFN(9), ~0u, MFN(FRAMES + 5), P2M_MMIO, &was), -XEN_EPERM);
     cr_assert_eq(domain_create(0, DOMAIN_PV, true, 1, 64, &first), 0);
     p2m_init(first, &ops);
-    cr_assert_eq(p2m_set(first, GFN(9), MFN(FRAMES + 5), P2M_MMIO, 0), 0);
-    cr_assert_eq(p2m_set(first, GFN(9), host_frame(first), P2M_MMIO, 0), -XEN_EPERM, "memory is no device");
+    cr_assert_eq(p2m_set(first, GFN(9), ~0u, MFN(FRAMES + 5), P2M_MMIO, &was), 0);
+    cr_assert_eq(p2m_set(first, GFN(9), ~0u, host_frame(first), P2M_MMIO, &was), -XEN_EPERM, "memory is no device");
     hardware_domain = NULL; /* its end is not the machine's here */
 }
 
@@ -149,20 +170,19 @@ Test(p2m, an_entry_owns_the_hold_of_anothers_frame)
     u64 before = frame_of(theirs)->word;
 
     cr_assert_eq(arch_hold_frame(other, theirs, true), 0);
-    cr_assert_eq(p2m_set(d, GFN(20), theirs, P2M_GRANT_RW, 0), 0);
+    cr_assert_eq(p2m_set(d, GFN(20), ~0u, theirs, P2M_GRANT_RW, &was), 0);
     cr_assert_eq(d->p2m.nr_held, 1);
     cr_assert_eq(frame_get_type(theirs, FT_L1, other), -XEN_EINVAL, "no page table while another may write it");
-    cr_assert_eq(p2m_remove(d, GFN(20), 0), 0);
+    cr_assert_eq(p2m_remove(d, GFN(20), P2M_ANYTHING, &was), 0);
     cr_assert_eq(frame_refs(frame_of(theirs)->word), frame_refs(before));
     cr_assert_eq(frame_tc(frame_of(theirs)->word), 0);
     cr_assert_eq(d->p2m.nr_held, 0);
 
     cr_assert_eq(arch_hold_frame(other, theirs, false), 0);
-    cr_assert_eq(p2m_set(d, GFN(20), theirs, P2M_GRANT_RO, 9), -XEN_EINVAL, "single frames only");
-    cr_assert_eq(p2m_set(d, GFN(20), theirs, P2M_GRANT_RO, 0), 0);
+    cr_assert_eq(p2m_set(d, GFN(20), ~0u, theirs, P2M_GRANT_RO, &was), 0);
     cr_assert_eq(frame_get_type(theirs, FT_WRITABLE, other), 0);
     cr_assert_eq(frame_put_type(theirs, false), 0);
-    cr_assert_eq(p2m_set(d, GFN(20), host_frame(d), P2M_RAM, 0), 0, "replaced");
+    cr_assert_eq(p2m_set(d, GFN(20), ~0u, host_frame(d), P2M_RAM, &was), 0, "replaced");
     cr_assert_eq(frame_refs(frame_of(theirs)->word), 1, "the hold went with the entry");
 }
 
@@ -185,11 +205,11 @@ Test(p2m, a_failed_change_changes_nothing)
 
     cr_assert_eq(arch_hold_frame(other, theirs, true), 0);
     fail_after = 1;
-    cr_assert_eq(p2m_set(d, GFN(3), theirs, P2M_FOREIGN, 0), -XEN_ENOMEM);
+    cr_assert_eq(p2m_set(d, GFN(3), ~0u, theirs, P2M_FOREIGN, &was), -XEN_ENOMEM);
     cr_assert_eq(d->p2m.nr_held, 0);
-    cr_assert_eq(p2m_set(d, GFN(3), theirs, P2M_FOREIGN, 0), 0);
+    cr_assert_eq(p2m_set(d, GFN(3), ~0u, theirs, P2M_FOREIGN, &was), 0);
     fail_after = 1;
-    cr_assert_eq(p2m_set(d, GFN(3), mine, P2M_RAM, 0), -XEN_ENOMEM);
+    cr_assert_eq(p2m_set(d, GFN(3), ~0u, mine, P2M_RAM, &was), -XEN_ENOMEM);
     cr_assert_eq(type_at(3), P2M_FOREIGN);
     cr_assert_eq(frame_refs(frame_of(theirs)->word), 2);
 }
@@ -203,8 +223,8 @@ Test(p2m, log_dirty_counts_single_frames)
     for (unsigned int i = 0; i < 1024 && host_frame(d).n != 1023; i++)
         ;
     cr_assert_eq(arch_frame_owner(MFN(1023)), d->id);
-    cr_assert_eq(p2m_set(d, GFN(0), MFN(512), P2M_RAM, 9), 0);
-    cr_assert_eq(p2m_set(d, GFN(600), first, P2M_RAM, 0), 0);
+    cr_assert_eq(put(GFN(0), MFN(512), P2M_RAM, 9), 0);
+    cr_assert_eq(p2m_set(d, GFN(600), ~0u, first, P2M_RAM, &was), 0);
     cr_assert_eq(p2m_change_type(d, GFN(0), P2M_LIMIT, P2M_RAM, P2M_LOGDIRTY, &done), 0);
     cr_assert_not(dirty);
     for (u64 gfn = 0; gfn < 512; gfn++) {
@@ -232,7 +252,7 @@ Test(p2m, teardown_gives_back_all_holds)
 
     for (u64 gfn = 100; gfn < 1800; gfn += 100) {
         cr_assert_eq(arch_hold_frame(other, theirs, gfn % 200), 0);
-        cr_assert_eq(p2m_set(d, GFN(gfn), theirs, gfn % 200 ? P2M_GRANT_RW : P2M_GRANT_RO, 0), 0);
+        cr_assert_eq(p2m_set(d, GFN(gfn), ~0u, theirs, gfn % 200 ? P2M_GRANT_RW : P2M_GRANT_RO, &was), 0);
     }
     host_preempt_after = 1;
     cr_assert_eq(p2m_teardown(d), -XEN_ERESTART);
@@ -249,9 +269,9 @@ Test(p2m, the_owner_may_die_first)
     mfn_t theirs = host_frame(other);
 
     cr_assert_eq(arch_hold_frame(other, theirs, true), 0);
-    cr_assert_eq(p2m_set(d, GFN(1), theirs, P2M_GRANT_RW, 0), 0);
+    cr_assert_eq(p2m_set(d, GFN(1), ~0u, theirs, P2M_GRANT_RW, &was), 0);
     host_domain_end(other);
     cr_assert_eq(frame_of(theirs)->owner, DOMID_XEN, "the frame lives while it is mapped, in nobody's account");
-    cr_assert_eq(p2m_remove(d, GFN(1), 0), 0);
+    cr_assert_eq(p2m_remove(d, GFN(1), P2M_ANYTHING, &was), 0);
     cr_assert_eq(frame_of(theirs)->owner, DOMID_INVALID);
 }

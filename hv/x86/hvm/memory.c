@@ -49,17 +49,23 @@ int hvm_mark_dirty(struct domain *d, gfn_t gfn)
     return p2m_change_type(d, gfn, 1, P2M_LOGDIRTY, P2M_RAM, &done);
 }
 
-/* Take whatever is at a guest frame out of the map; memory is given back to the machine. 0 or an error of p2m_remove(). */
-static int take_out(struct domain *d, gfn_t gfn)
+/* Something of the domain's has left the map: memory is given back to the machine. */
+static void gone(struct domain *d, const struct p2m_entry *was)
 {
-    enum p2m_type type;
-    mfn_t mfn = p2m_get(d, gfn, &type, NULL);
-    int rc = p2m_remove(d, gfn, P2M_ORDER_4K);
-
-    if (!rc && p2m_type_is_ram(type))
-        release(mfn);
-    else if (!rc && type == P2M_PAGED)
+    if (p2m_type_is_ram(was->type))
+        release(was->mfn);
+    else if (was->type == P2M_PAGED)
         __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1, __ATOMIC_RELAXED);
+}
+
+/* Take what is at a guest frame out of the map, if it is of these types. 0 or an error of p2m_remove(). */
+static int take_out(struct domain *d, gfn_t gfn, u32 types)
+{
+    struct p2m_entry was;
+    int rc = p2m_remove(d, gfn, types, &was);
+
+    if (!rc)
+        gone(d, &was);
     return rc;
 }
 
@@ -90,21 +96,18 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
         if (!guest_read(&gfn, (gva_t)r.extent_start.p + i * 8) || gfn >= P2M_LIMIT - n)
             break;
         for (k = 0; k < n; k++) {
-            enum p2m_type type;
+            struct p2m_entry was;
             mfn_t mfn;
 
-            (void)p2m_get(d, GFN(gfn + k), &type, NULL);
             if (cmd == XENMEM_decrease_reservation) {
-                if ((!p2m_type_is_ram(type) && type != P2M_PAGED) || take_out(d, GFN(gfn + k)))
+                if (take_out(d, GFN(gfn + k), P2M_BIT(P2M_RAM) | P2M_BIT(P2M_LOGDIRTY) | P2M_BIT(P2M_PAGED)))
                     break;
                 continue;
             }
-            if (type != P2M_NONE)
-                break;
             mfn = domain_alloc_frame(d, 0, 0);
             if (mfn.n == MFN_INVALID.n)
                 break;
-            if (p2m_set(d, GFN(gfn + k), mfn, P2M_RAM, P2M_ORDER_4K)) {
+            if (p2m_set(d, GFN(gfn + k), P2M_BIT(P2M_NONE), mfn, P2M_RAM, &was)) {
                 release(mfn);
                 break;
             }
@@ -118,7 +121,7 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
 
 static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op)
 {
-    enum p2m_type type;
+    struct p2m_entry was;
     mfn_t mfn;
     gfn_t old;
     int rc;
@@ -143,22 +146,21 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op
         return -XEN_EINVAL;
     /* It moves: where it was before (the M2P remembers) there is nothing now. */
     old = GFN(m2p[mfn.n]);
-    if (old.n < P2M_LIMIT && p2m_get(d, old, &type, NULL).n == mfn.n && type == P2M_SHARED)
-        (void)p2m_remove(d, old, P2M_ORDER_4K);
-    rc = take_out(d, GFN(op->gpfn));
-    if (!rc)
-        rc = p2m_set(d, GFN(op->gpfn), mfn, P2M_SHARED, P2M_ORDER_4K);
-    if (!rc)
-        m2p[mfn.n] = op->gpfn;
-    if (!rc && op->space == XENMAPSPACE_shared_info) /* laid out for the kernel that maps it */
+    if (old.n < P2M_LIMIT && p2m_get(d, old, NULL, NULL).n == mfn.n)
+        (void)p2m_remove(d, old, P2M_BIT(P2M_SHARED), &was);
+    rc = p2m_set(d, GFN(op->gpfn), ~0u, mfn, P2M_SHARED, &was);
+    if (rc)
+        return rc;
+    gone(d, &was);
+    m2p[mfn.n] = op->gpfn;
+    if (op->space == XENMAPSPACE_shared_info) /* laid out for the kernel that maps it */
         domain_set_width(d, current_vcpu()->compat != NULL);
-    return rc;
+    return 0;
 }
 
 static long remove_from_physmap(struct domain *d, gva_t arg)
 {
     struct xen_remove_from_physmap op;
-    enum p2m_type type;
 
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
@@ -166,8 +168,7 @@ static long remove_from_physmap(struct domain *d, gva_t arg)
         return -XEN_EPERM;
     if (op.gpfn >= P2M_LIMIT)
         return -XEN_EINVAL;
-    (void)p2m_get(d, GFN(op.gpfn), &type, NULL);
-    return type == P2M_NONE ? -XEN_ENOENT : take_out(d, GFN(op.gpfn));
+    return take_out(d, GFN(op.gpfn), P2M_ANYTHING);
 }
 
 unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entry *e)
