@@ -182,6 +182,8 @@ struct hvm_window {
 #define HVM_WINDOWS_CODE (5 * HVM_WINDOWS_EACH)
 #define HVM_WINDOW_EPOCH (1ull << 40) /* above any guest frame number of a page table */
 
+enum svm_nmi { SVM_NMI_OPEN, SVM_NMI_HELD, SVM_NMI_IRET, SVM_NMI_SHADOW }; /* the last two: one instruction of that kind is stepped */
+
 struct vmcb;
 struct hvm_vcpu {
     struct hvm_exit_info exit;
@@ -204,6 +206,8 @@ struct hvm_vcpu {
     u64 vmcb_paddr;
     u32 last_cpu;              /* the pcpu that it was last loaded on */
     u64 asid_generation;       /* 0: the next entry needs another number */
+    enum svm_nmi nmi;          /* whether the guest takes NMIs */
+    u64 step_flag, step_dr6;   /* of a step: RFLAGS.TF where the guest has not set it itself; its DR6 */
     struct vmx_vcpu *vmx;      /* vmx.h */
 };
 

@@ -55,7 +55,8 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
             return;
         h->nmi_pending = false;
         hvm_ops->inject(v, HVM_EVENT_NMI, VEC_NMI, false, 0);
-        return;
+        if (!h->nmi_pending) /* it need not wait for the end of another one */
+            return;
     }
     if (unlikely(h->upcall_waits))
         arch_event_pending(v);

@@ -80,6 +80,7 @@ static void after_init(struct vcpu *v, struct regs *r)
     hvm_ops->set(v, HVM_DR7, 0x400);
     hvm_ops->flush(v);
     h->nmi_pending = false;
+    h->nmi = SVM_NMI_OPEN;
     vlapic_reset(h->vlapic);
     hvm_ops->set_tpr(v, 0);
 }

@@ -7,6 +7,10 @@
  * the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
  * Tagged TLB: each vCPU has an address-space number (§15.16) of this pcpu; to flush it, it gets another one. When the numbers are
  * used up, everything is flushed and all begin again (a generation).
+ * NMIs: while the guest handles one, from its injection to its next IRET, another waits (§15.9, §15.20; virtual NMIs, §15.21.10, are not used). IRET
+ * exits meanwhile, before it has executed; it then executes by one step of the trap flag, behind which NMIs go in again. So does an instruction
+ * in a shadow of MOV SS or STI that an NMI waits behind; if that one stores or loads RFLAGS, the guest's own trap flag can be wrong once.
+ * Every exception exits meanwhile, so that no frame has the flag.
  * Without nrip-save (QEMU's TCG) the next RIP of the usual instructions is found by reading them; exit.length is 0 where that fails.
  * Ports have it always (§15.10.2).
  */
@@ -14,6 +18,18 @@
 #include "hot.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
+
+#define EXIT_DB      (0x40 + VEC_DB)
+#define EXIT_CPUID   0x72
+#define EXIT_IRET    0x74
+#define EXIT_IO      0x7b
+#define EXIT_MSR     0x7c
+#define EXIT_VMMCALL 0x81
+#define EXIT_NPF     0x400
+
+/* Exceptions that exit, and those with an error code. */
+#define EXCEPTIONS (1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC)
+#define WITH_ERROR (0xfu << VEC_TS | 1u << VEC_PF | 1u << VEC_AC)
 
 static struct {
     u64 host_vmcb;             /* physical: TR, FS, GS and MSRs of the hypervisor itself */
@@ -90,7 +106,7 @@ static int vcpu_create_svm(struct vcpu *v)
         return -XEN_ENOMEM;
     h->vmcb = m;
     h->vmcb_paddr = virt_to_mfn(m).n << PAGE_SHIFT;
-    m->exceptions = 1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC;
+    m->exceptions = EXCEPTIONS;
     m->intercept1 = SVM_INTR | SVM_NMI | SVM_SMI | SVM_INIT | SVM_RDPMC | SVM_CPUID | SVM_RSM | SVM_INVD | SVM_HLT | SVM_INVLPGA |
                     SVM_IOIO | SVM_MSR | SVM_TASK_SWITCH | SVM_FERR_FREEZE | SVM_SHUTDOWN;
     m->intercept2 = SVM_ALL_VM | SVM_WBINVD | SVM_MONITOR | SVM_XSETBV | SVM_RDPRU;
@@ -156,9 +172,9 @@ static __cold_ void new_asid(struct hvm_vcpu *h)
 /* Exit codes below 0x90 (APM vol. 2 appendix C): one more than the reason; 0: never asked for. */
 static const u8 reason_of[0x90] = {
     [0x18] = 1 + HVM_EXIT_CR_WRITE,
-    [0x40 + VEC_DB] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_AC] = 1 + HVM_EXIT_EXCEPTION, [0x40 + VEC_MC] = 1 + HVM_EXIT_EXCEPTION,
+    [0x40 ... 0x5f] = 1 + HVM_EXIT_EXCEPTION,
     [0x60] = 1 + HVM_EXIT_INTERRUPT, [0x61] = 1 + HVM_EXIT_NMI, [0x62] = 1 + HVM_EXIT_INTERRUPT, [0x63] = 1 + HVM_EXIT_INTERRUPT,
-    [0x64] = 1 + HVM_EXIT_WINDOW, [0x6f] = 1 + HVM_EXIT_FORBIDDEN, [0x72] = 1 + HVM_EXIT_CPUID, [0x73] = 1 + HVM_EXIT_FORBIDDEN,
+    [0x64] = 1 + HVM_EXIT_WINDOW, [0x6f] = 1 + HVM_EXIT_FORBIDDEN, [0x72] = 1 + HVM_EXIT_CPUID, [0x73] = 1 + HVM_EXIT_FORBIDDEN, [EXIT_IRET] = 1 + HVM_EXIT_WINDOW,
     [0x76] = 1 + HVM_EXIT_CACHE, [0x78] = 1 + HVM_EXIT_HLT, [0x7a] = 1 + HVM_EXIT_FORBIDDEN, [0x7b] = 1 + HVM_EXIT_IO, [0x7c] = 1 + HVM_EXIT_MSR_READ,
     [0x7d] = 1 + HVM_EXIT_TASK_SWITCH, [0x7f] = 1 + HVM_EXIT_SHUTDOWN, [0x80] = 1 + HVM_EXIT_FORBIDDEN, [0x81] = 1 + HVM_EXIT_HYPERCALL,
     [0x82 ... 0x86] = 1 + HVM_EXIT_FORBIDDEN, [0x89] = 1 + HVM_EXIT_CACHE, [0x8a ... 0x8c] = 1 + HVM_EXIT_FORBIDDEN, [0x8d] = 1 + HVM_EXIT_XSETBV,
@@ -196,12 +212,55 @@ static __always_inline_ void take_registers(struct regs *r, const struct vmcb *m
     r->rflags = m->rflags;
 }
 
-static __always_inline_ void give_registers(struct vmcb *m, const struct regs *r)
+static __always_inline_ bool stepping(const struct hvm_vcpu *h)
+{
+    return h->nmi >= SVM_NMI_IRET;
+}
+
+/* Before an entry. An event that goes in with it ends a step: what it interrupts is not the instruction's flags. */
+static __always_inline_ void give_registers(struct hvm_vcpu *h, struct vmcb *m, const struct regs *r)
 {
     m->rax = r->rax;
     m->rip = r->rip;
     m->rsp = r->rsp;
     m->rflags = r->rflags;
+    if (likely(!stepping(h)))
+        return;
+    if (m->event_injection & SVM_EVENT_VALID) {
+        h->nmi = SVM_NMI_OPEN;
+        h->check_irq = true;
+    } else {
+        m->rflags |= h->step_flag;
+        m->exceptions = ~0u;
+    }
+}
+
+/* After any exit of a step; the flags that IRET has loaded are the guest's. */
+static __cold_ void take_flag(const struct hvm_vcpu *h, struct vmcb *m)
+{
+    m->exceptions = EXCEPTIONS;
+    if (m->exit_code != EXIT_DB || h->nmi == SVM_NMI_SHADOW)
+        m->rflags &= ~h->step_flag;
+}
+
+/* One instruction executes, and exits behind it. */
+static void step(struct hvm_vcpu *h, struct vmcb *m, enum svm_nmi kind)
+{
+    h->nmi = kind;
+    h->step_flag = ~m->rflags & X86_FLAGS_TF;
+    h->step_dr6 = m->dr6;
+}
+
+/* #DB, which was a step's. False: it is the guest's too, that has its own trap flag or met a breakpoint. */
+static bool stepped(struct hvm_vcpu *h, struct vmcb *m)
+{
+    u64 met = m->dr6 & ~h->step_dr6 & 15;
+
+    h->nmi = SVM_NMI_OPEN;
+    h->check_irq = true;
+    if (h->step_flag)
+        m->dr6 = h->step_dr6 | met;
+    return h->step_flag && !met;
 }
 
 /* Which exit it was, with what handlers want to know of it. */
@@ -225,10 +284,17 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
         } else if (why == HVM_EXIT_MSR_READ) {
             m->shadow = 0;
             why += m->exit_info1 & 1;
+        } else if (why == HVM_EXIT_WINDOW && code == EXIT_IRET) {
+            m->intercept1 &= ~SVM_IRET;
+            step(v->arch.hvm, m, SVM_NMI_IRET);
         } else if (why == HVM_EXIT_EXCEPTION) {
+            if (unlikely(stepping(v->arch.hvm)) && code == EXIT_DB && stepped(v->arch.hvm, m))
+                return HVM_EXIT_WINDOW;
             x->exception.vector = code - 0x40;
-            x->exception.has_error = code == 0x40 + VEC_AC;
-            x->exception.error = 0;
+            x->exception.has_error = WITH_ERROR >> x->exception.vector & 1;
+            x->exception.error = (u32)m->exit_info1;
+            if (code == 0x40 + VEC_PF)
+                m->cr2 = m->exit_info2;
         } else if (why == HVM_EXIT_CR_WRITE) {
             x->cr.cr = 8;
             x->cr.known = false;
@@ -246,12 +312,6 @@ static __always_inline_ enum hvm_exit describe(struct vcpu *v, struct vmcb *m, s
     }
     return (s64)code == -1 || (u32)code == ~0u ? HVM_EXIT_INVALID : HVM_EXIT_UNKNOWN;
 }
-
-#define EXIT_CPUID   0x72
-#define EXIT_IO      0x7b
-#define EXIT_MSR     0x7c
-#define EXIT_VMMCALL 0x81
-#define EXIT_NPF     0x400
 
 /* 64-bit code runs. */
 static __always_inline_ bool wide(const struct vmcb *m)
@@ -304,11 +364,13 @@ static __attribute__((noinline)) bool general(struct vcpu *v, struct regs *r)
     struct hvm_vcpu *h = v->arch.hvm;
     struct vmcb *m = h->vmcb;
 
+    if (unlikely(stepping(h)))
+        take_flag(h, m);
     take_registers(r, m);
     deliver_again(m);
     if (!hvm_exited(v, r, describe(v, m, &h->exit)))
         return false;
-    give_registers(m, r);
+    give_registers(h, m, r);
     return enter_again(h);
 }
 
@@ -381,7 +443,7 @@ static __attribute__((noinline)) bool memory_fault(struct vcpu *v, struct regs *
         take_registers(r, m);
         if (!hvm_settle(v, r))
             return false;
-        give_registers(m, r);
+        give_registers(h, m, r);
     }
     return enter_again(h);
 }
@@ -444,13 +506,27 @@ static void run(struct vcpu *v, struct regs *r)
 
     if (h->asid_generation != pcpu_svm[this_cpu()].generation)
         new_asid(h);
-    give_registers(h->vmcb, r);
+    give_registers(h, h->vmcb, r);
     svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v, has_nrip ? exited : exited_without_nrip);
 }
 
 static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
 {
-    v->arch.hvm->vmcb->event_injection =
+    struct hvm_vcpu *h = v->arch.hvm;
+    struct vmcb *m = h->vmcb;
+
+    if (type == HVM_EVENT_NMI) {
+        if (h->nmi != SVM_NMI_OPEN || (m->shadow & 1)) { /* asked for anew (irq.c) after the exit that opens for it */
+            h->nmi_pending = true;
+            h->check_irq = false;
+            if (h->nmi == SVM_NMI_OPEN)
+                step(h, m, SVM_NMI_SHADOW);
+            return;
+        }
+        h->nmi = SVM_NMI_HELD;
+        m->intercept1 |= SVM_IRET;
+    }
+    m->event_injection =
         vector | (u64)type << 8 | (has_error ? SVM_EVENT_ERROR | (u64)error << 32 : 0) | SVM_EVENT_VALID;
 }
 
@@ -468,14 +544,19 @@ static bool interruptible(const struct vcpu *v, const struct regs *r)
 {
     const struct vmcb *m = v->arch.hvm->vmcb;
 
-    return (r->rflags & X86_FLAGS_IF) && !(m->shadow & 1) && !(m->event_injection & SVM_EVENT_VALID);
+    return (r->rflags & X86_FLAGS_IF) && !(m->shadow & 1) && !(m->event_injection & SVM_EVENT_VALID) &&
+           !stepping(v->arch.hvm);
 }
 
-/* A virtual interrupt that nobody will see: it exits before it is delivered (§15.21.4), and is then taken away. */
+/* A virtual interrupt that nobody will see: it exits before it is delivered (§15.21.4), and is then taken away. A step exits by itself. */
 static void open_window(struct vcpu *v)
 {
     struct vmcb *m = v->arch.hvm->vmcb;
 
+    if (unlikely(stepping(v->arch.hvm))) {
+        v->arch.hvm->check_irq = true;
+        return;
+    }
     m->virtual_interrupt |= SVM_V_IRQ | SVM_V_IGNORE_TPR;
     m->intercept1 |= SVM_VINTR;
 }

@@ -65,6 +65,7 @@ _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, efer
 #define SVM_VINTR         (1u << 4)
 #define SVM_RDPMC         (1u << 15)
 #define SVM_CPUID         (1u << 18)
+#define SVM_IRET          (1u << 20)
 #define SVM_RSM           (1u << 19)
 #define SVM_INVD          (1u << 22)
 #define SVM_HLT           (1u << 24)
