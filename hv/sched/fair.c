@@ -40,10 +40,10 @@ static u64 vt_of(const struct fair_pool *p, ns_t ns)
     return (ns * p->fluid_cpus << VT_SHIFT) / p->fluid_weight;
 }
 
-/* Credit saved while asleep or parked, or by giving way, is worth a slice of 30 ms at most. */
+/* Credit saved while asleep or parked, or by giving way, is worth a slice at most, and no more than 30 ms. */
 static void limit_savings(const struct fair_pool *p, struct fair_domain *d)
 {
-    u64 least = p->vt - (CAP_PERIOD << VT_SHIFT) / d->weight;
+    u64 least = p->vt - (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
 
     if (d->vt < least)
         d->vt = least;
@@ -137,6 +137,9 @@ void fair_compete(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
 
+    if (fair_unit(u)->competes) /* it moves only */
+        return;
+    fair_unit(u)->competes = true;
     if (!d->competing)
         limit_savings(p, d);
     if (d->competing && !p->several)
@@ -149,6 +152,7 @@ void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
 
+    fair_unit(u)->competes = false;
     if (d->competing > 1 && !p->several)
         d->competing--;
     else
@@ -363,12 +367,21 @@ static struct sched_unit *unit_at(struct pheap_node *n)
     return container_of(n, struct fair_unit, node)->unit;
 }
 
-void fair_enqueue(struct runqueue *q, struct sched_unit *u)
+/* Others of its domain have had a slice for each of the domain's units, or more, since u came to wait. */
+static bool overdue(const struct sched_unit *u)
+{
+    const struct fair_domain *d = fair_domain(u);
+    u64 set_back = fair_unit(u)->set_back;
+
+    return set_back && set_back >= (d->competing * sched_slice(u->dom->pool, SLICE) << VT_SHIFT) / d->weight;
+}
+
+static void enqueue_at(struct runqueue *q, struct sched_unit *u, u64 key)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_unit *c = fair_unit(u);
 
-    c->node.key = fair_key(u);
+    c->node.key = key;
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
     if (likely(!u->restricted)) {
         c->place = FAIR_WAITING;
@@ -381,6 +394,11 @@ void fair_enqueue(struct runqueue *q, struct sched_unit *u)
         f->special++;
         fair_pool(q->pool)->nr_pinned++;
     }
+}
+
+void fair_enqueue(struct runqueue *q, struct sched_unit *u)
+{
+    enqueue_at(q, u, fair_key(u));
 }
 
 /* Before all others but those boosted before, or (first) before these too. */
@@ -479,13 +497,16 @@ static struct sched_unit *first_allowed(struct list *list, const struct sched_pc
     return best;
 }
 
-/* Another unit of its domain ran meanwhile: it stands further back now, but before that one. True: it moved. */
-static inline bool set_back(struct pheap *h, struct pheap_node *n)
+/* Others of its domain ran meanwhile: it stands further back now, but before these; if it is not overdue. True: it moved. */
+static bool set_back(struct pheap *h, struct pheap_node *n)
 {
-    u64 key = fair_key(unit_at(n));
+    const struct sched_unit *u = unit_at(n);
+    struct fair_unit *c = fair_unit(u);
+    u64 key = fair_key(u);
 
-    if (n->key >= key)
+    if (likely(n->key >= key) || overdue(u))
         return false;
+    c->set_back += key - n->key;
     pheap_remove(h, n);
     n->key = key;
     pheap_reinsert(h, n);
@@ -587,6 +608,9 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
     struct runqueue *from = n ? container_of(n, struct fair_queue, node)->q : NULL;
     u64 mine = first_key(q);
 
+    /* Where restricted affinity wastes what V gives, it follows the others, or who slept would go before them for long. */
+    if (n && unlikely(n->key > pool->vt + DEBT_MOST))
+        pool->vt = n->key - DEBT_MOST;
     if (prev && prev->dom->cap) {
         fair_give_back(prev);
         if (fair_out_of_budget(prev, now))
@@ -607,8 +631,6 @@ struct sched_unit *fair_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now
     struct fair_pool *pool = fair_lock(q->pool, now);
     struct sched_unit *u = fair_take_first(q, p, now);
 
-    if (u)
-        fair_stop_competing(pool, u);
     fair_unlock(pool);
     return u;
 }
@@ -621,8 +643,10 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     struct fair_unit *curr = p->curr ? fair_unit(p->curr) : NULL;
 
     if (!u->moved)
-        fair_unit(u)->left = 0;
+        fair_unit(u)->left = fair_unit(u)->set_back = 0;
     if (fair_out_of_budget(u, now)) {
+        if (fair_unit(u)->competes)
+            fair_stop_competing(pool, u);
         fair_park(q, u);
         r.decide_by = fair_next_period(now);
         r.preempt = false;
@@ -635,7 +659,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(pool, fair_domain(u)));
         r.preempt |= !curr || !curr->in_boost;
     } else {
-        fair_enqueue(q, u);
+        enqueue_at(q, u, u->moved && overdue(u) ? fair_unit(u)->node.key : fair_key(u));
     }
     /* What runs had no limit if it was alone: its slice counts from when it was picked. */
     if (curr)
@@ -662,9 +686,11 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
     struct fair_unit *c = fair_unit(u);
     ns_t left = c->left;
 
-    c->left = 0;
-    if (left)
+    if (left) {
+        c->left = 0;
         return left;
+    }
+    c->set_back = 0;
     c->slice_vt = fair_domain(u)->vt;
     c->used = 0;
     return c->turn = slice_of(p, pool, fair_domain(u));

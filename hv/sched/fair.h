@@ -15,6 +15,9 @@
  * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
  * that starts at V would starve them.
  *
+ * Within a domain, who has waited longest goes first; and once the others have had a slice for each of the
+ * domain's units, it keeps its place in the pool's order while the domain's vt goes on, until a pcpu takes it over.
+ *
  * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
  * it gets in 60 ms by its feasible share, over the square of the number of its units that may run at
  * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
@@ -53,6 +56,8 @@
  */
 #define VT_SHIFT     12
 #define VT_START     (1ull << 48)
+/* Not all that wait are in debt by more than this: 100 ms of normal weight. */
+#define DEBT_MOST    ((MILLISECS(100) << VT_SHIFT) / SCHED_WEIGHT_NORMAL)
 
 struct fair_pool {
     struct spinlock lock;
@@ -106,10 +111,12 @@ struct fair_unit {
     u8 place;                /* enum fair_place */
     bool parked;             /* counted in its runqueue's parked */
     bool in_boost;           /* runs because it was boosted */
+    bool competes;           /* counted in its domain's competing */
     ns_t turn;               /* length of the slice that it is in */
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
     u64 slice_vt;            /* its domain's vt when the slice began */
+    u64 set_back;            /* how far its domain's others have set it back since it came to wait, at most its patience */
     s64 taken;               /* of its domain's budget, and not used yet */
     u64 taken_period;
 };

@@ -239,10 +239,8 @@ static struct sched_unit *smt_steal(struct runqueue *q, struct sched_pcpu *p, ns
         return fair_steal(q, p, now);
     pool = fair_lock(q->pool, now);
     u = waiting_of(smt_queue(p->q)->owner, q, p);
-    if (u) {
+    if (u)
         fair_dequeue(q, u);
-        fair_stop_competing(pool, u);
-    }
     fair_unlock(pool);
     return u;
 }
