@@ -181,7 +181,7 @@ struct arch_cpu_place {
     u16 thread, core, socket, node;
 };
 void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p);
-/** Log the registers and the top of the stack of a vCPU (domain_crash). */
+/** Log the registers and the top of the stack of a vCPU whose domain is crashed; a hypercall that it is in says so in its trace record. */
 void arch_dump_guest(const struct vcpu *v);
 /**
  * VCPUOP_initialise: load a vCPU that is down and not initialised from the guest's

@@ -38,7 +38,8 @@ struct entry_counts {
     u64 irq_in_hv, nmi_in_hv;  /* these interrupted the hypervisor: not entries */
 };
 #define HYPERCALL_NONE 64
-#define ENTRY_OP_AGAIN 0x80000000u
+#define ENTRY_OP_AGAIN   0x80000000u
+#define ENTRY_OP_CRASHED 0x40000000u
 
 struct cpu_info {
     struct regs regs;          /* RSP0 of the TSS points behind it */
@@ -50,7 +51,7 @@ struct cpu_info {
     u64 note_addr;             /* what a trap was about, for its trace record: address or value, */
     u32 note_code, note_pad;   /* and number of the port, MSR, register, leaf or vector */
     u64 entry_tsc;             /* of a traced hot entry: its start, */
-    u32 entry_op, entry_pad;   /* the number of its hypercall (ENTRY_OP_AGAIN with it: stopped half way), */
+    u32 entry_op, entry_pad;   /* the number of its hypercall (ENTRY_OP_AGAIN: stopped half way; both: its domain ended), */
     u64 entry_args[3];         /* and what that was called with, where it was changed to be issued again */
     u64 flush_clock;           /* full flushes of this pcpu's TLB, TLB_TICK each; below that its number (frame.h: stamps) */
     struct entry_counts count;

@@ -98,6 +98,28 @@
     mov CI_trace_shared + \off(%rsp), %rdx
     mov %rax, RING_head(%rdx)
 .endm
+/* A hypercall's, RSP = cpu_info. Clobbers RAX, RCX, RDX. */
+.macro HYPERCALL_RECORD result, a1, a2, a3, may_block=0
+    .if (TRACE_CLASSES) & TRACE_CLASS_HYPERCALL_C
+    RECORD_BEGIN TRACE_CLASS_HYPERCALL_C, TRACE_ID_hypercall_C, HYPERCALL_size, \result, 0, 683f
+    .if \may_block
+    cmpl $0, V_pause_flags(%rdx)
+    setne TR_result(%rcx)               /* TRACE_HC_DESCHEDULED or TRACE_HC_DONE */
+    .endif
+    mov CI_entry_op(%rsp), %eax
+    mov %ax, HYPERCALL_op(%rcx)
+    mov \a1(%rsp), %rax
+    mov %rax, HYPERCALL_a1(%rcx)
+    mov \a2(%rsp), %rax
+    mov %rax, HYPERCALL_a2(%rcx)
+    mov \a3(%rsp), %rax
+    mov %rax, HYPERCALL_a3(%rcx)
+    mov R_rax(%rsp), %rax
+    mov %rax, HYPERCALL_ret(%rcx)
+    RECORD_END 0
+683:
+    .endif
+.endm
 
     .section .text.entry, "ax"
     .code64
@@ -313,24 +335,10 @@ hypercall_done\t:
     .if \traced
     mov %rax, R_rax(%rsp)
     cmpl $0, CI_work(%rsp)
-    jne hypercall_left                  /* it ended its domain, gave the processor up, or has to be issued again: C says which */
+    jne hypercall_left
     cmpl $0, CI_entry_op(%rsp)
     jl hypercall_left
-    .if (TRACE_CLASSES) & TRACE_CLASS_HYPERCALL_C
-    RECORD_BEGIN TRACE_CLASS_HYPERCALL_C, TRACE_ID_hypercall_C, HYPERCALL_size, TRACE_HC_DONE_C, 0, 1f
-    mov CI_entry_op(%rsp), %eax
-    mov %ax, HYPERCALL_op(%rcx)
-    mov R_rdi(%rsp), %rax
-    mov %rax, HYPERCALL_a1(%rcx)
-    mov R_rsi(%rsp), %rax
-    mov %rax, HYPERCALL_a2(%rcx)
-    mov R_rdx(%rsp), %rax
-    mov %rax, HYPERCALL_a3(%rcx)
-    mov R_rax(%rsp), %rax
-    mov %rax, HYPERCALL_ret(%rcx)
-    RECORD_END 0
-1:
-    .endif
+    HYPERCALL_RECORD TRACE_HC_DONE_C, R_rdi, R_rsi, R_rdx
     mov R_rax(%rsp), %rax
     .else
     cmpl $0, CI_work(%rsp)
@@ -376,8 +384,7 @@ bounce_failed:
     call pv_bounce_failed
     jmp exit_work
 
-.macro SAVE_THE_REST                    /* RAX is the result */
-    mov %rax, R_rax(%rsp)
+.macro SAVE_THE_REST                    /* R_rax has the result */
     mov R_rip(%rsp), %rcx
     mov %rcx, R_rcx(%rsp)
     mov R_rflags(%rsp), %rcx
@@ -385,9 +392,11 @@ bounce_failed:
     SAVE_SYSCALL_FRAME
 .endm
 hypercall_work:
+    mov %rax, R_rax(%rsp)
     SAVE_THE_REST
     jmp exit_work
 hypercall_iretq:
+    mov %rax, R_rax(%rsp)
     SAVE_THE_REST
     jmp restore_all
 
@@ -606,11 +615,20 @@ SYSCALL_STUBS syscall_stubs_traced, syscall_common_traced
 SYSCALL_PATHS _traced, 1
 PAGE_FAULT_PATH _traced, 1
 
-hypercall_left:
+hypercall_left:                         /* there is work, or it has to be issued again, or it ended its domain */
+    cmpl $0, CI_entry_op(%rsp)
+    jl 1f
+    HYPERCALL_RECORD TRACE_HC_DONE_C, R_rdi, R_rsi, R_rdx, 1
     SAVE_THE_REST
-    mov %rsp, %rdi
-    call pv_trace_hypercall_left
-    jmp exit_check
+    jmp exit_work
+1:  testl $ENTRY_OP_CRASHED_C, CI_entry_op(%rsp)
+    jnz 2f
+    HYPERCALL_RECORD TRACE_HC_CONTINUED_C, CI_entry_args, 8+CI_entry_args, 16+CI_entry_args
+    SAVE_THE_REST
+    jmp exit_work
+2:  HYPERCALL_RECORD TRACE_HC_CRASHED_C, R_rdi, R_rsi, R_rdx
+    SAVE_THE_REST
+    jmp exit_work
 
 /* EAX: size of a record that does not fit; RSP is below cpu_info. Not zero: now it does. Keeps all registers but RAX. */
 record_room:

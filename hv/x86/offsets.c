@@ -78,13 +78,20 @@ void emit_offsets(void)
     EMIT(TRACE_CLASS_EXIT_C, TRACE_CLASS_EXIT);
     EMIT(TRACE_ID_hypercall_C, TRACE_ID_hypercall);
     EMIT(TRACE_ID_trap_C, TRACE_ID_trap);
+    EMIT(CI_entry_args, offsetof(struct cpu_info, entry_args));
+    EMIT(ENTRY_OP_CRASHED_C, ENTRY_OP_CRASHED);
+    EMIT(V_pause_flags, offsetof(struct vcpu, pause_flags));
     EMIT(TRACE_HC_DONE_C, TRACE_HC_DONE);
+    _Static_assert(TRACE_HC_DONE == 0 && TRACE_HC_DESCHEDULED == 1, "entry.S makes these of a comparison");
+    EMIT(TRACE_HC_CONTINUED_C, TRACE_HC_CONTINUED);
+    EMIT(TRACE_HC_CRASHED_C, TRACE_HC_CRASHED);
     EMIT(TRACE_RES_BOUNCED_C, TRACE_RES_BOUNCED);
     EMIT(TRACE_TRAP_SYSCALL_BOUNCE_C, TRACE_TRAP_SYSCALL_BOUNCE);
     EMIT(TRACE_TRAP_PAGE_FAULT_BOUNCE_C, TRACE_TRAP_PAGE_FAULT_BOUNCE);
     EMIT(TR_time, offsetof(struct trace_record_trap, head.time));
     EMIT(TR_duration, offsetof(struct trace_record_trap, duration));
     EMIT(TR_domid, offsetof(struct trace_record_trap, domid)); /* domid, vcpu_id, result or flags: 4 bytes of both records */
+    EMIT(TR_result, offsetof(struct trace_record_hypercall, flags));
     EMIT(TRAP_size, sizeof(struct trace_record_trap));
 #define TRAP(f) EMIT(TRAP_##f, offsetof(struct trace_record_trap, f))
     TRAP(kind);

@@ -109,6 +109,7 @@ void arch_dump_guest(const struct vcpu *v)
         r.cs = SEL_CS64;
         r.ss = SEL_DS;
         r.rbx = r.rbp = r.r12 = r.r13 = r.r14 = r.r15 = 0;
+        c->entry_op |= c->current == v ? ENTRY_OP_AGAIN | ENTRY_OP_CRASHED : 0;
         printk("in a hypercall: rbx, rbp and r12 to r15 are not known\n");
     }
     dump_regs(&r, (struct vcpu *)v);

@@ -93,8 +93,6 @@ static double unit_of(const struct trace_item *item)
 
         if (flags >= TRACE_HC_MULTICALL)
             label = "in-multicall";
-        else if (flags != TRACE_HC_DONE)
-            label = "left";
     }
     for (size_t i = 0; i < nr_units; i++)
         if (strcmp(units[i].event, item->event->name) == 0 &&

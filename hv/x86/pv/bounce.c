@@ -176,19 +176,6 @@ void pv_syscall_general(struct regs *r)
     }
 }
 
-/** From entry.S: a traced hypercall after which there is work, or which has to be issued again. */
-void pv_trace_hypercall_left(struct regs *r);
-void pv_trace_hypercall_left(struct regs *r)
-{
-    struct cpu_info *c = get_cpu_info();
-    struct vcpu *v = c->current;
-    bool again = c->entry_op & ENTRY_OP_AGAIN;
-    const u64 now[3] = {r->rdi, r->rsi, r->rdx}, *args = again ? c->entry_args : now;
-
-    TRACE_hypercall(c->entry_tsc, v->domain->id, v->id, how_left(v, again), (u16)c->entry_op, args[0], args[1], args[2],
-                    (long)r->rax);
-}
-
 long pv_hypercall_unknown(struct regs *r);
 long pv_hypercall_unknown(struct regs *r)
 {
