@@ -264,8 +264,10 @@ void arch_set_timer(ns_t deadline)
 
 void arch_time_info(struct vcpu_time_info *t)
 {
+    /* Stable: system time is the TSC, in one scale for all time and all pcpus, so that no two vCPUs can read it backwards
+     * (xen.h), whatever the TSC does. */
     *t = (struct vcpu_time_info){.version = 2, .tsc_timestamp = tsc_boot, .tsc_to_system_mul = ns_mul, .tsc_shift = ns_shift,
-                                 .flags = cpu_features.invtsc ? XEN_PVCLOCK_TSC_STABLE_BIT : 0};
+                                 .flags = XEN_PVCLOCK_TSC_STABLE_BIT};
 }
 
 void time_publish(struct vcpu *v)
