@@ -35,6 +35,9 @@
 #define PANEL_ROWS_MAX 256
 #define OUTLIER        3.0 /* a row so many times longer than the next does not set the axis */
 #define BAR_HALF       0.19
+/* Room for the numbers at the ends of the bars, of the bars' range: plain ones, and such as say that a bar is cut. */
+#define NUMBER_ROOM     0.17
+#define CUT_NUMBER_ROOM 0.30
 
 /* Ours and the peer; choose_bars() puts PVH in the place of a peer that was not measured. */
 static struct {
@@ -150,7 +153,7 @@ static void row_range(const struct figure *figure, const struct panel *panel, si
 static void panel_range(const struct figure *figure, struct panel *panel)
 {
     size_t rows = panel_rows(panel);
-    double highs[PANEL_ROWS_MAX + 1], low, high;
+    double highs[PANEL_ROWS_MAX + 1], low, high, room;
 
     for (size_t row = 0; row < rows; row++)
         row_range(figure, panel, row, &low, &highs[row]);
@@ -166,7 +169,8 @@ static void panel_range(const struct figure *figure, struct panel *panel)
     }
     panel->low = fmax(panel->low, -panel->high);
     panel->axis_low = panel->low - (panel->low < 0 ? (panel->high - panel->low) * 0.01 : 0);
-    panel->axis_high = panel->high + (panel->high - panel->low) * 0.17;
+    room = rows < panel_rows(panel) ? CUT_NUMBER_ROOM : NUMBER_ROOM;
+    panel->axis_high = panel->high + (panel->high - panel->low) * room;
 }
 
 static void add_panel(struct figure *figure, enum run_kind kind, const char *title)
