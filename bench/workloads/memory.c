@@ -39,6 +39,13 @@ static unsigned char *map_anon(unsigned long bytes)
     return p;
 }
 
+/* Every page present, writable and dirty: in one call, since a fault each would cost ten times the processor time of
+ * what is measured on them. */
+static int populate(unsigned char *p, unsigned long bytes)
+{
+    return madvise(p, bytes, MADV_POPULATE_WRITE) ? fail("populate: %m") : 0;
+}
+
 static void touch(unsigned char *p, unsigned long pages, unsigned char value)
 {
     for (unsigned long i = 0; i < pages; i++)
@@ -138,6 +145,8 @@ static int fault_cow_prepare(void)
     region = map_anon(COW_PAGES * PAGE);
     if (!region)
         return fail("mmap: %m");
+    if (populate(region, COW_PAGES * PAGE))
+        return -1;
     touch(region, COW_PAGES, 1);
     return share_region();
 }
@@ -226,6 +235,8 @@ static int munmap64_prepare(void)
     region = map_anon(LARGE_BYTES);
     if (!region)
         return fail("mmap: %m");
+    if (populate(region, LARGE_BYTES))
+        return -1;
     touch(region, LARGE_BYTES / PAGE, 1);
     return 0;
 }

@@ -4,14 +4,16 @@
  * but raw: the pipe operations are part of the hop), and one-byte round trips over a pipe, a unix
  * socket and loopback TCP.
  *
- * The other processes are started in `setup`; each ends when its input reaches end of file. Each
- * interval has a lead: the scheduler needs some milliseconds until the processes' run times have
- * evened out (the runner has just spun to move the tick), and a hop costs up to a fifth more before
- * that.
+ * The other processes are started in `setup`; each ends when its input reaches end of file. All run under
+ * SCHED_BATCH: else the scheduler preempts whoever wakes another until run times have evened out after the
+ * pause, which takes some 20 ms and costs a hop up to a fifth more. A short lead brings caches of the
+ * kernel's allocators back.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,11 +22,11 @@
 #include "workload.h"
 
 #define RING_MAX  8
-/* Hops or round trips before each interval: about 20 ms of each, natively. */
-#define LEAD_HOPS 3000
-#define LEAD_PIPE 1500
-#define LEAD_UNIX 1200
-#define LEAD_TCP  700
+/* Hops or round trips before each interval: about 2 ms of each, natively. */
+#define LEAD_HOPS 300
+#define LEAD_PIPE 150
+#define LEAD_UNIX 120
+#define LEAD_TCP  70
 
 static int ring_in, ring_out;
 static int echo_in, echo_out;
@@ -51,6 +53,15 @@ static _Noreturn void ring_member(int in, int out)
     _exit(0);
 }
 
+/* No process preempts the one that wakes it from here on, and those forked do not either: each switch is that of a
+ * process that waits. */
+static int switch_in_turn(void)
+{
+    const struct sched_param none = {0};
+
+    return sched_setscheduler(0, SCHED_BATCH, &none) ? fail("sched_setscheduler: %m") : 0;
+}
+
 /* size processes, this one among them, joined by size pipes */
 static int ring_setup(unsigned size, unsigned long bytes)
 {
@@ -58,6 +69,8 @@ static int ring_setup(unsigned size, unsigned long bytes)
 
     ring_size = size;
     work_bytes = bytes;
+    if (switch_in_turn())
+        return -1;
     for (unsigned i = 0; i < size; i++)
         if (pipe(pipes[i]))
             return fail("pipe: %m");
@@ -198,6 +211,8 @@ static int pipe_setup(uint64_t seed)
     int there[2], back[2];
     pid_t child;
 
+    if (switch_in_turn())
+        return -1;
     if (pipe(there) || pipe(back))
         return fail("pipe: %m");
     child = fork();
@@ -232,6 +247,8 @@ static int unix_setup(uint64_t seed)
     int pair[2];
     pid_t child;
 
+    if (switch_in_turn())
+        return -1;
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
         return fail("socketpair: %m");
     child = fork();
@@ -267,6 +284,8 @@ static int tcp_setup(uint64_t seed)
     int conn;
     pid_t child;
 
+    if (switch_in_turn())
+        return -1;
     if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1) ||
         getsockname(listener, (struct sockaddr *)&at, &len))
         return fail("listening socket: %m");
