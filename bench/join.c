@@ -79,12 +79,21 @@ static int open_intervals(struct join *j)
     return 0;
 }
 
+/* Which of the two sets a seed belongs to. */
+static enum run_set set_of(const struct join_request *request, uint32_t seed)
+{
+    for (size_t i = 0; i < request->nr_null; i++)
+        if (request->seeds[request->nr_seeds + i] == seed)
+            return RUN_NULL;
+    return RUN_MAIN;
+}
+
 static void add_sample(struct join *j, const char *workload, enum run_kind kind, uint32_t seed,
                        uint32_t iter, uint64_t ops, const struct interval *interval)
 {
     struct run_sample sample = {.kind = kind,
                                 .class = j->request->class,
-                                .set = j->request->set,
+                                .set = set_of(j->request, seed),
                                 .seed = seed,
                                 .iter = iter,
                                 .flags = j->flags,
@@ -136,7 +145,7 @@ static void add_histograms(struct join *j, const char *workload, uint32_t seed, 
 {
     const char *line = j->boot->entries, *next, *sizes;
     struct run_histogram h = {
-        .class = j->request->class, .set = j->request->set, .seed = seed, .iter = iter};
+        .class = j->request->class, .set = set_of(j->request, seed), .seed = seed, .iter = iter};
     int used;
 
     snprintf(h.workload, sizeof h.workload, "%s", workload);
@@ -283,18 +292,18 @@ static void use_line(struct join *j, const json_t *line, void *samples)
 static void check_planned(struct join *j, const json_t *line, void *unused)
 {
     const char *name = text_of(line, "workload");
-    size_t found = 0;
+    size_t found = 0, planned = (j->request->nr_seeds + j->request->nr_null) * j->request->iters;
 
     if (strcmp(text_of(line, "ev"), "begin") != 0)
         return;
     for (size_t i = 0; i < j->run->nr_samples; i++) {
         const struct run_sample *s = &j->run->samples[i];
 
-        found += s->class == j->request->class && s->set == j->request->set &&
-                 strcmp(s->workload, name) == 0 && strcmp(s->platform, j->request->platform) == 0;
+        found += s->class == j->request->class && strcmp(s->workload, name) == 0 &&
+                 strcmp(s->platform, j->request->platform) == 0;
     }
-    if (found != j->request->nr_seeds * j->request->iters) {
-        char *why = format("%zu samples of %zu", found, j->request->nr_seeds * j->request->iters);
+    if (found != planned) {
+        char *why = format("%zu samples of %zu", found, planned);
 
         join_error(j, name, why);
         free(why);

@@ -16,9 +16,8 @@
 struct join_request {
     const char *platform;
     enum run_class class;
-    enum run_set set;
-    const uint32_t *seeds; /* planned; each workload must have every one of them */
-    size_t nr_seeds;
+    const uint32_t *seeds; /* planned; each workload must have every one of them: the main set, then the null set */
+    size_t nr_seeds, nr_null;
     unsigned iters; /* measured intervals per seed, planned */
     bool facts;     /* keep what the guest says about itself */
     bool boot_rows; /* keep the intervals before the guest and of its boot as "boot-before" and

@@ -17,14 +17,15 @@
 #define SILENCE_SECONDS 240.0 /* the longest preparation of a program works for about 40 */
 #define TOTAL_SECONDS   7200.0
 #define REPEAT_SECONDS  4.0 /* of the samples that are repeated, natively: for estimates */
+#define NULL_SHARE      0.6 /* of a part's seconds, what other seeds in the same boot add: for estimates */
 
 /* One machine of the plan, in the order of boots[]. */
 struct measure_slot {
     const struct platform *platform;
     enum run_class class;
-    enum run_set set;
     const struct plan_part *part;
-    uint32_t seeds[PLAN_SEEDS_MAX];
+    uint32_t seeds[2 * PLAN_SEEDS_MAX]; /* the main set, then the null set */
+    size_t nr_seeds, nr_null;           /* of the main set; of the null set, 0: it does not run here */
     bool first_part;
     bool repeats;  /* the machine `of` again, compared with it and not used otherwise */
     size_t of;     /* index */
@@ -82,7 +83,7 @@ static char *guest_args(const struct measure_slot *slot)
         return format("tests=none costs=1");
     workloads = words_join(&slot->part->workloads, '+');
 
-    for (size_t i = 0; i < slot->part->nr_seeds; i++)
+    for (size_t i = 0; i < slot->nr_seeds + slot->nr_null; i++)
         words_add(&seeds, "%u", slot->seeds[i]);
     list = words_join(&seeds, '+');
     args = format("pgn.workloads=%s pgn.seeds=%s pgn.warmup=%u pgn.iters=%u", workloads, list,
@@ -126,7 +127,8 @@ static bool plugin_args(char **args, const char *plugin, const struct platform *
 static int add_boot(struct measurement *m, const struct measure_slot *slot,
                     const struct measure_options *options)
 {
-    const char *set = slot->repeats ? "again" : run_set_name(slot->set);
+    const char *set = slot->repeats ? "again" : run_set_name(RUN_MAIN);
+    const double more = slot->nr_null ? NULL_SHARE * slot->nr_null / slot->nr_seeds : 0;
     struct boot *boot = &m->boots[m->nr];
     char *args = guest_args(slot), *plugin = NULL, *plan = NULL;
     const bool micro = is_micro(slot->part);
@@ -162,7 +164,8 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
                         slot->part->name);
     boot->estimate =
         slot->platform->boot_seconds +
-        slot->platform->slow_down * (slot->repeats ? REPEAT_SECONDS : slot->part->native_seconds);
+        slot->platform->slow_down * (1 + more) *
+            (slot->repeats ? REPEAT_SECONDS : slot->part->native_seconds);
 
     slot->platform->command(slot->platform, &full, &shown);
     boot->shown = words_line(&shown);
@@ -192,22 +195,27 @@ out:
     return result;
 }
 
-/* All parts on one platform in one class. 0 or an exit status. */
+/* All parts on one platform in one class. The null experiment is native once more under other seeds, after the main
+ * set in the same boot. 0 or an exit status. */
 static int add_machines(struct measurement *m, const struct plan *plan,
                         const struct measure_options *options, const struct platform *platform,
-                        enum run_class class, enum run_set set)
+                        enum run_class class)
 {
+    const bool null_set = plan->null_set && platform == &platform_native && class == RUN_DEFAULT;
     int result = 0;
 
     for (size_t p = 0; p < plan->nr_parts && !result; p++) {
         struct measure_slot slot = {.platform = platform,
                                     .class = class,
-                                    .set = set,
                                     .part = &plan->part[p],
+                                    .nr_seeds = plan->part[p].nr_seeds,
+                                    .nr_null = null_set ? plan->part[p].nr_seeds : 0,
                                     .first_part = p == 0};
 
-        for (size_t i = 0; i < slot.part->nr_seeds; i++)
-            slot.seeds[i] = slot.part->seeds[i] + (set == RUN_NULL ? PLAN_NULL_SEED_OFFSET : 0);
+        for (size_t i = 0; i < slot.nr_seeds; i++) {
+            slot.seeds[i] = slot.part->seeds[i];
+            slot.seeds[slot.nr_seeds + i] = slot.part->seeds[i] + PLAN_NULL_SEED_OFFSET;
+        }
         result = add_boot(m, &slot, options);
     }
     return result;
@@ -236,7 +244,7 @@ static int add_repeats(struct measurement *m, const struct plan *plan,
         natives_done |= native;
         slot.repeats = true;
         slot.of = i;
-        m->boots[m->nr].stop_after = plan->repeat;
+        m->boots[m->nr].stop_after = plan->repeat * (slot.nr_seeds + slot.nr_null) / slot.nr_seeds;
         result = add_boot(m, &slot, options);
     }
     return result;
@@ -245,7 +253,7 @@ static int add_repeats(struct measurement *m, const struct plan *plan,
 int measure_prepare(struct measurement *m, const struct plan *plan,
                     const struct measure_options *options)
 {
-    size_t most = (plan->platforms.nr * 2 + 1) * plan->nr_parts + plan->platforms.nr;
+    size_t most = plan->platforms.nr * 2 * plan->nr_parts + plan->platforms.nr;
     int result = 0;
 
     *m = (struct measurement){0};
@@ -271,13 +279,11 @@ int measure_prepare(struct measurement *m, const struct plan *plan,
                         plan->platforms.word[i]);
                 result = STATUS_USAGE;
             } else if (platform) {
-                result = add_machines(m, plan, options, platform, class, RUN_MAIN);
+                result = add_machines(m, plan, options, platform, class);
             }
         }
     if (plan->repeat && !result)
         result = add_repeats(m, plan, options);
-    if (plan->null_set && !result)
-        result = add_machines(m, plan, options, &platform_native, RUN_DEFAULT, RUN_NULL);
     return result;
 }
 
@@ -420,11 +426,11 @@ int measure_run(struct measurement *m, const struct plan *plan,
         const struct measure_slot *slot = &m->slots[i];
         const struct join_request request = {.platform = slot->platform->name,
                                              .class = slot->class,
-                                             .set = slot->set,
                                              .seeds = slot->seeds,
-                                             .nr_seeds = slot->part->nr_seeds,
+                                             .nr_seeds = slot->nr_seeds,
+                                             .nr_null = slot->nr_null,
                                              .iters = slot->part->iters,
-                                             .facts = slot->first_part && slot->set == RUN_MAIN,
+                                             .facts = slot->first_part,
                                              .boot_rows = slot->first_part && !is_micro(slot->part),
                                              .apart = slot->apart};
 

@@ -7,7 +7,7 @@
  * Two parts: `micro` (one operation of the kernel a workload) in the small image, and `macro` (the
  * frozen suite of programs) in the full one, each with warm-up under three seeds. (In one boot they
  * take as long, and the full image leaves too little memory for random-256m.) The null
- * experiment is native again under other seeds. native-matched runs in the class "default" only:
+ * experiment is native under other seeds, after these in the same boot. native-matched runs in the class "default" only:
  * what it takes away has nothing to do with mitigations.
  * --quick is one machine per platform, one seed, the class "default", and a choice of workloads:
  * figures to look at, not to claim.

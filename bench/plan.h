@@ -40,7 +40,7 @@ struct plan {
         platforms;    /* "pv", in all classes that both can; "native-matched:default", in one */
     unsigned classes; /* bits 1 << RUN_DEFAULT, 1 << RUN_TUNED */
     bool quick;
-    bool null_set; /* run native again with other seeds */
+    bool null_set; /* run native (class default) under other seeds too, after those of the main set in the same boot */
     /* Run each platform's first part a second time up to so many samples, and compare; 0: not. */
     unsigned repeat;
     struct plan_part part[PLAN_PARTS_MAX];
