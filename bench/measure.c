@@ -16,7 +16,7 @@
 
 #define SILENCE_SECONDS 240.0 /* the longest preparation of a program works for about 40 */
 #define TOTAL_SECONDS   7200.0
-#define REPEAT_SECONDS  4.0 /* of the samples that are repeated, natively: for estimates */
+#define REPEAT_SECONDS  2.0 /* of the samples that are repeated, natively: for estimates */
 #define NULL_SHARE      0.6 /* of a part's seconds, what other seeds in the same boot add: for estimates */
 
 /* One machine of the plan, in the order of boots[]. */
@@ -128,6 +128,7 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
                     const struct measure_options *options)
 {
     const char *set = slot->repeats ? "again" : run_set_name(RUN_MAIN);
+    const bool programs = strcmp(slot->part->image, "initrd.cpio") == 0;
     const double more = slot->nr_null ? NULL_SHARE * slot->nr_null / slot->nr_seeds : 0;
     struct boot *boot = &m->boots[m->nr];
     char *args = guest_args(slot), *plugin = NULL, *plan = NULL;
@@ -164,7 +165,7 @@ static int add_boot(struct measurement *m, const struct measure_slot *slot,
                         slot->part->name);
     boot->estimate =
         slot->platform->boot_seconds +
-        slot->platform->slow_down * (1 + more) *
+        (programs ? slot->platform->slow_down : slot->platform->slow_down_single) * (1 + more) *
             (slot->repeats ? REPEAT_SECONDS : slot->part->native_seconds);
 
     slot->platform->command(slot->platform, &full, &shown);

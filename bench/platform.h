@@ -75,7 +75,8 @@ struct platform {
     const char *const *clears;
     bool peer;           /* somebody else's hypervisor, measured beside ours */
     double boot_seconds; /* of one core, from start to the guest's first process, for estimates */
-    double slow_down;    /* processor time of a workload, relative to native, for estimates */
+    double slow_down;    /* processor time of programs, relative to native, for estimates */
+    double slow_down_single; /* the same of single operations, which enter the hypervisor more often */
 };
 
 extern const struct platform *const platform_table[]; /* in the order of tables; ends with NULL */

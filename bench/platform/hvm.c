@@ -13,7 +13,7 @@
     .cpu = MACHINE_CPU_SVM, .note = XEN_NOTE_PVH_ENTRY, .options = {[RUN_TUNED] = "spec-ctrl=no"}, \
     .absent = platform_parangon_absent, .command = platform_parangon_command,                      \
     .symbols = platform_parangon_symbols, .clears = platform_parangon_clears, .boot_seconds = 14,  \
-    .slow_down = 1.1
+    .slow_down = 1.1, .slow_down_single = 1.1
 
 const struct platform platform_hvm = {
     .name = "hvm",

@@ -16,6 +16,7 @@ const struct platform platform_native = {
     .note = XEN_NOTE_PVH_ENTRY,
     .absent = platform_bare_absent,
     .command = platform_bare_command,
-    .boot_seconds = 10,
+    .boot_seconds = 11,
     .slow_down = 1.0,
+    .slow_down_single = 1.0,
 };

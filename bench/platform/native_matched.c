@@ -22,6 +22,7 @@ const struct platform platform_native_matched = {
     .guest_more = "clearcpuid=pse,pge transparent_hugepage=never clocksource=tsc",
     .absent = platform_bare_absent,
     .command = platform_bare_command,
-    .boot_seconds = 10,
+    .boot_seconds = 11,
     .slow_down = 1.0,
+    .slow_down_single = 1.0,
 };

@@ -18,6 +18,7 @@ const struct platform platform_pv = {
     .command = platform_parangon_command,
     .symbols = platform_parangon_symbols,
     .clears = platform_parangon_clears,
-    .boot_seconds = 10,
-    .slow_down = 1.7,
+    .boot_seconds = 15,
+    .slow_down = 1.6,
+    .slow_down_single = 3.0,
 };

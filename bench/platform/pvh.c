@@ -21,4 +21,5 @@ const struct platform platform_pvh = {
     .clears = platform_parangon_clears,
     .boot_seconds = 12,
     .slow_down = 1.1,
+    .slow_down_single = 1.1,
 };

@@ -37,4 +37,5 @@ const struct platform platform_skeleton = {
     .clears = platform_parangon_clears,
     .boot_seconds = 10, /* to the first process, of one core: for estimates only */
     .slow_down = 1.1,   /* processor time relative to native: for estimates only */
+    .slow_down_single = 1.2, /* processor time relative to native: for estimates only */
 };

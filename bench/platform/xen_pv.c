@@ -71,8 +71,9 @@ const struct platform platform_xen_pv = {
     .command = platform_xen_command,
     .symbols = platform_xen_symbols,
     .clears = platform_xen_clears,
-    .boot_seconds = 28,
-    .slow_down = 2.8,
+    .boot_seconds = 38,
+    .slow_down = 1.8,
+    .slow_down_single = 2.4,
 };
 
 const struct platform platform_xen_pv_tuned = {
@@ -88,8 +89,9 @@ const struct platform platform_xen_pv_tuned = {
     .command = platform_xen_command,
     .symbols = platform_xen_symbols,
     .clears = platform_xen_clears,
-    .boot_seconds = 28,
-    .slow_down = 2.6,
+    .boot_seconds = 38,
+    .slow_down = 1.7,
+    .slow_down_single = 2.4,
 };
 
 const struct platform platform_xen_pvh = {
@@ -107,4 +109,5 @@ const struct platform platform_xen_pvh = {
     .clears = platform_xen_clears,
     .boot_seconds = 40,
     .slow_down = 3,
+    .slow_down_single = 3,
 };
