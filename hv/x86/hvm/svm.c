@@ -6,7 +6,7 @@
  * the save area; task priority (CR8). What always does: CPUID, HLT, ports, the other MSRs, SVM's own instructions, interrupts of
  * the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
  * Tagged TLB: each vCPU has an address-space number (§15.16) of this pcpu; to flush it, it gets another one. When the numbers are
- * used up, everything is flushed and all begin again (a generation).
+ * used up, everything is flushed and all begin again (a generation; svm_asid.h).
  * NMIs: while the guest handles one, from its injection to its next IRET, another waits (§15.9, §15.20; virtual NMIs, §15.21.10, are not used). IRET
  * exits meanwhile, before it has executed; it then executes by one step of the trap flag, behind which NMIs go in again. So does an instruction
  * in a shadow of MOV SS or STI that an NMI waits behind; if that one stores or loads RFLAGS, the guest's own trap flag can be wrong once.
@@ -15,6 +15,7 @@
  * Ports have it always (§15.10.2).
  */
 #include "svm.h"
+#include "svm_asid.h"
 #include "hot.h"
 #include "x86/cpu.h"
 #include "x86/mm.h"
@@ -33,8 +34,7 @@
 
 static struct {
     u64 host_vmcb;             /* physical: TR, FS, GS and MSRs of the hypervisor itself */
-    u32 next_asid, nr_asids;
-    u64 generation;
+    struct svm_asids asids;
 } pcpu_svm[NR_PCPUS];
 
 static svm_exit_fn exited, exited_without_nrip;
@@ -73,11 +73,9 @@ static int cpu_init_svm(unsigned int cpu)
     if (!save || !own)
         return -XEN_ENOMEM;
     cpuid(0x8000000a, 0, &a, &b, &c, &d);
-    pcpu_svm[cpu].nr_asids = b;
+    pcpu_svm[cpu].asids = (struct svm_asids){.next = 1, .nr = b, .generation = 1};
     if (b < 2)
         return -XEN_EOPNOTSUPP;
-    pcpu_svm[cpu].next_asid = 1;
-    pcpu_svm[cpu].generation = 1;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, virt_to_mfn(save).n << PAGE_SHIFT);
     pcpu_svm[cpu].host_vmcb = virt_to_mfn(own).n << PAGE_SHIFT;
@@ -158,15 +156,13 @@ static void switch_from(struct vcpu *v)
 
 static __cold_ void new_asid(struct hvm_vcpu *h)
 {
-    __typeof__(*pcpu_svm) *p = &pcpu_svm[this_cpu()];
+    struct svm_asids *a = &pcpu_svm[this_cpu()].asids;
+    bool flush_all = false;
 
-    if (p->next_asid >= p->nr_asids) {
-        p->next_asid = 1;
-        p->generation++;
+    h->vmcb->asid = svm_next_asid(a, &flush_all);
+    if (flush_all)
         h->vmcb->tlb_control = SVM_TLB_FLUSH_ALL;
-    }
-    h->vmcb->asid = p->next_asid++;
-    h->asid_generation = p->generation;
+    svm_asid_taken(a, &h->asid_generation);
 }
 
 /* Exit codes below 0x90 (APM vol. 2 appendix C): one more than the reason; 0: never asked for. */
@@ -344,10 +340,10 @@ static void find_next_rip(struct vcpu *v, struct vmcb *m)
 
 /* ---- the loop ---- */
 
-/* To the next entry; a vCPU whose translations were dropped meanwhile gets another address-space number. */
+/* To the next entry, behind all that waits; a vCPU whose translations were dropped meanwhile gets another address-space number (svm_asid.h). */
 static __always_inline_ bool enter_again(struct hvm_vcpu *h)
 {
-    if (unlikely(!h->asid_generation))
+    if (unlikely(!READ_ONCE(h->asid_generation)))
         new_asid(h);
     return true;
 }
@@ -504,7 +500,7 @@ static void run(struct vcpu *v, struct regs *r)
 {
     struct hvm_vcpu *h = v->arch.hvm;
 
-    if (h->asid_generation != pcpu_svm[this_cpu()].generation)
+    if (READ_ONCE(h->asid_generation) != pcpu_svm[this_cpu()].asids.generation)
         new_asid(h);
     give_registers(h, h->vmcb, r);
     svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v, has_nrip ? exited : exited_without_nrip);
@@ -631,7 +627,7 @@ static u8 get_tpr(const struct vcpu *v)
 
 static void flush(struct vcpu *v)
 {
-    v->arch.hvm->asid_generation = 0; /* of no pcpu: theirs begin with 1 */
+    __atomic_store_n(&v->arch.hvm->asid_generation, 0, __ATOMIC_SEQ_CST); /* of no pcpu: theirs begin with 1 */
 }
 
 static void dump(const struct vcpu *v)
