@@ -310,11 +310,12 @@ ns_t fair_take_budget(struct sched_unit *u, ns_t now)
     struct fair_domain *d = fair_domain(u);
     struct fair_unit *f = fair_unit(u);
     u64 beside = min_of((u64)d->competing, (u64)u->dom->pool->nr_cpus);
+    s64 most = min_of(d->budget, (s64)(fair_next_period(now) - now)); /* what it cannot use, the domain's others may */
 
-    f->taken = min_of(max_of(d->budget / (s64)max_of(beside, 1ull), (s64)BUDGET_LEAST), d->budget);
+    f->taken = min_of(max_of(d->budget / (s64)max_of(beside, 1ull), (s64)BUDGET_LEAST), most);
     f->taken_period = d->period;
     d->budget -= f->taken;
-    return min_of((ns_t)f->taken, fair_next_period(now) - now);
+    return (ns_t)f->taken;
 }
 
 void fair_give_back(struct sched_unit *u)
