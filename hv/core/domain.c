@@ -77,18 +77,16 @@ static int vcpu_create(struct domain *d, unsigned int id)
     timer_setup(&v->poll_timer, poll_timed_out, v);
 
     rc = arch_vcpu_create(v);
-    if (rc) {
-        arch_free(v);
-        return rc;
+    if (!rc) {
+        rc = sched_vcpu_create(v);
+        if (rc)
+            arch_vcpu_destroy(v);
     }
-    rc = sched_vcpu_create(v);
-    if (rc) {
-        arch_vcpu_destroy(v);
+    if (rc)
         arch_free(v);
-        return rc;
-    }
-    d->vcpu[id] = v;
-    return 0;
+    else
+        d->vcpu[id] = v;
+    return rc;
 }
 
 static void domain_free(struct domain *d)

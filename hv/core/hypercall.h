@@ -111,5 +111,14 @@ long privileged_read(unsigned int number, void *op, gva_t arg, size_t size, u32 
 /** What a domctl and a sysctl tell of a domain (domctl.c). */
 struct xen_domctl_getdomaininfo;
 void domain_get_info(const struct domain *d, struct xen_domctl_getdomaininfo *info);
+/**
+ * A set of pcpus to and from the caller's bitmap, as far as that reaches; what it has beyond our pcpus is cleared, up to a page
+ * of it, and pcpus that are not there are not read (sysctl.c). @return 0, -XEN_EFAULT
+ */
+struct xenctl_bitmap;
+long put_cpumask(const struct xenctl_bitmap *to, const struct cpumask *cpus);
+long get_cpumask(struct cpumask *cpus, const struct xenctl_bitmap *from);
+/** Xen's number of a scheduling policy; 0 of one that Xen has not (sysctl.c). */
+u32 policy_number(const char *name);
 
 #endif

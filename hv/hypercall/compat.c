@@ -378,11 +378,6 @@ FN(compat_hvm_op) /* every structure of a guest's own calls is of fixed widths *
     return fn ? fn(a1, a2, a3, 0, 0, 0) : refused(__HYPERVISOR_hvm_op, a1);
 }
 
-FN(same_xsm_op)
-{
-    return -XEN_ENOSYS;
-}
-
 #define CALL(number, function) [__HYPERVISOR_##number] = {.fn = function, .name = #number}
 
 const struct hypercall hypercall_table_32[NR_HYPERCALLS] = {
@@ -394,7 +389,7 @@ const struct hypercall hypercall_table_32[NR_HYPERCALLS] = {
     CALL(grant_table_op, compat_grant_table_op),
     CALL(vm_assist, do_vm_assist),
     CALL(vcpu_op, compat_vcpu_op),
-    CALL(xsm_op, same_xsm_op),
+    CALL(xsm_op, do_xsm_op),
     CALL(sched_op, compat_sched_op),
     CALL(event_channel_op, do_event_channel_op),
     CALL(physdev_op, compat_physdev_op),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * DOMCTL: what the privileged domain's tools ask about and do to other domains (xen/domctl.h): their state, pausing, and the log of
- * written frames (log-dirty), by which memory is copied while its domain runs. Others get -XEN_EPERM, other operations -XEN_ENOSYS.
+ * DOMCTL: what the privileged domain's tools ask about and do to other domains (xen/domctl.h): their state, their vCPUs' places,
+ * weights and caps, pausing, and the log of written frames (log-dirty), by which memory is copied while its domain runs. Others get
+ * -XEN_EPERM, other operations -XEN_ENOSYS.
  *
  * While a log is begun, read or ended, the domain is paused here, as on Xen. Reading is one piece of work whatever its length, but takes
  * interrupts between steps. Only auto-translated domains can log: a PV domain's own writes are not seen (dirty.h), -XEN_EOPNOTSUPP as on
@@ -97,6 +98,68 @@ static long shadow_op(struct domain *d, struct xen_domctl_shadow_op *op)
     return rc;
 }
 
+/* XEN_DOMCTL_setvcpuaffinity: both masks are read before either counts. What is in force then, or with get what was asked for, is told. */
+static long vcpu_affinity(struct vcpu *v, const struct xen_domctl_vcpuaffinity *op, bool set)
+{
+    bool hard = op->flags & XEN_VCPUAFFINITY_HARD, soft = op->flags & XEN_VCPUAFFINITY_SOFT;
+    struct cpumask h, s, pool;
+    long rc = 0;
+
+    if (!op->flags || (hard && !op->cpumap_hard.bitmap.p) || (soft && !op->cpumap_soft.bitmap.p))
+        return -XEN_EINVAL;
+    if (set) {
+        if ((hard && get_cpumask(&h, &op->cpumap_hard)) || (soft && get_cpumask(&s, &op->cpumap_soft)))
+            return -XEN_EFAULT;
+        if (hard)
+            rc = sched_set_affinity_mask(v, &h);
+        if (soft && !rc)
+            sched_set_soft_affinity(v, &s);
+    }
+    sched_get_affinity(v, &h, &s, &pool);
+    if (set) {
+        h = cpumask_and(&h, &pool);
+        s = cpumask_and(&s, &h);
+    }
+    if (!rc && hard)
+        rc = put_cpumask(&op->cpumap_hard, &h);
+    return rc || !soft ? rc : put_cpumask(&op->cpumap_soft, &s);
+}
+
+static long vcpu_info(const struct vcpu *v, struct xen_domctl_getvcpuinfo *info)
+{
+    struct vcpu_runstate_info r;
+
+    sched_get_runstate(v, &r);
+    info->online = !(v->pause_flags & VPF_DOWN);
+    info->blocked = (v->pause_flags & VPF_BLOCKED) != 0;
+    info->running = r.state == RUNSTATE_running;
+    info->cpu_time = r.time[RUNSTATE_running];
+    info->cpu = v->processor;
+    return 0;
+}
+
+/* Weight and cap, which credit's and credit2's structures hold alike. Put, a weight of 0 leaves what is, and so does credit's cap of all ones. */
+static long scheduler_op(struct domain *d, struct xen_domctl_scheduler_op *op)
+{
+    struct xen_domctl_sched_credit *p = &op->u.credit;
+    struct sched_pool_info pool;
+
+    if (sched_pool_info(sched_pool_of(d), &pool) || !op->sched_id || op->sched_id != policy_number(pool.policy) ||
+        op->sched_id == XEN_SCHEDULER_NULL)
+        return -XEN_EINVAL;
+    switch (op->cmd) {
+    case XEN_DOMCTL_SCHEDOP_getinfo:
+        *p = (struct xen_domctl_sched_credit){.weight = d->weight, .cap = d->cap};
+        return 0;
+    case XEN_DOMCTL_SCHEDOP_putinfo:
+        if (op->sched_id == XEN_SCHEDULER_CREDIT && p->cap == (u16)~0u)
+            p->cap = d->cap;
+        return sched_set_params(d, p->weight ? p->weight : d->weight, p->cap);
+    default:
+        return -XEN_EINVAL;
+    }
+}
+
 /* On Xen pausing and its end are counted; the end of none is an error. */
 static long unpause(struct domain *d)
 {
@@ -109,6 +172,7 @@ static long unpause(struct domain *d)
 long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct domain *caller = current_vcpu()->domain, *d;
+    struct vcpu *v;
     struct xen_domctl op;
     bool answer = false;
     long rc = privileged_read(__HYPERVISOR_domctl, &op, arg, sizeof(op), XEN_DOMCTL_INTERFACE_VERSION);
@@ -134,6 +198,19 @@ long do_domctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         break;
     case XEN_DOMCTL_shadow_op:
         rc = d == caller ? -XEN_EINVAL : d->dying ? -XEN_ESRCH : shadow_op(d, &op.u.shadow_op);
+        answer = !rc;
+        break;
+    case XEN_DOMCTL_setvcpuaffinity:
+    case XEN_DOMCTL_getvcpuaffinity:
+    case XEN_DOMCTL_getvcpuinfo: /* these begin with the number of a vCPU */
+        v = op.u.getvcpuinfo.vcpu < d->max_vcpus ? d->vcpu[op.u.getvcpuinfo.vcpu] : NULL;
+        rc = !v                                  ? -XEN_EINVAL
+             : op.cmd == XEN_DOMCTL_getvcpuinfo ? vcpu_info(v, &op.u.getvcpuinfo)
+                                                 : vcpu_affinity(v, &op.u.vcpuaffinity, op.cmd == XEN_DOMCTL_setvcpuaffinity);
+        answer = !rc;
+        break;
+    case XEN_DOMCTL_scheduler_op:
+        rc = scheduler_op(d, &op.u.scheduler_op);
         answer = !rc;
         break;
     default:

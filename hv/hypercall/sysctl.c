@@ -2,7 +2,7 @@
 /*
  * SYSCTL: what the stock kernel itself asks as privileged domain, the log, and what lists show of the machine and its domains
  * (xen/sysctl.h); others get -XEN_EPERM.
- * Of pools of processors, which the command line makes: what there are, and moving a domain.
+ * Of pools of processors, which the command line makes: what there are, their tunables, and moving a domain.
  * The toolstack's other operations get -XEN_ENOSYS until they are written.
  */
 #define __XEN_TOOLS__ 1
@@ -51,8 +51,7 @@ static long read_console(struct xen_sysctl_readconsole *op)
     return 0;
 }
 
-/* Into the caller's bitmap, as far as it reaches; what it has beyond our processors is cleared, up to a page of it. */
-static long put_cpus(const struct xenctl_bitmap *to, const struct cpumask *cpus)
+long put_cpumask(const struct xenctl_bitmap *to, const struct cpumask *cpus)
 {
     u32 all = min_of((to->nr_bits + 7ull) / 8, PAGE_SIZE), n = min_of(all, (u32)sizeof(cpus->word));
 
@@ -61,8 +60,19 @@ static long put_cpus(const struct xenctl_bitmap *to, const struct cpumask *cpus)
     return 0;
 }
 
-/* Xen's number of a policy; those that Xen has not have none. */
-static u32 policy_number(const char *name)
+long get_cpumask(struct cpumask *cpus, const struct xenctl_bitmap *from)
+{
+    u32 bits = min_of(from->nr_bits, arch_nr_cpus());
+
+    *cpus = CPUMASK_NONE;
+    if (guest_copy_from(cpus->word, (gva_t)from->bitmap.p, (bits + 7) / 8))
+        return -XEN_EFAULT;
+    for (unsigned int cpu = bits; cpu < round_up(bits, 8); cpu++)
+        cpumask_clear(cpus, cpu);
+    return 0;
+}
+
+u32 policy_number(const char *name)
 {
     return !strcmp(name, "credit")    ? XEN_SCHEDULER_CREDIT
            : !strcmp(name, "credit2") ? XEN_SCHEDULER_CREDIT2
@@ -99,14 +109,81 @@ static long cpupool_op(struct domain *caller, struct xen_sysctl_cpupool_op *op)
         op->cpupool_id = info.id;
         op->sched_id = policy_number(info.policy);
         op->n_dom = info.nr_domains;
-        return put_cpus(&op->cpumap, &info.cpus);
+        return put_cpumask(&op->cpumap, &info.cpus);
     case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
         return move_domain(op);
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: /* each processor is in a pool */
-        return put_cpus(&op->cpumap, &none);
+        return put_cpumask(&op->cpumap, &none);
     default:
         return refuse(caller, __HYPERVISOR_sysctl, XEN_SYSCTL_cpupool_op, -XEN_EOPNOTSUPP);
     }
+}
+
+/* Tunables of a pool whose policy is one of Xen's that have any: a slice of milliseconds (0 here: the policy's own, 30), a rate limit. */
+static long scheduler_op(struct xen_sysctl_scheduler_op *op)
+{
+    struct cpupool *pool = sched_pool(op->cpupool_id);
+    struct xen_sysctl_credit_schedule *credit = &op->u.sched_credit;
+    bool slices = op->sched_id == XEN_SCHEDULER_CREDIT;
+    u32 *limit = slices ? &credit->ratelimit_us : &op->u.sched_credit2.ratelimit_us;
+    struct sched_pool_info info;
+
+    if (op->cmd > XEN_SYSCTL_SCHEDOP_getinfo)
+        return -XEN_EINVAL;
+    if (!pool || sched_pool_info(op->cpupool_id, &info))
+        return -XEN_ESRCH;
+    if ((!slices && op->sched_id != XEN_SCHEDULER_CREDIT2) || op->sched_id != policy_number(info.policy))
+        return -XEN_EINVAL;
+    if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
+        if (*limit && (*limit < XEN_SYSCTL_SCHED_RATELIMIT_MIN || *limit > XEN_SYSCTL_SCHED_RATELIMIT_MAX))
+            return -XEN_EINVAL;
+        if (slices && (credit->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN || credit->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX ||
+                       *limit > 1000 * credit->tslice_ms || credit->vcpu_migr_delay_us))
+            return -XEN_EINVAL;
+        info.t.rate_limit = MICROSECS(*limit);
+        if (slices)
+            info.t.slice = MILLISECS(credit->tslice_ms);
+        return sched_tune(pool, &info.t);
+    }
+    *limit = info.t.rate_limit / MICROSECS(1);
+    if (slices) {
+        credit->tslice_ms = info.t.slice ? info.t.slice / MILLISECS(1) : 30;
+        credit->vcpu_migr_delay_us = 0; /* what a vCPU has in a cache is no reason to leave it there */
+    }
+    return 0;
+}
+
+static long topology(struct xen_sysctl_cputopoinfo *op)
+{
+    u32 nr = arch_nr_cpus(), room = op->cputopo.p ? op->num_cpus : 0;
+
+    for (u32 cpu = 0; cpu < min_of(room, nr); cpu++) {
+        struct arch_cpu_place p;
+        struct xen_sysctl_cputopo place;
+
+        arch_cpu_place(cpu, &p);
+        place = (struct xen_sysctl_cputopo){.core = p.core, .socket = p.socket, .node = p.node};
+        if (guest_copy_to((gva_t)op->cputopo.p + cpu * sizeof(place), &place, sizeof(place)))
+            return -XEN_EFAULT;
+    }
+    op->num_cpus = nr;
+    return 0;
+}
+
+/* One node, which is all memory and 10 from itself, as ACPI counts distances. */
+static long numa(struct xen_sysctl_numainfo *op)
+{
+    struct arch_physinfo p;
+    struct xen_sysctl_meminfo memory;
+    u32 distance = 10;
+
+    arch_get_physinfo(&p);
+    memory = (struct xen_sysctl_meminfo){.memsize = p.total_pages << PAGE_SHIFT, .memfree = p.free_pages << PAGE_SHIFT};
+    if (op->num_nodes && ((op->meminfo.p && !guest_write((gva_t)op->meminfo.p, &memory)) ||
+                          (op->distance.p && !guest_write((gva_t)op->distance.p, &distance))))
+        return -XEN_EFAULT;
+    op->num_nodes = 1;
+    return 0;
 }
 
 /* Domains by number, from the first on, as many as the caller has room for. */
@@ -147,6 +224,15 @@ long do_sysctl(u64 arg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
         break;
     case XEN_SYSCTL_cpupool_op:
         rc = cpupool_op(d, &op.u.cpupool_op);
+        break;
+    case XEN_SYSCTL_scheduler_op:
+        rc = scheduler_op(&op.u.scheduler_op);
+        break;
+    case XEN_SYSCTL_cputopoinfo:
+        rc = topology(&op.u.cputopoinfo);
+        break;
+    case XEN_SYSCTL_numainfo:
+        rc = numa(&op.u.numainfo);
         break;
     case XEN_SYSCTL_sched_id:
         rc = sched_pool_info(0, &pool);

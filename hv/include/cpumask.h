@@ -47,14 +47,6 @@ static inline void cpumask_clear_atomic(struct cpumask *m, unsigned int cpu)
     __atomic_fetch_and(&m->word[cpu / 64], ~(1ull << (cpu % 64)), __ATOMIC_SEQ_CST);
 }
 
-static inline struct cpumask cpumask_of(unsigned int cpu)
-{
-    struct cpumask m = CPUMASK_NONE;
-
-    cpumask_set(&m, cpu);
-    return m;
-}
-
 /** The pcpus 0 to 63 of a word. */
 static inline struct cpumask cpumask_from_word(u64 word)
 {

@@ -588,13 +588,23 @@ out:
     return rc;
 }
 
+unsigned int sched_pool_of(const struct domain *d)
+{
+    unsigned int id;
+
+    spin_lock(&sched_lock);
+    id = d->vcpu[0]->unit->dom->pool->id;
+    spin_unlock(&sched_lock);
+    return id;
+}
+
 int sched_pool_info(unsigned int id, struct sched_pool_info *info)
 {
     while (id < MAX_POOLS && !pools[id])
         id++;
     if (id >= MAX_POOLS)
         return -XEN_ENOENT;
-    *info = (struct sched_pool_info){.id = id, .policy = pools[id]->ops->name};
+    *info = (struct sched_pool_info){.id = id, .policy = pools[id]->ops->name, .t = pools[id]->t};
     spin_lock(&sched_lock);
     info->cpus = pools[id]->cpus;
     list_for_each(d, &pools[id]->domains)
@@ -664,4 +674,13 @@ void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
 
     v->unit->soft = *cpus;
     spin_unlock(&q->lock);
+}
+
+void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft, struct cpumask *pool)
+{
+    spin_lock(&sched_lock);
+    *hard = v->unit->affinity;
+    *soft = v->unit->soft;
+    *pool = v->unit->dom->pool->cpus;
+    spin_unlock(&sched_lock);
 }

@@ -126,6 +126,8 @@ static inline int sched_set_affinity(struct vcpu *v, u64 cpus)
 }
 /** Pcpus that v had better run on, among those that it may. All: no preference. */
 void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus);
+/** What v may and had better run on, as asked for, and the pcpus of its pool that are online. */
+void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft, struct cpumask *pool);
 /**
  * Put a domain, all of whose vCPUs are off (sched_is_off()) and down or paused, into another pool.
  * @return 0; -XEN_ENOENT: no such pool; -XEN_EBUSY: a vCPU is not off, or the pool has no pcpus;
@@ -136,8 +138,11 @@ int sched_set_pool(struct domain *d, unsigned int id);
 struct sched_pool_info {
     u32 id, nr_domains;
     const char *policy;
+    struct sched_tunables t;
     struct cpumask cpus;         /* online */
 };
+/** The number of the pool that a domain is in. */
+unsigned int sched_pool_of(const struct domain *d);
 /** Of the first pool from number `id` on. @return 0; -XEN_ENOENT: there is none. */
 int sched_pool_info(unsigned int id, struct sched_pool_info *info);
 

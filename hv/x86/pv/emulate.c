@@ -14,6 +14,7 @@
 #include "io_rights.h"
 #include "typing.h"
 #include "x86/cpu.h"
+#include "core/hypercall.h"
 #include "sched/sched.h"
 #include <trace/trace.h>
 #include <xen/arch-x86/cpuid.h>
@@ -101,6 +102,8 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
     case 5: /* MONITOR */
     case 6: /* thermal and power */
     case 0xa: /* PMU */
+    case 0x8000000a: /* SVM */
+    case 0x8000001f: /* SEV */
         *a = *b = *c = *d = 0;
         break;
     case 7:
@@ -142,10 +145,6 @@ void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
     case 0x80000007:
         *a = *b = *c = 0;
         *d &= BIT(8);
-        break;
-    case 0x8000000a:
-    case 0x8000001f:
-        *a = *b = *c = *d = 0;
         break;
     }
 }
@@ -275,11 +274,13 @@ static bool msr_read(struct vcpu *v, u32 msr, u64 *val)
     }
 }
 
-static void hypercall_page_fill(u8 *page)
+void pv_hypercall_page(void *page);
+/** Fill a page of the guest's with the hypercall stubs of the PV ABI. */
+void pv_hypercall_page(void *page)
 {
     /* mov $n, %eax; syscall; ret: each 32 bytes. iret keeps rcx r11 rax for its frame (xen-x86_64.h). */
     for (unsigned int i = 0; i < PAGE_SIZE / 32; i++) {
-        u8 *p = page + i * 32;
+        u8 *p = (u8 *)page + i * 32;
 
         memset(p, 0xcc, 32);
         if (i == __HYPERVISOR_iret) {
@@ -288,13 +289,6 @@ static void hypercall_page_fill(u8 *page)
         }
         memcpy(p, (u8[]){0x51, 0x41, 0x53, 0xb8, i, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3}, 14);
     }
-}
-
-void pv_hypercall_page(void *page);
-/** Fill a page of the guest's with the hypercall stubs of the PV ABI. */
-void pv_hypercall_page(void *page)
-{
-    hypercall_page_fill(page);
 }
 
 static bool msr_write(struct vcpu *v, u32 msr, u64 val)
@@ -318,7 +312,7 @@ static bool msr_write(struct vcpu *v, u32 msr, u64 val)
 
         if ((val & ~PAGE_MASK) || frame_get_type(mfn, FT_WRITABLE, v->domain))
             return false;
-        hypercall_page_fill(map_mfn(mfn));
+        pv_hypercall_page(map_mfn(mfn));
         (void)frame_put_type(mfn, false);
         return true;
     }
@@ -448,8 +442,6 @@ static bool write_cr(struct vcpu *v, unsigned int n, u64 val)
     }
 }
 
-static bool write_dr(struct vcpu *v, unsigned int n, u64 val);
-long do_set_debugreg(u64 reg, u64 value, u64, u64, u64, u64);
 static bool write_dr(struct vcpu *v, unsigned int n, u64 val)
 {
     return do_set_debugreg(n == 4 ? 6 : n == 5 ? 7 : n, val, 0, 0, 0, 0) == 0;
@@ -624,9 +616,7 @@ static __attribute__((noinline)) u32 emulate(struct vcpu *v, struct regs *r, str
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:
     case 0xec ... 0xef:
-        if (!iopl_ok(v))
-            return bounce_gp(v, r);
-        return emulate_pio(v, r, f);
+        return iopl_ok(v) ? emulate_pio(v, r, f) : bounce_gp(v, r);
     case 0xfa:
     case 0xfb:
         if (!iopl_ok(v))

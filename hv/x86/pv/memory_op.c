@@ -51,6 +51,16 @@ static bool release_frame(struct domain *d, mfn_t mfn)
     return true;
 }
 
+/* The same for a block of them, up to the first that cannot go. False: there was one. */
+static bool release_block(struct domain *d, mfn_t first, unsigned int order)
+{
+    u64 k = 0;
+
+    while (k < (1ull << order) && release_frame(d, MFN(first.n + k)))
+        k++;
+    return k == 1ull << order;
+}
+
 static unsigned int max_bits(const struct xen_memory_reservation *r)
 {
     unsigned int bits = XENMEMF_get_address_bits(r->mem_flags);
@@ -88,11 +98,7 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
         if (cmd != XENMEM_increase_reservation && !guest_read(&gpfn, list + i * 8))
             break;
         if (cmd == XENMEM_decrease_reservation) {
-            u64 k;
-
-            for (k = 0; k < (1ull << r.extent_order) && release_frame(d, MFN(gpfn + k)); k++)
-                ;
-            if (k < (1ull << r.extent_order))
+            if (!release_block(d, MFN(gpfn), r.extent_order))
                 break;
             continue;
         }
@@ -104,8 +110,7 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
         for (u64 k = 0; k < (1ull << r.extent_order); k++)
             m2p[mfn.n + k] = cmd == XENMEM_populate_physmap ? gpfn + k : M2P_INVALID;
         if (list && !guest_write(list + i * 8, &mfn.n)) {
-            for (u64 k = 0; k < (1ull << r.extent_order); k++)
-                (void)release_frame(d, MFN(mfn.n + k));
+            (void)release_block(d, mfn, r.extent_order);
             break;
         }
     }
@@ -113,18 +118,13 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
     return i;
 }
 
-/* Give up a frame that nothing but the allocation refers to. */
-static bool steal(struct domain *d, mfn_t mfn)
+/* Nothing but the allocation refers to this frame of d's. */
+static bool unused(const struct domain *d, mfn_t mfn)
 {
-    struct frame *f;
+    const struct frame *f = frame_of(mfn);
 
-    if (!mfn_is_memory(mfn))
-        return false;
-    f = frame_of(mfn);
-    if (f->owner != d->id || f->position == FRAME_SHARED_BY_HV || !(f->word & FRAME_ALLOCATED) ||
-        frame_refs(f->word) != 1 || frame_tc(f->word))
-        return false;
-    return release_frame(d, mfn);
+    return mfn_is_memory(mfn) && f->owner == d->id && f->position != FRAME_SHARED_BY_HV && (f->word & FRAME_ALLOCATED) &&
+           frame_refs(f->word) == 1 && !frame_tc(f->word);
 }
 
 /* exchange: some small extents against one contiguous one (or the reverse), chunk by chunk. */
@@ -168,13 +168,8 @@ static long exchange(struct domain *d, gva_t arg)
         for (unsigned int k = 0; k < in_per_chunk && !err; k++) {
             if (!guest_read(&gmfn, (gva_t)x.in.extent_start.p + (chunk * in_per_chunk + k) * 8))
                 err = -XEN_EFAULT;
-            for (u64 j = 0; j < (1ull << x.in.extent_order) && !err; j++) {
-                struct frame *f = frame_of(MFN(gmfn + j));
-
-                if (!mfn_is_memory(MFN(gmfn + j)) || f->owner != d->id || !(f->word & FRAME_ALLOCATED) ||
-                    frame_refs(f->word) != 1 || frame_tc(f->word) || f->position == FRAME_SHARED_BY_HV)
-                    err = -XEN_EINVAL;
-            }
+            for (u64 j = 0; j < (1ull << x.in.extent_order) && !err; j++)
+                err = unused(d, MFN(gmfn + j)) ? 0 : -XEN_EINVAL;
         }
         if (err)
             break;
@@ -198,7 +193,8 @@ static long exchange(struct domain *d, gva_t arg)
             if (!guest_read(&gmfn, (gva_t)x.in.extent_start.p + (chunk * in_per_chunk + k) * 8))
                 continue;
             for (u64 j = 0; j < (1ull << x.in.extent_order); j++)
-                (void)steal(d, MFN(gmfn + j));
+                if (unused(d, MFN(gmfn + j)))
+                    (void)release_frame(d, MFN(gmfn + j));
         }
         if (!domain_take(d, 1ull << order)) { /* it named one twice, or changed the list or used them meanwhile */
             for (unsigned int k = 0; k < out_per_chunk; k++)
