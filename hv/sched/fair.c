@@ -13,6 +13,7 @@ static void recount(struct fair_pool *p)
 {
     p->fluid_cpus = (u64)max_of(p->cpus, 1);
     p->fluid_weight = p->weight ? p->weight : p->fluid_cpus * SCHED_WEIGHT_NORMAL;
+    p->counts++;
 }
 
 static inline void advance(struct fair_pool *p, ns_t now)
@@ -176,16 +177,20 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  * How long a unit of d may run at a time while others wait. The square: units of a domain run
  * together, and what they are ahead then, one with a single unit makes up for slowly.
  */
-static ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, const struct fair_domain *d)
+static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    u64 share, beside = min_of(d->competing, (u32)p->nr_cpus);
+    u64 share, beside;
 
     if (pool->t.slice)
         return pool->t.slice;
+    if (likely(d->slice_count == p->counts))
+        return d->slice;
+    d->slice_count = p->counts;
     if (d->set == FAIR_FULL || !d->competing)
-        return SLICE;
+        return d->slice = SLICE;
+    beside = min_of(d->competing, (u32)p->nr_cpus);
     share = SHARE_PERIOD * d->weight * p->fluid_cpus / (p->fluid_weight * beside * beside);
-    return min_of(max_of(share, SLICE_SHORTEST), SLICE);
+    return d->slice = min_of(max_of(share, SLICE_SHORTEST), SLICE);
 }
 
 /* ---- making, unmaking, parameters ---- */
@@ -369,7 +374,7 @@ static struct sched_unit *unit_at(struct pheap_node *n)
 }
 
 /* Others of its domain have had a slice for each of the domain's units, or more, since u came to wait. */
-static bool overdue(const struct sched_unit *u)
+static __attribute__((noinline)) bool overdue(const struct sched_unit *u)
 {
     const struct fair_domain *d = fair_domain(u);
     u64 set_back = fair_unit(u)->set_back;
@@ -499,15 +504,13 @@ static struct sched_unit *first_allowed(struct list *list, const struct sched_pc
 }
 
 /* Others of its domain ran meanwhile: it stands further back now, but before these; if it is not overdue. True: it moved. */
-static bool set_back(struct pheap *h, struct pheap_node *n)
+static inline bool set_back(struct pheap *h, struct pheap_node *n)
 {
-    const struct sched_unit *u = unit_at(n);
-    struct fair_unit *c = fair_unit(u);
-    u64 key = fair_key(u);
+    u64 key = fair_key(unit_at(n));
 
-    if (likely(n->key >= key) || overdue(u))
+    if (likely(n->key >= key) || overdue(unit_at(n)))
         return false;
-    c->set_back += key - n->key;
+    fair_unit(unit_at(n))->set_back += key - n->key;
     pheap_remove(h, n);
     n->key = key;
     pheap_reinsert(h, n);

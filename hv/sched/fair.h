@@ -65,6 +65,7 @@ struct fair_pool {
     u64 rest;                /* remainder of its last division */
     ns_t updated;
     u64 fluid_weight, fluid_cpus; /* of the next two, what V goes by: see recount() */
+    u64 counts;              /* how often they were counted */
     u64 weight;              /* sum over the domains that compete and are not full */
     s64 cpus;                /* pcpus that are left to them */
     u16 nr_cpus;             /* of the pool, as counted in cpus */
@@ -82,6 +83,8 @@ struct fair_domain {
     s64 budget;              /* capped: ns that its units may still take in this period */
     u64 period;              /* the period (time / CAP_PERIOD) that budget is for */
     struct pheap_node node;  /* in the pool's sharing or full */
+    ns_t slice;              /* the policy's own, as of that count: see slice_of() */
+    u64 slice_count;
     u8 set;                  /* enum fair_set */
     struct list waiting;     /* its units that wait, boosted or not */
     struct sched_domain *dom;

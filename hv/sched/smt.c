@@ -84,7 +84,8 @@ static inline void runs(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
     struct smt_queue *g = smt_queue(p->q);
     struct smt_cpu *c = smt_cpu(p);
 
-    g->running += (u != NULL) - (c->on != NULL);
+    if (unlikely(!u != !c->on))
+        g->running += u ? 1 : -1;
     c->on = u;
     if (!u)
         return;
@@ -380,8 +381,12 @@ static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *pre
     if (unlikely(exclusive(p->q) || smt_queue(p->q)->draining)) {
         choice = pick_for_group(p, prev, now);
     } else {
+        bool ran = smt_cpu(p)->on;
+
         choice = fair_pick(p, prev, now);
         runs(p, choice.unit, now);
+        if (likely(ran && choice.unit)) /* as many run as before */
+            return choice;
     }
     note_crowd(p->q);
     if (unlikely(!choice.unit && choice.why != SCHED_FORCED))
