@@ -162,7 +162,10 @@ static void check(const u8 *bytes, unsigned int n, enum insn_mode mode)
             why = what ? difference(what, &i, &z, mode) : EQUAL;
         }
     } else if (status == ZYDIS_STATUS_NO_MORE_DATA) {
-        why = r == INSN_E_SHORT ? SHORT_BOTH : r == INSN_E_UNKNOWN ? UNDEFINED_EITHER : WRONG;
+        why = r == INSN_E_SHORT                                                      ? SHORT_BOTH
+              : r == INSN_E_UNKNOWN                                                  ? UNDEFINED_EITHER
+              : !r && i.vex && i.map == MAP_0F && (i.opcode == 0x84 || i.opcode == 0x85) ? KNC_JUMP
+                                                                                     : WRONG;
         what = "Zydis wants more bytes";
     } else if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
         why = r == INSN_E_LONG ? LONG_BOTH : r == INSN_E_SHORT ? LONG_SOON : r == INSN_E_UNKNOWN ? UNDEFINED_EITHER : WRONG;
