@@ -39,8 +39,7 @@ long hypercall_continue(unsigned int op, unsigned int nr_args, ...)
     if (!v->multicall)
         return arch_hypercall_continue(op, nr_args, args);
     v->multicall->op = op;
-    for (unsigned int i = 0; i < nr_args; i++)
-        v->multicall->args[i] = args[i];
+    memcpy(v->multicall->args, args, nr_args * sizeof(args[0]));
     v->multicall_continued = true;
     return 0;
 }

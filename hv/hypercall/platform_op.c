@@ -11,13 +11,7 @@
 
 static long firmware_info(const struct xenpf_firmware_info *info)
 {
-    switch (info->type) {
-    case XEN_FW_DISK_INFO:
-    case XEN_FW_DISK_MBR_SIGNATURE:
-        return -XEN_ESRCH;
-    default:
-        return -XEN_ENOSYS;
-    }
+    return info->type == XEN_FW_DISK_INFO || info->type == XEN_FW_DISK_MBR_SIGNATURE ? -XEN_ESRCH : -XEN_ENOSYS;
 }
 
 static void get_cpuinfo(struct xenpf_pcpuinfo *info)
