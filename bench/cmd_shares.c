@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `parangon shares`: do domains get the share of the processors that their weights ask for? On the hypervisor itself, in counted
- * time, beside the simulator with the same domains.
+ * `parangon shares`: do domains get the share of the processors that their weights and caps ask for, and how soon does one run that wakes?
+ * On the hypervisor itself, in counted time, beside the simulator with the same domains.
+ *
+ * Three sets of domains (bench/shares_cast.c): `weights`, which is the rest of this page; `caps`, domains with a cap of 25, 50 and 150 %
+ * beside some that compute without, so that a cap binds and what it leaves goes to the others; `wakeup`, one that works 1 ms and sleeps
+ * about 9 ms beside seven that compute, which shall run within the rate limit and 100 us of its timer, p99.
  *
  * Eight domains of one vCPU that compute all the time, weights 1 to 8 (times 64): the design of SOSP'03, figure 5, on one to eight
  * processors. Each tells how long it ran and waited within one window of system time, from its runstate (guests/micro/tests/share.c).
  * The trace of the same run gives the worst error in any window: the range, over time, of what a domain has got less what it was
- * owed, and the longest stretch that one ran, which is the slice in force. What is owed is the feasible share (nobody can use more
+ * owed, and the longest stretch that one ran, which is the slice in force (of domains of one vCPU). What is owed is the feasible share (nobody can use more
  * than one processor), as the simulator's water-filling has it.
  *
  * Counted time: an instruction is 2^SHIFT ns, for all processors of a machine together, so decisions and shares are real and repeat to
@@ -28,21 +32,24 @@
 #include "bench/inputs.h"
 #include "bench/paths.h"
 #include "bench/run.h"
+#include "bench/shares_cast.h"
 #include "bench/xen_shares.h"
 #include "sim/setup.h"
 #include "trace/gnuplot.h"
 #include "trace/who.h"
 
-#define DOMAINS   8
+#define DOMAINS   SHARES_DOMAINS_MAX
 #define SHIFT     4    /* 16 ns an instruction */
 #define FROM_MS   2000 /* all domains compute by then */
 #define TRACE_MIB 32
 #define MOST      0.01 /* what is asked of a share: within 1 % of itself, ... */
 #define JUDGED    10   /* ... in windows of so many seconds: in shorter ones the slices at both ends weigh more than that */
 #define CASES_MAX 64
+#define LATEST_US 1100 /* what is asked of a wake-up, p99: the rate limit of 1 ms and 100 us */
 
 /* One machine: what was asked, and what came of it. */
 struct shares {
+    const struct shares_cast *cast;
     const char *policy;
     bool xen;                      /* on Debian's Xen: no trace, no plan */
     unsigned cpus;
@@ -50,11 +57,13 @@ struct shares {
     double owed[DOMAINS];          /* processors */
     double got[DOMAINS], simulated[DOMAINS];
     double window_ms, longest_ms;  /* worst error of a domain in any window; the longest stretch that one ran */
-    unsigned half_us, p99_us, most_us; /* waits of the domain that waits longest at p99 */
+    unsigned half_us, p99_us, most_us; /* waits of the domain that waits longest at p99; or of the one that wakes, after its wake-ups */
+    double sim_us[3];              /* the simulator's, of the one that wakes */
     unsigned told;                 /* domains that have told their share */
 };
 
 struct options {
+    const struct shares_cast *cast;
     struct words policies, cpus, on;
     unsigned seconds;
     const char *slice;             /* us; NULL: the policy's own */
@@ -121,6 +130,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'o':
         o->folder = arg;
         return 0;
+    case ARGP_KEY_ARG:
+        o->cast = shares_cast(arg);
+        if (!o->cast || state->arg_num)
+            argp_error(state, "one of weights, caps, wakeup, not \"%s\"", arg);
+        return 0;
     case ARGP_KEY_END:
         if (!o->policies.nr)
             words_split(&o->policies, "credit,credit2", ',');
@@ -128,8 +142,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             words_add(&o->on, "parangon");
         if (words_has(&o->on, "xen") && (words_has(&o->policies, "smt") || o->slice))
             argp_error(state, "Xen has credit and credit2, each with its own slice");
+        if (words_has(&o->on, "xen") && o->cast != shares_cast("weights"))
+            argp_error(state, "on Xen there are weights only");
         if (!o->cpus.nr)
-            words_split(&o->cpus, "1,2,4,8", ',');
+            words_split(&o->cpus, o->cast->cpus, ',');
         if (o->on.nr * o->policies.nr * o->cpus.nr > CASES_MAX)
             argp_error(state, "that is more than %d machines", CASES_MAX);
         return 0;
@@ -141,8 +157,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
-    .doc = "Shares by weight on the hypervisor, in counted time, beside the simulator's: eight domains that compute, weights 1 to 8. "
-           "Exit status 1 where a share is more than 1 % off in a window of 10 s or longer.",
+    .args_doc = "[weights|caps|wakeup]",
+    .doc = "Shares and wake-ups on the hypervisor, in counted time, beside the simulator's. weights (default): eight domains that compute, weights 1 to 8. "
+           "caps: domains with caps beside some without. wakeup: one that sleeps and works beside seven that compute. "
+           "Exit status 1 where a share is more than 1 % off in a window of 10 s or longer, or a wake-up, p99, later than 1.1 ms.",
 };
 
 /* ---- the machines ---- */
@@ -154,9 +172,15 @@ static void write_plan(const struct shares *s, unsigned to_ms)
     if (!out)
         return; /* QEMU says so */
     fputs("parangon-plan 1\n", out);
-    for (int w = 1; w <= DOMAINS; w++)
-        fprintf(out, "domain w%d\n  kernel = micro\n  memory = 8M\n  weight = %d\n  cmdline = tests=none costs=none spin=%d-%u\n", w, 64 * w,
-                FROM_MS, to_ms);
+    for (unsigned d = 0; d < s->cast->nr; d++) {
+        const struct shares_role *r = &s->cast->roles[d];
+
+        fprintf(out, "domain %s\n  kernel = micro\n  memory = 8M\n  weight = %u\n  cap = %u\n  vcpus = %u\n", r->name, r->weight, r->cap, r->vcpus);
+        if (r->run_us)
+            fprintf(out, "  cmdline = tests=none costs=none wake=%d-%u-%u-%u\n", FROM_MS, to_ms, r->run_us, r->sleep_us);
+        else
+            fprintf(out, "  cmdline = tests=none costs=none spin-vcpus=%u spin=%d-%u\n", r->vcpus, FROM_MS, to_ms);
+    }
     fclose(out);
 }
 
@@ -207,7 +231,8 @@ static void read_console(struct shares *s, const char *console)
         if (sscanf(line, "(d%u) MICRO share ran %lf of %lf us", &d, &ran, &of) == 3 && d >= 1 && d <= DOMAINS && of > 0) {
             s->got[d - 1] = ran / of;
             s->told++;
-        } else if (sscanf(line, "(d%u) MICRO waits %u: half %u, p99 %u, most %u us", &d, &nr, &half, &p99, &most) == 5 && p99 >= s->p99_us) {
+        } else if (sscanf(line, s->cast->wakes ? "(d%u) MICRO wakes %u: half %u, p99 %u, most %u us"
+                                               : "(d%u) MICRO waits %u: half %u, p99 %u, most %u us", &d, &nr, &half, &p99, &most) == 5 && p99 >= s->p99_us) {
             s->half_us = half;
             s->p99_us = p99;
             s->most_us = most;
@@ -242,7 +267,7 @@ static int read_trace(struct shares *s, unsigned to_ms)
         low[d] = fmin(low[d], got[d] - s->owed[d] * (double)(begin - from));
         got[d] += end - begin;
         high[d] = fmax(high[d], got[d] - s->owed[d] * (double)(end - from));
-        if (s->owed[d] < 1) /* who has a processor of its own has no slice */
+        if (s->owed[d] < 1 && d < s->cast->nr && s->cast->roles[d].vcpus == 1) /* who has a processor of its own has no slice */
             s->longest_ms = fmax(s->longest_ms, (r->to - r->from) * 1e3 / who.tsc_hz);
     }
     for (unsigned d = 0; d < DOMAINS; d++) {
@@ -259,7 +284,7 @@ static int simulate(const struct options *o, struct shares *s)
 {
     struct sim_setup setup;
     struct sim_result result;
-    char text[64];
+    char text[128];
     int failed = 0;
 
     sim_setup_init(&setup);
@@ -275,8 +300,12 @@ static int simulate(const struct options *o, struct shares *s)
         snprintf(text, sizeof text, "%sus", o->slice);
         failed |= sim_setup_set(&setup, "slice", text);
     }
-    for (int w = 1; w <= DOMAINS; w++) {
-        snprintf(text, sizeof text, "hog:name=w%d:weight=%d", w, 64 * w);
+    for (unsigned d = 0; d < s->cast->nr; d++) {
+        const struct shares_role *r = &s->cast->roles[d];
+        int n = snprintf(text, sizeof text, "%s:name=%s:weight=%u:cap=%u:vcpus=%u", r->run_us ? "interactive" : "hog", r->name, r->weight, r->cap, r->vcpus);
+
+        if (r->run_us)
+            snprintf(text + n, sizeof text - n, ":run=%uus:period=%uus", r->run_us, r->sleep_us);
         failed |= sim_setup_load(&setup, text);
     }
     if (failed || sim_run(sim_setup_config(&setup), NULL, &result) < 0)
@@ -285,40 +314,45 @@ static int simulate(const struct options *o, struct shares *s)
         s->owed[d] = result.domains[d].feasible;
         s->simulated[d] = result.domains[d].got;
     }
+    for (unsigned i = 0; i < 3 && s->cast->wakes; i++) /* the first is the one that wakes */
+        s->sim_us[i] = sim_hist_percentile(&result.loads[0].wake, (const double[]){0.5, 0.99, 1}[i]) / 1e3;
     sim_result_free(&result);
     return 0;
 }
 
 /* ---- table and figure ---- */
 
-static double worst(const double *got, const double *owed)
+static double worst(const struct shares *s, const double *got, const double *owed)
 {
     double most = 0;
 
-    for (unsigned d = 0; d < DOMAINS; d++)
+    for (unsigned d = 0; d < s->cast->nr; d++)
         most = fmax(most, fabs(got[d] / owed[d] - 1));
     return most;
 }
 
 static void print_table(const struct options *o, const struct shares *s, size_t nr)
 {
-    printf("Eight domains that compute, weights 1 to 8; counted time (%d ns an instruction), %u s; processors got\n\n", 1 << SHIFT,
-           o->seconds);
+    printf("%s; counted time (%d ns an instruction), %u s; processors got\n\n", o->cast->title, 1 << SHIFT, o->seconds);
     printf("%-8s %-8s %4s ", "on", "policy", "cpus");
-    for (unsigned d = 1; d <= DOMAINS; d++)
-        printf(" %6s%u", "w", d);
-    printf("   worst   any window  longest run   sim: worst  from it   wait half      p99     most\n");
+    for (unsigned d = 0; d < o->cast->nr; d++)
+        printf(" %7s", o->cast->roles[d].name);
+    printf("   worst   any window  longest run   sim: worst  from it   %s half      p99     most%s\n", o->cast->wakes ? "late" : "wait",
+           o->cast->wakes ? "   sim: half      p99     most" : "");
     for (size_t i = 0; i < nr; i++, s++) {
         printf("%-8s %-8s %4u ", s->xen ? "xen" : "parangon", s->policy, s->cpus);
-        for (unsigned d = 0; d < DOMAINS; d++)
+        for (unsigned d = 0; d < o->cast->nr; d++)
             printf(" %7.4f", s->got[d]);
-        printf("  %5.2f %%", 100 * worst(s->got, s->owed));
+        printf("  %5.2f %%", 100 * worst(s, s->got, s->owed));
         if (s->xen)
             printf("  %8s     %8s        %5s      %5s   ", "-", "-", "-", "-");
         else
-            printf("  %8.1f ms  %8.1f ms     %5.2f %%  %5.2f %%", s->window_ms, s->longest_ms, 100 * worst(s->simulated, s->owed),
-                   100 * worst(s->got, s->simulated));
-        printf("  %7.1f  %7.1f  %7.1f ms\n", s->half_us / 1e3, s->p99_us / 1e3, s->most_us / 1e3);
+            printf("  %8.1f ms  %8.1f ms     %5.2f %%  %5.2f %%", s->window_ms, s->longest_ms, 100 * worst(s, s->simulated, s->owed),
+                   100 * worst(s, s->got, s->simulated));
+        printf("  %7.1f  %7.1f  %7.1f ms", s->half_us / 1e3, s->p99_us / 1e3, s->most_us / 1e3);
+        if (o->cast->wakes)
+            printf("   %7.1f  %7.1f  %7.1f ms", s->sim_us[0] / 1e3, s->sim_us[1] / 1e3, s->sim_us[2] / 1e3);
+        printf("\n");
     }
 }
 
@@ -327,15 +361,37 @@ struct figure {
     size_t nr;
 };
 
+/* Bars: how late the one that wakes comes to run, on the hypervisor and in the simulator. */
+static void put_wakeups(FILE *out, const struct figure *f)
+{
+    fprintf(out, "set title \"%s: from its timer to running\"\n", f->s->cast->title);
+    fprintf(out, "set ylabel \"ms\"\nset yrange [0:*]\nset key outside right top\nset grid ytics\nset style data histograms\nset style fill solid 0.8\n"
+                 "set boxwidth 0.9\n$late << END\n");
+    for (size_t i = 0; i < f->nr; i++)
+        fprintf(out, "\"%s, %u cpus\" %g %g %g %g %g\n", f->s[i].policy, f->s[i].cpus, f->s[i].half_us / 1e3, f->s[i].p99_us / 1e3, f->s[i].most_us / 1e3,
+                f->s[i].sim_us[1] / 1e3, LATEST_US / 1e3);
+    fputs("END\nplot $late using 2:xtic(1) title \"half\", $late using 3 title \"p99\", $late using 4 title \"most\", "
+          "$late using 5 title \"p99, simulator\", $late using 6 with lines lw 2 title \"asked of p99\"\n", out);
+}
+
 static void put_figure(FILE *out, const void *context)
 {
     const struct figure *f = context;
+    const struct shares_cast *cast = f->s->cast;
 
-    fputs("set title \"Eight domains, weights 1 to 8: processors got on the hypervisor (marks), in the simulator (crosses), owed (lines)\"\n"
-          "set xlabel \"weight\"\nset ylabel \"processors\"\nset xrange [0.5:8.5]\nset yrange [0:1.1]\nset key outside right top\nset grid ytics\n", out);
+    if (cast->wakes) {
+        put_wakeups(out, f);
+        return;
+    }
+    fprintf(out, "set title \"%s: processors got on the hypervisor (marks), in the simulator (crosses), owed (lines)\"\n", cast->title);
+    fprintf(out, "set xlabel \"domain\"\nset ylabel \"processors\"\nset xrange [0.5:%u.5]\nset yrange [0:*]\nset key outside right top\nset grid ytics\nset xtics (",
+            cast->nr);
+    for (unsigned d = 0; d < cast->nr; d++)
+        fprintf(out, "%s\"%s\" %u", d ? ", " : "", cast->roles[d].name, d + 1);
+    fputs(")\n", out);
     for (size_t i = 0; i < f->nr; i++) {
         fprintf(out, "$run%zu << END\n", i);
-        for (unsigned d = 0; d < DOMAINS; d++)
+        for (unsigned d = 0; d < cast->nr; d++)
             fprintf(out, "%g %.6f %.6f %.6f\n", d + 1 + 0.08 * ((double)i - f->nr / 2.0) / f->nr, f->s[i].got[d], f->s[i].owed[d], f->s[i].simulated[d]);
         fputs("END\n", out);
     }
@@ -347,9 +403,19 @@ static void put_figure(FILE *out, const void *context)
     fputs("\n", out);
 }
 
+/* What is asked was not met. */
+static bool missed(const struct options *o, const struct shares *s)
+{
+    if (s->xen)
+        return false;
+    if (s->cast->wakes)
+        return s->p99_us > LATEST_US;
+    return o->seconds >= JUDGED && worst(s, s->got, s->owed) > MOST;
+}
+
 int cmd_shares(int argc, char **argv)
 {
-    struct options o = {.seconds = 10, .folder = paths_get()->out};
+    struct options o = {.cast = shares_cast("weights"), .seconds = 10, .folder = paths_get()->out};
     struct run_limits limits = {.silence_seconds = 900, .total_seconds = 3600, .progress = true};
     struct shares cases[CASES_MAX] = {0};
     struct boot boots[CASES_MAX] = {0};
@@ -368,7 +434,7 @@ int cmd_shares(int argc, char **argv)
             for (size_t h = 0; h < o.on.nr; h++, nr++) {
                 struct shares *s = &cases[nr];
 
-                *s = (struct shares){.policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
+                *s = (struct shares){.cast = o.cast, .policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
                                      .plan = paths_make_temporary("plan", 0), .memory = paths_make_temporary("trace", (size_t)TRACE_MIB << 20)};
                 if (!s->plan || !s->memory)
                     return STATUS_INCOMPLETE;
@@ -387,8 +453,8 @@ int cmd_shares(int argc, char **argv)
             status = STATUS_INCOMPLETE;
         if (!status && boots[i].console)
             read_console(s, boots[i].console);
-        if (!status && s->told != DOMAINS) {
-            fprintf(stderr, "parangon: %s: %u of %d domains told their share; %s\n", boots[i].name, s->told, DOMAINS,
+        if (!status && s->told != o.cast->nr) {
+            fprintf(stderr, "parangon: %s: %u of %d domains told their share; %s\n", boots[i].name, s->told, o.cast->nr,
                     boots[i].failure ? boots[i].failure : "");
             status = STATUS_INCOMPLETE;
         }
@@ -403,12 +469,12 @@ int cmd_shares(int argc, char **argv)
     print_table(&o, cases, nr);
     if (mkdir(o.folder, 0777) < 0 && errno != EEXIST)
         return STATUS_INCOMPLETE;
-    stem = format("%s/shares", o.folder);
+    stem = format(o.cast == shares_cast("weights") ? "%s/shares" : "%s/shares-%s", o.folder, o.cast->name);
     if (gnuplot_draw(stem, 1000, 600, put_figure, &(struct figure){cases, nr}) < 0)
         return STATUS_INCOMPLETE;
     fprintf(stderr, "parangon: kept %s.svg, .png\n", stem);
     for (size_t i = 0; i < nr; i++)
-        if (!cases[i].xen && o.seconds >= JUDGED && worst(cases[i].got, cases[i].owed) > MOST)
+        if (missed(&o, &cases[i]))
             status = STATUS_CHECK_FAILED;
     return status;
 }

@@ -8,7 +8,8 @@
  * or by prefix (default 0) after=NAME              leave out all tests up to and with this one (to
  * go on behind one that ended the boot) end=poweroff|reboot     how to leave (default poweroff; Xen
  * halts the machine on that, so its runs reboot) spin=FROM-TO           from system time FROM to TO
- * (ms; +FROM-TO: from this line's reading on) want all of the processor, and say how much of it there was (tests/share.c). A test that ends
+ * (ms; +FROM-TO: from this line's reading on) want all of the processor, and say how much of it there was (tests/share.c);
+ * spin-vcpus=2: of two      wake=FROM-TO-RUN-SLEEP   until TO work RUN and sleep SLEEP (us) in turn, and say how late it came to run. A test that ends
  * the domain runs only when one of P is its whole name.
  */
 #include "micro.h"
@@ -186,24 +187,33 @@ static unsigned decimal(const char **p)
     return n;
 }
 
-static void spin(const char *range)
+/* The numbers of a list like 2000-12000. */
+static void numbers(const char *text, unsigned *list, unsigned nr)
 {
-    unsigned start = *range == '+' ? (unsigned)(now_ns() / 1000000) : 0, from;
+    for (unsigned i = 0; i < nr; i++) {
+        list[i] = decimal(&text);
+        text += *text == '-';
+    }
+}
 
-    range += *range == '+';
-    from = start + decimal(&range);
-    range += *range == '-';
-    share_run(from, start + decimal(&range));
+static void spin(const char *range, const char *vcpus)
+{
+    unsigned start = *range == '+' ? (unsigned)(now_ns() / 1000000) : 0, n[2];
+
+    numbers(range + (*range == '+'), n, 2);
+    share_run(start + n[0], start + n[1], *vcpus == '2' ? 2 : 1);
 }
 
 void micro_main(const char *cmdline)
 {
-    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[32] = "";
+    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[48] = "", vcpus[8] = "";
+    unsigned n[4];
     bool started;
 
     argument(cmdline, "tests=", tests, sizeof(tests));
     argument(cmdline, "costs=", costs, sizeof(costs));
     argument(cmdline, "end=", end, sizeof(end));
+    argument(cmdline, "spin-vcpus=", vcpus, sizeof(vcpus));
     started = !argument(cmdline, "after=", after, sizeof(after));
     end_by_reboot = str_starts(end, "reboot");
     print("MICRO boot %s tests=%s costs=%s\n",
@@ -225,7 +235,11 @@ void micro_main(const char *cmdline)
             run_cost(c);
     }
     if (argument(cmdline, "spin=", range, sizeof(range)))
-        spin(range);
+        spin(range, vcpus);
+    if (argument(cmdline, "wake=", range, sizeof(range))) {
+        numbers(range, n, 4);
+        wake_run(n[0], n[1], n[2], n[3]);
+    }
     if (!str_starts(costs, "0"))
         print("@PGN {\"ev\":\"done\"}\n");
     print("MICRO done pass=%u fail=%u skip=%u\n", passed, failed, skipped);
