@@ -11,7 +11,7 @@
  *
  * Locks: none. Does not: check for overflow of the sum.
  *
- * To put a family in: its prototype in core/hypercall.h, one CALL() line in table.c, its file in
+ * To put a family in: one CALL() line in core/hypercall.h, which makes its prototype too, its file in
  * hv/CMakeLists.txt, and a test in guests/micro/tests (skeleton.c there), which runs on Debian's Xen
  * too.
  */
