@@ -71,6 +71,7 @@ static struct {
     int runs[SIM_CPUS_MAX];
     int on[MAX_VCPUS];              /* pcpu, or NOBODY */
     bool awake[MAX_VCPUS];
+    unsigned idle_cpus, waiting;    /* pcpus that run nothing; vCPUs that wait, without a cap */
     uint64_t waits_since[MAX_VCPUS];
     uint64_t idle_since;            /* the machine idles beside who waits; 0: it does not */
     uint64_t ran_since[MAX_VCPUS];
@@ -159,11 +160,19 @@ static void charge(unsigned v, uint64_t now)
     t.ran_since[v] = now;
 }
 
+/* Does v wait, for a processor and not for its budget? */
+static bool waits(unsigned v)
+{
+    return t.awake[v] && t.on[v] == NOBODY && !t.loads[t.load_of[v]].cap;
+}
+
 /* Does a pcpu idle that somebody who waits may use? */
 static bool idles_beside_waiting(void)
 {
+    if (!t.idle_cpus || !t.waiting)
+        return false;
     for (unsigned v = 0; v < t.nr_vcpus; v++) {
-        if (!t.awake[v] || t.on[v] != NOBODY || t.loads[t.load_of[v]].cap)
+        if (!waits(v))
             continue;
         for (unsigned cpu = 0; cpu < t.config.cpus; cpu++) {
             if (t.runs[cpu] == NOBODY && may_run(v, cpu))
@@ -231,7 +240,9 @@ static void switched(void *context, uint64_t now, unsigned cpu, int from, int to
         charge(from, now);
         t.on[from] = NOBODY;
         t.waits_since[from] = now;
+        t.waiting += waits(from);
     }
+    t.idle_cpus += (to < 0) - (t.runs[cpu] == NOBODY);
     t.runs[cpu] = to;
     if (to >= 0) {
         if (!t.awake[to])
@@ -240,6 +251,7 @@ static void switched(void *context, uint64_t now, unsigned cpu, int from, int to
             fail(now, "lost", "a vCPU runs twice");
         if (!may_run(to, cpu))
             fail(now, "affinity", "a vCPU runs where it may not");
+        t.waiting -= waits(to);
         t.on[to] = cpu;
         t.ran_since[to] = now;
         note_wait(to, now);
@@ -252,7 +264,9 @@ static void switched(void *context, uint64_t now, unsigned cpu, int from, int to
 static void woke(void *context, uint64_t now, int v)
 {
     note_idle(now);
+    t.waiting -= waits(v);
     t.awake[v] = true;
+    t.waiting += waits(v);
     t.waits_since[v] = now;
     note_idle(now);
 }
@@ -260,6 +274,7 @@ static void woke(void *context, uint64_t now, int v)
 static void blocked(void *context, uint64_t now, int v)
 {
     note_idle(now);
+    t.waiting -= waits(v);
     t.awake[v] = false;
 }
 
@@ -401,6 +416,7 @@ static void make_machine(void)
         lengthen();
     for (unsigned i = 0; i < SIM_CPUS_MAX; i++)
         t.runs[i] = NOBODY;
+    t.idle_cpus = t.config.cpus;
     for (unsigned i = 0; i < MAX_VCPUS; i++) {
         t.on[i] = NOBODY;
         t.period[i] = ~0ull;
