@@ -364,7 +364,7 @@ struct figure {
 /* Bars: how late the one that wakes comes to run, on the hypervisor and in the simulator. */
 static void put_wakeups(FILE *out, const struct figure *f)
 {
-    fprintf(out, "set title \"%s: from its timer to running\"\n", f->s->cast->title);
+    fprintf(out, "set title \"%s\\nfrom its timer to running\"\n", f->s->cast->title);
     fprintf(out, "set ylabel \"ms\"\nset yrange [0:*]\nset key outside right top\nset grid ytics\nset style data histograms\nset style fill solid 0.8\n"
                  "set boxwidth 0.9\n$late << END\n");
     for (size_t i = 0; i < f->nr; i++)
@@ -383,7 +383,7 @@ static void put_figure(FILE *out, const void *context)
         put_wakeups(out, f);
         return;
     }
-    fprintf(out, "set title \"%s: processors got on the hypervisor (marks), in the simulator (crosses), owed (lines)\"\n", cast->title);
+    fprintf(out, "set title \"%s\\nprocessors got on the hypervisor (marks), in the simulator (crosses), owed (lines)\"\n", cast->title);
     fprintf(out, "set xlabel \"domain\"\nset ylabel \"processors\"\nset xrange [0.5:%u.5]\nset yrange [0:*]\nset key outside right top\nset grid ytics\nset xtics (",
             cast->nr);
     for (unsigned d = 0; d < cast->nr; d++)
