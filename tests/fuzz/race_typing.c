@@ -89,12 +89,11 @@ static void *walk(void *unused)
 }
 
 /* Freed and given to somebody else, again and again, whenever nobody but the allocation refers to it. */
-static void *wander(void *unused)
+static void *wander(void *allocated)
 {
     struct frame *f = frame_of(MFN(wanderer));
-    u64 word = f->word;
+    const u64 word = *(const u64 *)allocated;
 
-    (void)unused;
     while (__atomic_load_n(&wandering, __ATOMIC_ACQUIRE)) {
         u64 now = word;
 
@@ -146,7 +145,7 @@ int main(int argc, char **argv)
     changing = wandering = true;
     pthread_create(&thread[n++], NULL, change, NULL);
     pthread_create(&thread[n++], NULL, walk, NULL);
-    pthread_create(&thread[n++], NULL, wander, NULL);
+    pthread_create(&thread[n++], NULL, wander, &before[wanderer]);
     pthread_create(&thread[n++], NULL, catch, NULL);
     for (unsigned int i = 0; i < HOLDERS; i++)
         pthread_create(&thread[n++], NULL, hold, NULL);
