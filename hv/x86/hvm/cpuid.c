@@ -153,7 +153,7 @@ static void answer(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
 void hvm_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
 {
     answer(v, leaf, sub, out);
-    if (leaf != 0xd) /* that shows XCR0 */
+    if (leaf != 0xd || !cpu_features.xsave) /* that shows XCR0 */
         v->arch.hvm->cpuid[HVM_CPUID_SLOT(leaf, sub)] = (struct hvm_cpuid_answer){~leaf, ~sub, out[0], out[1], out[2], out[3]};
     if (leaf == 1 && (hvm_ops->get(v, HVM_CR4) & X86_CR4_OSXSAVE))
         out[2] |= HVM_CPUID_OSXSAVE;
