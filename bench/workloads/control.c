@@ -34,8 +34,8 @@ static int random_open(void)
     walk = mmap(NULL, WALK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (walk == MAP_FAILED)
         return fail("mmap of 256 MB: %m");
-    if (madvise(walk, WALK_BYTES, MADV_POPULATE_WRITE))
-        return fail("populate: %m");
+    if (populate(walk, WALK_BYTES))
+        return -1;
     for (unsigned long i = 0; i < WALK_BYTES; i += PAGE)
         walk[i] = (unsigned char)(i >> 12);
     return 0;

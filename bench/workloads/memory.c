@@ -39,13 +39,6 @@ static unsigned char *map_anon(unsigned long bytes)
     return p;
 }
 
-/* Every page present, writable and dirty: in one call, since a fault each would cost ten times the processor time of
- * what is measured on them. */
-static int populate(unsigned char *p, unsigned long bytes)
-{
-    return madvise(p, bytes, MADV_POPULATE_WRITE) ? fail("populate: %m") : 0;
-}
-
 static void touch(unsigned char *p, unsigned long pages, unsigned char value)
 {
     for (unsigned long i = 0; i < pages; i++)

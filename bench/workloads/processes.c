@@ -143,8 +143,8 @@ static int fork64_open(void)
 /* Every page present, writable and dirty again, whatever the interval before has left */
 static int fork64_prepare(void)
 {
-    if (madvise(large, LARGE_BYTES, MADV_POPULATE_WRITE))
-        return fail("populate: %m");
+    if (populate(large, LARGE_BYTES))
+        return -1;
     dirty_large(1);
     return 0;
 }

@@ -90,6 +90,11 @@ int fail(const char *fmt, ...)
     return -1;
 }
 
+int populate(void *p, unsigned long bytes)
+{
+    return madvise(p, bytes, MADV_POPULATE_WRITE) ? fail("populate: %m") : 0;
+}
+
 static void report_error(const char *workload, const char *msg)
 {
     static struct line l;
