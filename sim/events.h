@@ -11,7 +11,6 @@
 #ifndef PARANGON_SIM_EVENTS_H
 #define PARANGON_SIM_EVENTS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
