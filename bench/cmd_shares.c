@@ -14,7 +14,8 @@
  * than one processor), as the simulator's water-filling has it.
  *
  * Counted time: an instruction is 2^SHIFT ns, for all processors of a machine together, so decisions and shares are real and repeat to
- * the byte, and the work done in a share means nothing. The simulator takes no time for switches here: its lines show the policy alone.
+ * the byte, and the work done in a share means nothing. Several processors take turns that are short (turns.h; under Xen they are as long as
+ * its timers let them be). The simulator takes no time for switches here: its lines show the policy alone.
  * With --on xen the same domains run on Debian's Xen, under its own credit and credit2, made by a first domain that then only sleeps
  * (guests/linux/xen_shares.c): shares and waits, in the same window and by the same guest, without a trace.
  * Does not: say anything about speed.
@@ -33,6 +34,7 @@
 #include "bench/paths.h"
 #include "bench/run.h"
 #include "bench/shares_cast.h"
+#include "bench/turns.h"
 #include "bench/xen_shares.h"
 #include "sim/setup.h"
 #include "trace/gnuplot.h"
@@ -53,7 +55,7 @@ struct shares {
     const char *policy;
     bool xen;                      /* on Debian's Xen: no trace, no plan */
     unsigned cpus;
-    char *plan, *memory;           /* files: the launch plan (Xen: the ramdisk), the trace */
+    char *plan, *memory, *turns;   /* files: the launch plan (Xen: the ramdisk), the trace, the option ROM */
     double owed[DOMAINS];          /* processors */
     double got[DOMAINS], simulated[DOMAINS];
     double window_ms, longest_ms;  /* worst error of a domain in any window; the longest stretch that one ran */
@@ -215,6 +217,8 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
     words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
     words_option(a, "-device", "ivshmem-plain,memdev=trace");
+    if (s->cpus > 1)
+        turns_bound(boot, s->turns);
     words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
     words_option(a, "-append", "trace trace-classes=SCHED sched=%s%s%s", s->policy, o->slice ? " sched-slice=" : "", o->slice ? o->slice : "");
     words_option(a, "-initrd", "shares.plan,micro");
@@ -435,8 +439,9 @@ int cmd_shares(int argc, char **argv)
                 struct shares *s = &cases[nr];
 
                 *s = (struct shares){.cast = o.cast, .policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
-                                     .plan = paths_make_temporary("plan", 0), .memory = paths_make_temporary("trace", (size_t)TRACE_MIB << 20)};
-                if (!s->plan || !s->memory)
+                                     .plan = paths_make_temporary("plan", 0), .memory = paths_make_temporary("trace", (size_t)TRACE_MIB << 20),
+                                     .turns = turns_make_rom()};
+                if (!s->plan || !s->memory || !s->turns)
                     return STATUS_INCOMPLETE;
                 if (!s->xen)
                     write_plan(s, to_ms);
@@ -462,6 +467,7 @@ int cmd_shares(int argc, char **argv)
             status = STATUS_INCOMPLETE;
         unlink(s->plan);
         unlink(s->memory);
+        unlink(s->turns);
         boot_free(&boots[i]);
     }
     if (status)
