@@ -137,6 +137,9 @@ int arch_domain_create(struct domain *d);
 int arch_domain_relinquish(struct domain *d);
 void arch_domain_destroy(struct domain *d);
 
+/** memory_op's command has the extent that it goes on from above the sub-operation. */
+#define MEMOP_EXTENT_SHIFT 6
+#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
 /** The rest of memory_op: what works on a guest's memory as the processor maps it. */
 long arch_memory_op(u64 cmd, u64 arg);
 /** May d make this hypercall (0 to 63) at all? Calls for a PV domain's page tables and traps are no others'. */

@@ -75,6 +75,7 @@ struct p2m {
     const struct p2m_ops *ops;    /* NULL: the domain is not auto-translated */
     struct spinlock lock;
     u64 nr_held;                  /* entries that hold another domain's frame */
+    u64 nr_paged;                 /* guest frames that are promised: they come when they are first touched */
     u64 end;                      /* one above the highest guest frame that ever had an entry */
     u64 teardown;                 /* next guest frame that p2m_teardown() looks at */
 };
@@ -97,6 +98,7 @@ struct p2m_entry {
 /** Sets of types. */
 #define P2M_BIT(type) (1u << (type))
 #define P2M_ANYTHING  (~P2M_BIT(P2M_NONE))
+#define P2M_OWN       (P2M_BIT(P2M_RAM) | P2M_BIT(P2M_LOGDIRTY) | P2M_BIT(P2M_PAGED)) /* the domain's own memory, there or not */
 #define P2M_HOLDING   (P2M_BIT(P2M_GRANT_RW) | P2M_BIT(P2M_GRANT_RO) | P2M_BIT(P2M_FOREIGN))
 /**
  * Let a guest frame be a machine frame, if what stands there is of one of these types (P2M_BIT(P2M_NONE): nothing), in one step. What stood there goes

@@ -36,8 +36,6 @@ static long translated(struct compat_frame *f, unsigned int op, u64 a1, u64 a2, 
 
 /* ---- memory_op ---- */
 
-#define EXTENT_SHIFT 6 /* xen/memory.h: MEMOP_EXTENT_SHIFT of the hypervisor's own, above the command */
-
 struct reservation_32 {
     u32 extent_start, nr_extents, extent_order, mem_flags;
     u16 domid;
@@ -68,7 +66,7 @@ static long reservation(unsigned int cmd, u32 start, gva_t arg)
         long rc;
 
         if (i != start && hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)(cmd | i << EXTENT_SHIFT), (u64)arg);
+            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)(cmd | i << MEMOP_EXTENT_SHIFT), (u64)arg);
         if (op.extent_start && !guest_read(&given, at))
             break;
         *gfn = given;
@@ -143,13 +141,13 @@ static long memory_map(gva_t arg)
 
 FN(compat_memory_op)
 {
-    unsigned int cmd = a1 & ((1u << EXTENT_SHIFT) - 1);
+    unsigned int cmd = a1 & ((1u << MEMOP_EXTENT_SHIFT) - 1);
 
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
-        return reservation(cmd, (u32)a1 >> EXTENT_SHIFT, a2);
+        return reservation(cmd, (u32)a1 >> MEMOP_EXTENT_SHIFT, a2);
     case XENMEM_claim_pages:
         return claim(a2);
     case XENMEM_add_to_physmap:

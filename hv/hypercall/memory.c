@@ -6,9 +6,6 @@
 #define __XEN_TOOLS__ 1
 #include "hypercall.h"
 
-#define MEMOP_EXTENT_SHIFT 6
-#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
-
 /** Calls that take just a domain id: the caller's own, or any for the privileged. */
 static long domain_number(struct domain *caller, unsigned int cmd, gva_t arg)
 {
@@ -23,7 +20,7 @@ static long domain_number(struct domain *caller, unsigned int cmd, gva_t arg)
     d = domain_get(id);
     if (!d)
         return -XEN_ESRCH;
-    n = cmd == XENMEM_current_reservation   ? (long)d->tot_pages
+    n = cmd == XENMEM_current_reservation   ? (long)(d->tot_pages + d->p2m.nr_paged)
         : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
                                             : (long)d->max_ever_pfn;
     domain_put(d);
@@ -59,8 +56,8 @@ long do_memory_op(u64 full_cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
     switch (cmd) {
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
-    case XENMEM_maximum_gpfn: /* of an auto-translated domain some memory may be there and not populated */
-        return d->p2m.ops ? arch_memory_op(full_cmd, arg) : domain_number(d, cmd, arg);
+    case XENMEM_maximum_gpfn:
+        return domain_number(d, cmd, arg);
     case XENMEM_claim_pages:
         return claim_pages(d, full_cmd >> MEMOP_EXTENT_SHIFT, arg);
     case XENMEM_get_vnumainfo:

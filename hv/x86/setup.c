@@ -251,12 +251,11 @@ static void launch(void)
         mm_release(modules[i].paddr, modules[i].paddr + modules[i].size);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
-        u64 lazy = is_hvm_domain(d) ? d->arch.hvm->nr_lazy : 0;
 
         /* Memory that it was promised and has not touched stays there for it. */
-        if (lazy && domain_claim(d, d->tot_pages + lazy))
+        if (d->p2m.nr_paged && domain_claim(d, d->tot_pages + d->p2m.nr_paged))
             give_up("domain %s: its memory is more than there is: none is started", d->name);
-        promised += lazy;
+        promised += d->p2m.nr_paged;
     }
     frames_clean(promised); /* as that of PV domains is when they are built */
     list_for_each(pos, &domain_list) {

@@ -25,9 +25,14 @@ int hvm_populate(struct domain *d, gfn_t gfn)
     return -XEN_ENOENT;
 }
 
-long hvm_memory_op(u64 full_cmd, u64 arg)
+long hvm_memory_op(struct domain *d, unsigned int cmd, gva_t arg)
 {
     return -XEN_ENOSYS;
+}
+
+bool hvm_change_extent(struct domain *d, unsigned int cmd, u64 gfn, unsigned int order)
+{
+    return false;
 }
 
 long do_hvm_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)

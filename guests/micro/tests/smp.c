@@ -748,27 +748,164 @@ static void smp_apic_ipi(void)
 }
 MICRO_SMP_TEST(smp_apic_ipi, "smp-apic-ipi", PLATFORM_PVH);
 
-/* At its page a STARTUP's code: lock incw %cs:0x100; cli; hlt. The last test, for it takes away what the others run on. */
+/*
+ * STARTUP's code at a page below 1 MiB. What it leaves at 0x100: how often it began, the machine status word, CS, flags; then it
+ * halts for good, or spins, or halts with interrupts on.
+ */
+#define INIT    0x4500
+#define STARTUP 0x4600 /* and the page's number */
+enum then { HALT_FOR_GOOD, SPIN, HALT };
+
+struct left {
+    uint16_t count, msw, cs, flags;
+};
+
+static volatile struct left *put_code(unsigned number, enum then then)
+{
+    static const uint8_t begin[] = {0x2e, 0x0f, 0x01, 0x26, 0x02, 0x01, /* smsw %cs:0x102 */
+                                    0x2e, 0x8c, 0x0e, 0x04, 0x01,       /* mov %cs, %cs:0x104 */
+                                    0xbc, 0x00, 0x02, 0x0e, 0x17,       /* mov $0x200, %sp; push %cs; pop %ss */
+                                    0xbc, 0x00, 0x02, 0x9c,             /* mov $0x200, %sp; pushf */
+                                    0x2e, 0x8f, 0x06, 0x06, 0x01,       /* pop %cs:0x106 */
+                                    0x2e, 0xf0, 0xff, 0x06, 0x00, 0x01, /* lock incw %cs:0x100 */};
+    static const uint8_t end[][4] = {{0xfa, 0xf4, 0xeb, 0xfc}, {0xeb, 0xfe}, {0xfb, 0xf4, 0xeb, 0xfd}};
+    uint8_t *page = phys_ptr((uint64_t)number << PAGE_SHIFT);
+
+    memset(page, 0, PAGE_SIZE);
+    memcpy(page, begin, sizeof(begin));
+    memcpy(page + sizeof(begin), end[then], sizeof(end[then]));
+    return (volatile struct left *)(page + 0x100);
+}
+
+static bool is_up(unsigned vcpu)
+{
+    return hc_vcpu_op(VCPUOP_is_up, vcpu, NULL) == 1;
+}
+
+static void wait_a_while(void)
+{
+    for (unsigned i = 0; i < 200; i++)
+        give_way();
+}
+
+/* vCPU n begins at the page as after INIT: in real mode, whatever it did before. */
+static void expect_begins(unsigned n, unsigned number, enum then then, const char *from)
+{
+    volatile struct left *left = put_code(number, then);
+
+    send(apic_id_of(n), INIT);
+    EXPECT(SOON(!is_up(n)), "%s: INIT did not stop it", from);
+    send(apic_id_of(n), STARTUP | number);
+    EXPECT(SOON(left->count == 1), "%s: it began %u times", from, left->count);
+    EXPECT(!(left->msw & 1) && left->cs == number << 8 && !(left->flags & 0x200), "%s: msw %x cs %x flags %x", from, left->msw, left->cs,
+           left->flags);
+}
+
+static void init_itself(unsigned vcpu)
+{
+    send(apic_id_of(vcpu), INIT);
+    ap_rc = 1;
+}
+
+/* From 64-bit code, by another and by itself, from real mode, from a halt, from INIT. Behind the others: vCPU 1 loses what it ran. */
+static void smp_init(void)
+{
+    volatile struct left *eight, *nine;
+    unsigned before;
+
+    if (!start_ap())
+        return;
+    send(apic_id_of(1), INIT);
+    EXPECT(SOON(!is_up(1)), "INIT did not stop it");
+    before = ap[1].alive;
+    wait_a_while();
+    EXPECT(ap[1].alive == before, "it runs on after INIT");
+    expect_begins(1, 8, SPIN, "64-bit code");
+
+    /* To one that runs STARTUP is nothing; after INIT the first counts, and the second finds it running. */
+    nine = put_code(9, SPIN);
+    send(apic_id_of(1), STARTUP | 9);
+    wait_a_while();
+    EXPECT(nine->count == 0, "STARTUP moved one that ran");
+    expect_begins(1, 8, HALT, "a loop in real mode");
+    eight = put_code(8, SPIN);
+    send(apic_id_of(1), INIT);
+    send(apic_id_of(1), INIT);
+    send(apic_id_of(1), STARTUP | 8);
+    EXPECT(SOON(eight->count == 1), "two INITs: it began %u times", eight->count);
+    send(apic_id_of(1), STARTUP | 9);
+    wait_a_while();
+    EXPECT(eight->count == 1 && nine->count == 0, "it began %u and %u times", eight->count, nine->count);
+
+    /* Between INIT and STARTUP nothing reaches it. */
+    expect_begins(1, 8, HALT, "a loop");
+    send(apic_id_of(1), INIT);
+    EXPECT(SOON(!is_up(1)), "INIT did not stop a halted one");
+    send(apic_id_of(1), VECTOR | 0x4000);
+    send(apic_id_of(1), 0x4400); /* NMI */
+    wait_a_while();
+    EXPECT(!is_up(1), "an interrupt started it");
+    expect_begins(1, 9, HALT_FOR_GOOD, "INIT");
+}
+MICRO_SMP_TEST(smp_init, "smp-init", PLATFORM_PVH);
+
+/* One that takes itself down by INIT, in 64-bit code: vCPU 3. */
+static void smp_init_self(void)
+{
+    REQUIRE(!is_up(3), "there is no vCPU 3 that is down");
+    EXPECT_RC(initialise(3), 0);
+    EXPECT_RC(hc_vcpu_op(VCPUOP_up, 3, NULL), 0);
+    EXPECT(SOON(ap[3].alive), "it does not run");
+    ap_rc = 0;
+    ap[3].fn = init_itself;
+    EXPECT(SOON(!is_up(3)), "it did not stop");
+    EXPECT(ap_rc == 0, "it went on behind its own INIT");
+    expect_begins(3, 8, HALT_FOR_GOOD, "its own INIT");
+}
+MICRO_SMP_TEST(smp_init_self, "smp-init-self", PLATFORM_PVH);
+
+/* As fast as they can be sent, with NMIs and interrupts in between: whatever it was at, the last INIT and STARTUP count. */
+static void smp_init_storm(void)
+{
+    static const uint16_t at[2] = {0xc000 >> 4, 0};
+    static const uint8_t iret[] = {0xcf};
+    uint16_t *vectors = phys_ptr(0);
+
+    for (unsigned i = 0; i < 256; i++) { /* segment:offset of an IRET */
+        vectors[2 * i] = at[1];
+        vectors[2 * i + 1] = at[0];
+    }
+    memcpy(phys_ptr(0xc000), iret, sizeof(iret));
+    put_code(8, HALT);
+    put_code(9, SPIN);
+    for (unsigned i = 0; i < 5 * ROUNDS; i++) {
+        static const uint32_t sent[] = {INIT, STARTUP | 8, 0x4400, STARTUP | 9, VECTOR | 0x4000, INIT, STARTUP | 9, 0x4400, 0x4400};
+
+        send(apic_id_of(3), sent[i % 9]);
+        if (i % 7 == 0)
+            give_way();
+    }
+    expect_begins(3, 8, HALT_FOR_GOOD, "a storm");
+}
+MICRO_SMP_TEST(smp_init_storm, "smp-init-storm", PLATFORM_PVH);
+
+/* The last test, for it takes away what the others run on. */
 static void smp_startup(void)
 {
-    static const uint8_t code[] = {0x2e, 0xf0, 0xff, 0x06, 0x00, 0x01, 0xfa, 0xf4};
-    uint8_t *page = phys_ptr(0x8000);
-    volatile uint16_t *count = (volatile uint16_t *)(page + 0x100);
+    volatile struct left *left = put_code(8, HALT_FOR_GOOD);
 
-    REQUIRE(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0, "there is no vCPU 3 that is down");
-    memcpy(page, code, sizeof(code));
-    *count = 0;
-    send(apic_id_of(3), 0x4500); /* INIT */
+    REQUIRE(!is_up(3), "there is no vCPU 3 that is down");
+    send(apic_id_of(3), INIT);
     give_way();
-    EXPECT(*count == 0, "INIT alone started it");
-    send(apic_id_of(3), 0x4608); /* STARTUP at 0x8000 */
-    EXPECT(SOON(*count == 1), "it did not start: %u", *count);
-    EXPECT(SOON(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0), "a halt with interrupts off left it up");
-    send(0, 0xc4500); /* INIT to all but this one */
-    send(0, 0xc4608);
-    EXPECT(SOON(*count >= 2), "it did not start again: %u", *count);
-    SOON(hc_vcpu_op(VCPUOP_is_up, 3, NULL) == 0);
-    send(apic_id_of(0), 0x4608); /* to this one, which runs: nothing */
-    send(0x7f, 0x4500);          /* to nobody */
+    EXPECT(left->count == 0, "INIT alone started it");
+    send(apic_id_of(3), STARTUP | 8);
+    EXPECT(SOON(left->count == 1), "it did not start: %u", left->count);
+    EXPECT(SOON(!is_up(3)), "a halt with interrupts off left it up");
+    send(0, 0xc0000 | INIT); /* all but this one */
+    send(0, 0xc0000 | STARTUP | 8);
+    EXPECT(SOON(left->count >= 2), "it did not start again: %u", left->count);
+    SOON(!is_up(3));
+    send(apic_id_of(0), STARTUP | 8); /* to this one, which runs: nothing */
+    send(0x7f, INIT);                 /* to nobody */
 }
 MICRO_SMP_TEST(smp_startup, "smp-startup", PLATFORM_PVH);

@@ -122,11 +122,11 @@ static int read_image(struct hvm_image *img, const struct launch_domain *plan)
     return 0;
 }
 
-/* 256 bytes at a time, by vector registers: no vCPU has run, so nobody's values are in them. */
+/* 1 KiB at a time, by vector registers: no vCPU has run, so nobody's values are in them. */
 static void copy_large(u8 *to, const u8 *from, u64 n)
 {
-    for (; n >= 256; n -= 256, to += 256, from += 256)
-        __asm__ volatile(".irp k, 0, 1\n\t"
+    for (; n >= KB(1); n -= KB(1), to += KB(1), from += KB(1))
+        __asm__ volatile(".irp k, 0, 1, 2, 3, 4, 5, 6, 7\n\t"
                          ".irp r, 0, 1, 2, 3, 4, 5, 6, 7\n\tmovups 128*\\k+16*\\r(%1), %%xmm\\r\n\t.endr\n\t"
                          ".irp r, 0, 1, 2, 3, 4, 5, 6, 7\n\tmovups %%xmm\\r, 128*\\k+16*\\r(%0)\n\t.endr\n\t.endr"
                          ::"r"(to), "r"(from) : "memory");
@@ -195,7 +195,7 @@ static int promise_memory(struct domain *d, u64 start, u64 end)
 
     d->p2m.end = max_of(d->p2m.end, last);
     d->max_ever_pfn = max_of(d->max_ever_pfn, last - 1);
-    d->arch.hvm->nr_lazy += last - gfn;
+    d->p2m.nr_paged += last - gfn;
     return write_entries(d, gfn, last, MFN_INVALID, P2M_PAGED);
 }
 
@@ -214,7 +214,7 @@ static int load_ramdisk(struct domain *d, const struct boot_module *m, u64 at)
         frame_adopt(MFN(first + i), d->id);
         m2p[first + i] = gfn + i;
     }
-    d->arch.hvm->nr_lazy -= nr;
+    d->p2m.nr_paged -= nr;
     rc = nr ? write_entries(d, gfn, gfn + nr, MFN(first), P2M_RAM) : 0;
     nr <<= PAGE_SHIFT;
     return rc ? rc : copy_in(d, at + nr, (const u8 *)m->data + nr, m->size - nr);
@@ -237,7 +237,7 @@ static int give_whole_gib(struct domain *d, u64 start, u64 end)
             return -XEN_ENOMEM;
         for (u64 i = 0; i < n; i++)
             m2p[mfn.n + i] = gfn + i;
-        d->arch.hvm->nr_lazy -= n;
+        d->p2m.nr_paged -= n;
         printk("domain %u: GiB %llu of its memory by one entry\n", d->id, (unsigned long long)gfn >> P2M_ORDER_1G);
     }
     return 0;

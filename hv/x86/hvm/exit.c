@@ -19,11 +19,11 @@
 
 void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
-    if (unlikely(hvm_ops->injecting(v))) {
-        u64 first = hvm_ops->injected(v);
+    if (unlikely(hvm_injecting(v))) {
+        u64 first = *v->arch.hvm->event;
         u8 was = first & 0xff;
 
-        if (((first >> 8) & 7) == HVM_EVENT_EXCEPTION) {
+        if (HVM_EVENT_TYPE(first) == HVM_EVENT_EXCEPTION) {
             if (was == VEC_DF) {
                 domain_crash(v->domain, "triple fault: exception %u on the way to its double fault handler", vector);
                 return;
@@ -36,7 +36,7 @@ void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
             }
         }
     }
-    hvm_ops->inject(v, HVM_EVENT_EXCEPTION, vector, has_error, error);
+    hvm_inject(v, HVM_EVENT_EXCEPTION, vector, has_error, error);
 }
 
 void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2)

@@ -203,5 +203,20 @@ void hvm_vcpu_kick(struct vcpu *v)
 
 void hvm_dump(const struct vcpu *v)
 {
-    hvm_ops->dump(v);
+    static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr"};
+    static const char *const registers[] = {"cr0", "cr2", "cr3", "cr4", "efer", "pat", "cpl", "dr6", "dr7", "kernel_gs", "star", "lstar", "cstar",
+                                            "sfmask", "sysenter_cs", "sysenter_esp", "sysenter_eip"};
+
+    if (!hvm_ops->dump(v))
+        return;
+    printk("injecting %llx", (unsigned long long)*v->arch.hvm->event);
+    for (unsigned int i = 0; i < HVM_NR_REGISTERS; i++)
+        printk(" %s %llx", registers[i], (unsigned long long)hvm_ops->get(v, i));
+    printk("\n");
+    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++) {
+        struct hvm_segment s;
+
+        hvm_ops->get_segment(v, i, &s);
+        printk("%-4s %04x attributes %03x limit %08x base %016llx\n", segments[i], s.selector, s.attributes, s.limit, (unsigned long long)s.base);
+    }
 }

@@ -87,6 +87,10 @@ enum hvm_register { HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_PAT, HVM_C
                     HVM_CSTAR, HVM_SYSCALL_MASK, HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP, HVM_NR_REGISTERS };
 
 enum hvm_event_type { HVM_EVENT_INTERRUPT = 0, HVM_EVENT_NMI = 2, HVM_EVENT_EXCEPTION = 3 };
+/** An event as both vendors lay it out (APM vol. 2 §15.20, SDM vol. 3 §25.8.3): vector, type in bits 8 to 10, these; above them an error code. */
+#define HVM_EVENT_ERROR   (1ull << 11)
+#define HVM_EVENT_VALID   (1ull << 31)
+#define HVM_EVENT_TYPE(e) ((e) >> 8 & 7)
 
 /** What a vendor offers. Chosen by hvm_init(); calls are for the vCPU that is on this processor but where said otherwise. */
 struct hvm_ops {
@@ -114,19 +118,17 @@ struct hvm_ops {
      */
     void (*run)(struct vcpu *v, struct regs *r);
 
-    /** Let the next entry deliver an event. Replaces one that waits: callers ask injecting() first. */
-    void (*inject)(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error);
-    /** An event waits for the next entry (one that an exit interrupted, or inject()'s). */
-    bool (*injecting)(const struct vcpu *v);
-    /** That event: vector in bits 0 to 7, enum hvm_event_type in 8 to 10. */
-    u64 (*injected)(const struct vcpu *v);
-    /** The guest would take an external interrupt now: IF set, no shadow, nothing injected. */
-    bool (*interruptible)(const struct vcpu *v, const struct regs *r);
+    /** The guest takes an NMI now, and handles it from here on; false: it is asked for anew at the exit that comes when it would. */
+    bool (*take_nmi)(struct vcpu *v);
+    /** A shadow of STI or MOV SS, or a step, keeps interrupts out. */
+    bool (*shadowed)(const struct vcpu *v);
     /** Exit as soon as it would, once (HVM_EXIT_WINDOW). */
     void (*open_window)(struct vcpu *v);
     void (*close_window)(struct vcpu *v);
     /** No shadow of STI or MOV SS any more; run() does it for exits by an instruction that is emulated always. */
     void (*clear_shadow)(struct vcpu *v);
+    /** As after INIT: nor do NMIs wait for the end of one, or is a trap pending. */
+    void (*clear_blocking)(struct vcpu *v);
 
     void (*get_segment)(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s);
     void (*set_segment)(struct vcpu *v, enum hvm_segment_name n, const struct hvm_segment *s);
@@ -142,8 +144,8 @@ struct hvm_ops {
     u32 (*caller)(const struct vcpu *v);
     /** Translations of this vCPU may not be used any more: by a new address-space number at its next entry. Any pcpu. */
     void (*flush)(struct vcpu *v);
-    /** The whole state to the log. */
-    void (*dump)(const struct vcpu *v);
+    /** What is the vendor's own of the state to the log. False: the rest cannot be asked for here. */
+    bool (*dump)(const struct vcpu *v);
 };
 
 #define HVM_WIDE 4u
@@ -163,9 +165,9 @@ struct hvm_cpuid_answer {
     u32 leaf, sub;
     u32 eax, ebx, ecx, edx;
 };
-#define HVM_CPUID_ANSWERS 16
+#define HVM_CPUID_ANSWERS 64           /* a program that starts asks 33 times, with whatever it has in ECX */
 #define HVM_CPUID_OSXSAVE (1u << 27) /* leaf 1, ECX: CR4.OSXSAVE, never remembered */
-#define HVM_CPUID_SLOT(leaf, sub) (((leaf) ^ (leaf) >> 28 ^ (sub) << 2) % HVM_CPUID_ANSWERS)
+#define HVM_CPUID_SLOT(leaf, sub) (((leaf) * 0x9e3779b1u ^ (sub) * 0x85ebca6bu) >> 26)
 
 /**
  * Where a page of the guest's RAM is, remembered for the walks of its page tables; forgotten at any change of the p2m. Each level of tables and
@@ -192,6 +194,7 @@ struct hvm_vcpu {
     u8 upcall_vector;          /* HVMOP_set_evtchn_upcall_vector: by local APIC, 0: none */
     bool upcall_waits;         /* an event upcall by it, until the local APIC is enabled */
     bool check_irq;            /* look for interrupts before the next entry */
+    u64 *event;                /* where the vendor has what the next entry delivers: an exit interrupted it, or hvm_inject()'s; 0: none */
     u64 tsc_aux;               /* while it is off the processor */
     u64 count[HVM_EXIT_NR];
     u64 repeated, repeated_at; /* nested faults in a row at one address */
@@ -246,8 +249,6 @@ struct hvm_domain {
     /* Memory accesses that wait for a device model (ioreq.c): a page of struct ioreq per domain; each such vCPU has VPF_IN_HV set. */
     const struct hvm_model *model; /* NULL: none */
     void *ioreq_page;
-    /* Frames of RAM that are there but not populated: they are allocated when they are first touched. */
-    u64 nr_lazy;
 };
 
 static inline bool is_hvm_vcpu(const struct vcpu *v)
@@ -257,6 +258,16 @@ static inline bool is_hvm_vcpu(const struct vcpu *v)
 static inline bool is_hvm_domain(const struct domain *d)
 {
     return d->arch.hvm != NULL;
+}
+
+static inline bool hvm_injecting(const struct vcpu *v)
+{
+    return *v->arch.hvm->event & HVM_EVENT_VALID;
+}
+/** Let the next entry deliver an event. Replaces one that waits: callers ask hvm_injecting() first, and take_nmi() for an NMI. */
+static inline void hvm_inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
+{
+    *v->arch.hvm->event = vector | (u64)type << 8 | (has_error ? HVM_EVENT_ERROR | (u64)error << 32 : 0) | HVM_EVENT_VALID;
 }
 
 /* ---- hvm.c ---- */
@@ -407,8 +418,10 @@ void hvm_release_frames(mfn_t mfn, unsigned int order);
 int hvm_mark_dirty(struct domain *d, gfn_t gfn);
 /** The domain's memory map, at most HVM_MEMMAP_MAX entries; returns how many. */
 unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entry *e);
-/** XENMEM_ calls of an auto-translated domain (hypercall/memory.c asks p2m.ops). */
-long hvm_memory_op(u64 full_cmd, u64 arg);
+/** XENMEM_ calls that only an auto-translated domain may make; d: the current one. */
+long hvm_memory_op(struct domain *d, unsigned int cmd, gva_t arg);
+/** XENMEM_decrease_reservation and populate_physmap: 2^order guest frames of d's, one by one. False: the rest stays as it was. */
+bool hvm_change_extent(struct domain *d, unsigned int cmd, u64 gfn, unsigned int order);
 
 /* ---- hypercall.c ---- */
 /** A bit for each hypercall that such a domain may make and that is there. */

@@ -51,12 +51,13 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
     if (unlikely(h->startup))
         hvm_start_up(v, r);
     if (unlikely(h->nmi_pending)) { /* goes before all else, and does not ask for IF */
-        if (hvm_ops->injecting(v))
+        if (hvm_injecting(v))
             return;
-        h->nmi_pending = false;
-        hvm_ops->inject(v, HVM_EVENT_NMI, VEC_NMI, false, 0);
-        if (!h->nmi_pending) /* it need not wait for the end of another one */
+        h->nmi_pending = !hvm_ops->take_nmi(v);
+        if (!h->nmi_pending) {
+            hvm_inject(v, HVM_EVENT_NMI, VEC_NMI, false, 0);
             return;
+        }
     }
     if (unlikely(h->upcall_waits))
         arch_event_pending(v);
@@ -66,7 +67,7 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
         h->check_irq = false;
         return;
     }
-    if (!hvm_ops->interruptible(v, r)) {
+    if (!(r->rflags & X86_FLAGS_IF) || hvm_injecting(v) || hvm_ops->shadowed(v)) {
         h->check_irq = false; /* until the window's exit */
         hvm_ops->open_window(v);
         return;
@@ -75,7 +76,7 @@ void hvm_irq_assist(struct vcpu *v, struct regs *r)
         vlapic_accept(h->vlapic, vector);
     else if (from == FROM_PIC)
         vector = hvm_platform_pic_accept(v->domain);
-    hvm_ops->inject(v, HVM_EVENT_INTERRUPT, vector, false, 0);
+    hvm_inject(v, HVM_EVENT_INTERRUPT, vector, false, 0);
     h->check_irq = from != FROM_UPCALL; /* perhaps there is another behind it */
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of hardware-assisted domains: population on demand, and the XENMEM_ calls of an auto-translated domain (xen/memory.h), where
- * a frame number is the guest's own.
+ * a frame number is the guest's own; those that read a list of extents begin in x86/pv/memory_op.c.
  *
  * The builder leaves memory P2M_PAGED; it comes, cleared, when it is first touched, by 2 MiB where the machine has that and the entry
  * is as large. Whoever takes memory out of the map frees it here: no processor uses the translation any more then (p2m_remove()).
@@ -15,10 +15,6 @@
 #include "x86/mm.h"
 #include "x86/pv/pv.h"
 #include "x86/pv/typing.h"
-#include <trace/trace.h>
-
-#define MEMOP_EXTENT_SHIFT 6
-#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
 
 /* Let go of a frame that has left the map. */
 static void release(mfn_t mfn)
@@ -55,7 +51,7 @@ static void gone(struct domain *d, const struct p2m_entry *was)
     if (p2m_type_is_ram(was->type))
         release(was->mfn);
     else if (was->type == P2M_PAGED)
-        __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&d->p2m.nr_paged, 1, __ATOMIC_RELAXED);
 }
 
 /* Take what is at a guest frame out of the map, if it is of these types. 0 or an error of p2m_remove(). */
@@ -69,54 +65,30 @@ static int take_out(struct domain *d, gfn_t gfn, u32 types)
     return rc;
 }
 
-static bool own(const struct domain *d, domid_t id)
+bool hvm_change_extent(struct domain *d, unsigned int cmd, u64 gfn, unsigned int order)
 {
-    return id == DOMID_SELF || id == d->id;
-}
+    struct p2m_entry was;
+    u64 end = gfn + (1ull << order);
 
-/* decrease_reservation and populate_physmap: extents of 2^order guest frames, from the one that `start` says. */
-static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg)
-{
-    struct xen_memory_reservation r;
-    u64 i;
+    if (gfn >= P2M_LIMIT - (1ull << order))
+        return false;
+    for (; gfn < end; gfn++) {
+        mfn_t mfn;
 
-    if (!guest_read(&r, arg))
-        return -XEN_EFAULT;
-    if (!own(d, r.domid))
-        return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_EPERM);
-    if (start > r.nr_extents)
-        return -XEN_EINVAL;
-    if (r.extent_order > P2M_ORDER_2M)
-        return start;
-    for (i = start; i < r.nr_extents; i++) {
-        u64 gfn, n = 1ull << r.extent_order, k;
-
-        if (i != start && hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)cmd | i << MEMOP_EXTENT_SHIFT, (u64)arg);
-        if (!guest_read(&gfn, (gva_t)r.extent_start.p + i * 8) || gfn >= P2M_LIMIT - n)
-            break;
-        for (k = 0; k < n; k++) {
-            struct p2m_entry was;
-            mfn_t mfn;
-
-            if (cmd == XENMEM_decrease_reservation) {
-                if (take_out(d, GFN(gfn + k), P2M_BIT(P2M_RAM) | P2M_BIT(P2M_LOGDIRTY) | P2M_BIT(P2M_PAGED)))
-                    break;
-                continue;
-            }
-            mfn = domain_alloc_frame(d, 0, 0);
-            if (mfn.n == MFN_INVALID.n)
-                break;
-            if (p2m_set(d, GFN(gfn + k), P2M_BIT(P2M_NONE), mfn, P2M_RAM, &was)) {
-                release(mfn);
-                break;
-            }
+        if (cmd == XENMEM_decrease_reservation) {
+            if (take_out(d, GFN(gfn), P2M_OWN))
+                return false;
+            continue;
         }
-        if (k < n)
-            break;
+        mfn = domain_alloc_frame(d, 0, 0);
+        if (mfn.n == MFN_INVALID.n)
+            return false;
+        if (p2m_set(d, GFN(gfn), P2M_BIT(P2M_NONE), mfn, P2M_RAM, &was)) {
+            release(mfn);
+            return false;
+        }
     }
-    TRACE_balloon(d->id, cmd, r.nr_extents, i);
-    return i;
+    return true;
 }
 
 static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op)
@@ -124,10 +96,10 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op
     struct p2m_entry was;
     mfn_t mfn;
     gfn_t old;
-    int rc;
+    long rc = memory_op_domain(d, op->domid, XENMEM_add_to_physmap);
 
-    if (!own(d, op->domid))
-        return refuse(d, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, -XEN_EPERM);
+    if (rc)
+        return rc;
     switch (op->space) {
     case XENMAPSPACE_shared_info:
         if (op->idx)
@@ -161,14 +133,12 @@ static long add_to_physmap(struct domain *d, const struct xen_add_to_physmap *op
 static long remove_from_physmap(struct domain *d, gva_t arg)
 {
     struct xen_remove_from_physmap op;
+    long rc;
 
     if (!guest_read(&op, arg))
         return -XEN_EFAULT;
-    if (!own(d, op.domid))
-        return -XEN_EPERM;
-    if (op.gpfn >= P2M_LIMIT)
-        return -XEN_EINVAL;
-    return take_out(d, GFN(op.gpfn), P2M_ANYTHING);
+    rc = memory_op_domain(d, op.domid, XENMEM_remove_from_physmap);
+    return rc ? rc : op.gpfn >= P2M_LIMIT ? -XEN_EINVAL : take_out(d, GFN(op.gpfn), P2M_ANYTHING);
 }
 
 unsigned int hvm_memory_map(const struct domain *d, struct hvm_memmap_table_entry *e)
@@ -201,37 +171,17 @@ static long memory_map(struct domain *d, gva_t arg)
     return guest_write(arg, &m) ? 0 : -XEN_EFAULT;
 }
 
-long hvm_memory_op(u64 full_cmd, u64 arg)
+long hvm_memory_op(struct domain *d, unsigned int cmd, gva_t arg)
 {
-    struct domain *d = current_vcpu()->domain;
-    unsigned int cmd = full_cmd & MEMOP_CMD_MASK;
     struct xen_add_to_physmap add;
-    domid_t id;
 
     switch (cmd) {
-    case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap:
-        return reservation(d, cmd, full_cmd >> MEMOP_EXTENT_SHIFT, arg);
     case XENMEM_add_to_physmap:
         return guest_read(&add, arg) ? add_to_physmap(d, &add) : -XEN_EFAULT;
     case XENMEM_remove_from_physmap:
         return remove_from_physmap(d, arg);
     case XENMEM_memory_map:
         return memory_map(d, arg);
-    case XENMEM_current_reservation:
-    case XENMEM_maximum_reservation:
-    case XENMEM_maximum_gpfn:
-        if (!guest_read(&id, arg))
-            return -XEN_EFAULT;
-        if (!own(d, id))
-            return -XEN_EPERM;
-        return cmd == XENMEM_current_reservation   ? (long)(d->tot_pages + d->arch.hvm->nr_lazy)
-               : cmd == XENMEM_maximum_reservation ? (long)d->max_pages
-                                                   : (long)d->max_ever_pfn;
-    case XENMEM_maximum_ram_page:
-        return max_mfn - 1;
-    case XENMEM_get_vnumainfo:
-        return -XEN_EOPNOTSUPP;
     default:
         return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
     }

@@ -159,7 +159,7 @@ static __always_inline_ int came(const struct nested_format *f, struct domain *d
         hvm_release_frames(mfn, order);
         return -XEN_ENOMEM;
     }
-    __atomic_fetch_sub(&d->arch.hvm->nr_lazy, 1ull << order, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&d->p2m.nr_paged, 1ull << order, __ATOMIC_RELAXED);
     for (u64 i = 0; i < (1ull << order); i++)
         m2p[mfn.n + i] = gfn.n + i;
     return 0;

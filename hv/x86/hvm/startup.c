@@ -79,8 +79,9 @@ static void after_init(struct vcpu *v, struct regs *r)
     hvm_ops->set(v, HVM_DR6, 0xffff0ff0);
     hvm_ops->set(v, HVM_DR7, 0x400);
     hvm_ops->flush(v);
+    *h->event = 0;
     h->nmi_pending = false;
-    h->nmi = SVM_NMI_OPEN;
+    hvm_ops->clear_blocking(v);
     vlapic_reset(h->vlapic);
     hvm_ops->set_tpr(v, 0);
 }

@@ -104,6 +104,7 @@ static int vcpu_create_svm(struct vcpu *v)
         return -XEN_ENOMEM;
     h->vmcb = m;
     h->vmcb_paddr = virt_to_mfn(m).n << PAGE_SHIFT;
+    h->event = &m->event_injection;
     m->exceptions = EXCEPTIONS;
     m->intercept1 = SVM_INTR | SVM_NMI | SVM_SMI | SVM_INIT | SVM_RDPMC | SVM_CPUID | SVM_RSM | SVM_INVD | SVM_HLT | SVM_INVLPGA |
                     SVM_IOIO | SVM_MSR | SVM_TASK_SWITCH | SVM_FERR_FREEZE | SVM_SHUTDOWN;
@@ -222,7 +223,7 @@ static __always_inline_ void give_registers(struct hvm_vcpu *h, struct vmcb *m, 
     m->rflags = r->rflags;
     if (likely(!stepping(h)))
         return;
-    if (m->event_injection & SVM_EVENT_VALID) {
+    if (m->event_injection & HVM_EVENT_VALID) {
         h->nmi = SVM_NMI_OPEN;
         h->check_irq = true;
     } else {
@@ -348,10 +349,10 @@ static __always_inline_ bool enter_again(struct hvm_vcpu *h)
     return true;
 }
 
-/* What the exit interrupted is delivered again; the valid bit and all else are laid out alike (§15.7.2, §15.20). */
+/* What the exit interrupted is delivered again; it is laid out as what is injected (§15.7.2, §15.20). */
 static __always_inline_ void deliver_again(struct vmcb *m)
 {
-    if (unlikely(m->exit_int_info & SVM_EVENT_VALID) && ((m->exit_int_info >> 8) & 7) != 4) /* INT n executes again */
+    if (unlikely(m->exit_int_info & HVM_EVENT_VALID) && HVM_EVENT_TYPE(m->exit_int_info) != 4) /* INT n executes again */
         m->event_injection = m->exit_int_info;
 }
 
@@ -506,42 +507,24 @@ static void run(struct vcpu *v, struct regs *r)
     svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v, has_nrip ? exited : exited_without_nrip);
 }
 
-static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
+static bool take_nmi(struct vcpu *v)
 {
     struct hvm_vcpu *h = v->arch.hvm;
-    struct vmcb *m = h->vmcb;
 
-    if (type == HVM_EVENT_NMI) {
-        if (h->nmi != SVM_NMI_OPEN || (m->shadow & 1)) { /* asked for anew (irq.c) after the exit that opens for it */
-            h->nmi_pending = true;
-            h->check_irq = false;
-            if (h->nmi == SVM_NMI_OPEN)
-                step(h, m, SVM_NMI_SHADOW);
-            return;
-        }
-        h->nmi = SVM_NMI_HELD;
-        m->intercept1 |= SVM_IRET;
+    if (h->nmi != SVM_NMI_OPEN)
+        return false;
+    if (h->vmcb->shadow & 1) {
+        step(h, h->vmcb, SVM_NMI_SHADOW);
+        return false;
     }
-    m->event_injection =
-        vector | (u64)type << 8 | (has_error ? SVM_EVENT_ERROR | (u64)error << 32 : 0) | SVM_EVENT_VALID;
+    h->nmi = SVM_NMI_HELD;
+    h->vmcb->intercept1 |= SVM_IRET;
+    return true;
 }
 
-static bool injecting(const struct vcpu *v)
+static bool shadowed(const struct vcpu *v)
 {
-    return v->arch.hvm->vmcb->event_injection & SVM_EVENT_VALID;
-}
-
-static u64 injected(const struct vcpu *v)
-{
-    return v->arch.hvm->vmcb->event_injection;
-}
-
-static bool interruptible(const struct vcpu *v, const struct regs *r)
-{
-    const struct vmcb *m = v->arch.hvm->vmcb;
-
-    return (r->rflags & X86_FLAGS_IF) && !(m->shadow & 1) && !(m->event_injection & SVM_EVENT_VALID) &&
-           !stepping(v->arch.hvm);
+    return (v->arch.hvm->vmcb->shadow & 1) || stepping(v->arch.hvm);
 }
 
 /* A virtual interrupt that nobody will see: it exits before it is delivered (§15.21.4), and is then taken away. A step exits by itself. */
@@ -568,6 +551,12 @@ static void close_window(struct vcpu *v)
 static void clear_shadow(struct vcpu *v)
 {
     v->arch.hvm->vmcb->shadow = 0;
+}
+
+static void clear_blocking(struct vcpu *v)
+{
+    clear_shadow(v);
+    v->arch.hvm->nmi = SVM_NMI_OPEN;
 }
 
 static void get_segment(const struct vcpu *v, enum hvm_segment_name n, struct hvm_segment *s)
@@ -630,23 +619,15 @@ static void flush(struct vcpu *v)
     __atomic_store_n(&v->arch.hvm->asid_generation, 0, __ATOMIC_SEQ_CST); /* of no pcpu: theirs begin with 1 */
 }
 
-static void dump(const struct vcpu *v)
+static bool dump(const struct vcpu *v)
 {
-    static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr"};
     const struct vmcb *m = v->arch.hvm->vmcb;
 
-    printk("VMCB exit %#llx info %#llx %#llx interrupted %#llx injecting %#llx shadow %#llx vintr %#llx asid %u\n",
+    printk("VMCB exit %#llx info %#llx %#llx interrupted %#llx shadow %#llx vintr %#llx asid %u ncr3 %llx\n",
            (unsigned long long)m->exit_code, (unsigned long long)m->exit_info1, (unsigned long long)m->exit_info2,
-           (unsigned long long)m->exit_int_info, (unsigned long long)m->event_injection, (unsigned long long)m->shadow,
-           (unsigned long long)m->virtual_interrupt, m->asid);
-    printk("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx cpl %u dr6 %llx dr7 %llx ncr3 %llx\n", (unsigned long long)m->cr0,
-           (unsigned long long)m->cr2, (unsigned long long)m->cr3, (unsigned long long)m->cr4, (unsigned long long)m->efer, m->cpl,
-           (unsigned long long)m->dr6, (unsigned long long)m->dr7, (unsigned long long)m->nested_cr3);
-    printk("star %llx lstar %llx kernel gs %llx pat %llx sysenter %llx\n", (unsigned long long)m->star, (unsigned long long)m->lstar,
-           (unsigned long long)m->kernel_gs_base, (unsigned long long)m->g_pat, (unsigned long long)m->sysenter_eip);
-    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
-        printk("%-4s %04x attributes %03x limit %08x base %016llx\n", names[i], m->segment[i].selector, m->segment[i].attributes,
-               m->segment[i].limit, (unsigned long long)m->segment[i].base);
+           (unsigned long long)m->exit_int_info, (unsigned long long)m->shadow, (unsigned long long)m->virtual_interrupt, m->asid,
+           (unsigned long long)m->nested_cr3);
+    return true;
 }
 
 const struct hvm_ops svm_ops = {
@@ -660,13 +641,12 @@ const struct hvm_ops svm_ops = {
     .switch_to = switch_to,
     .switch_from = switch_from,
     .run = run,
-    .inject = inject,
-    .injecting = injecting,
-    .injected = injected,
-    .interruptible = interruptible,
+    .take_nmi = take_nmi,
+    .shadowed = shadowed,
     .open_window = open_window,
     .close_window = close_window,
     .clear_shadow = clear_shadow,
+    .clear_blocking = clear_blocking,
     .get_segment = get_segment,
     .set_segment = set_segment,
     .get = get,

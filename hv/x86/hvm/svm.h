@@ -88,8 +88,6 @@ _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, efer
 #define SVM_V_IRQ          (1ull << 8)
 #define SVM_V_IGNORE_TPR   (1ull << 20)
 #define SVM_V_INTR_MASKING (1ull << 24)
-#define SVM_EVENT_VALID    (1ull << 31)
-#define SVM_EVENT_ERROR    (1ull << 11)
 
 #define MSR_VM_CR       0xc0010114
 #define MSR_VM_HSAVE_PA 0xc0010117

@@ -227,36 +227,20 @@ static u8 get_tpr(const struct vcpu *v)
 
 /* ---- events ---- */
 
-/* Wait for the moment in which a guest that blocks NMIs takes them again; the NMI is asked for anew then (irq.c). */
-static void inject(struct vcpu *v, enum hvm_event_type type, u8 vector, bool has_error, u32 error)
+static bool take_nmi(struct vcpu *v)
 {
     struct vmx_vcpu *x = vmx_load(v);
 
-    if (unlikely(type == HVM_EVENT_NMI && (x->blocked & (BLOCKED_BY_NMI | BLOCKED_BY_MOV_SS)))) {
-        v->arch.hvm->nmi_pending = true;
-        v->arch.hvm->check_irq = false;
-        x->primary |= PRIMARY_NMI_WINDOW;
-        vmwrite(VMCS_PRIMARY, x->primary);
-        return;
-    }
-    x->event = vector | (u64)type << 8 | (has_error ? EVENT_ERROR | (u64)error << 32 : 0) | EVENT_VALID;
+    if (likely(!(x->blocked & (BLOCKED_BY_NMI | BLOCKED_BY_MOV_SS))))
+        return true;
+    x->primary |= PRIMARY_NMI_WINDOW;
+    vmwrite(VMCS_PRIMARY, x->primary);
+    return false;
 }
 
-static bool injecting(const struct vcpu *v)
+static bool shadowed(const struct vcpu *v)
 {
-    return v->arch.hvm->vmx->event & EVENT_VALID;
-}
-
-static u64 injected(const struct vcpu *v)
-{
-    return v->arch.hvm->vmx->event;
-}
-
-static bool interruptible(const struct vcpu *v, const struct regs *r)
-{
-    const struct vmx_vcpu *x = v->arch.hvm->vmx;
-
-    return (r->rflags & X86_FLAGS_IF) && !(x->blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)) && !(x->event & EVENT_VALID);
+    return v->arch.hvm->vmx->blocked & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
 }
 
 static void open_window(struct vcpu *v)
@@ -283,6 +267,14 @@ static void close_window(struct vcpu *v)
 static void clear_shadow(struct vcpu *v)
 {
     v->arch.hvm->vmx->blocked &= ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+}
+
+static void clear_blocking(struct vcpu *v)
+{
+    struct vmx_vcpu *x = vmx_load(v);
+
+    x->blocked = 0;
+    vmwrite(VMCS_PENDING_DEBUG, 0);
 }
 
 /* ---- vCPUs ---- */
@@ -348,6 +340,7 @@ static int vcpu_create_vmx(struct vcpu *v)
     if (!x)
         return -XEN_ENOMEM;
     v->arch.hvm->vmx = x;
+    v->arch.hvm->event = &x->event;
     x->vmcs = arch_alloc_pages(0);
     x->apic_page = arch_alloc_pages(0);
     if (!x->vmcs || !x->apic_page) /* the caller destroys */
@@ -438,38 +431,25 @@ static unsigned long long field(const struct vcpu *v, enum vmcs_field f)
     return vmread(f);
 }
 
-static void dump(const struct vcpu *v)
+static bool dump(const struct vcpu *v)
 {
-    static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "gdtr", "ldtr", "idtr", "tr"};
     struct vmx_vcpu *x = v->arch.hvm->vmx;
 
     if (x->active_on >= 0 && x->active_on != (s32)this_cpu()) {
         printk("its VMCS is at work on pcpu %d\n", x->active_on);
-        return;
+        return false;
     }
-    printk("VMCS exit %#llx qualification %#llx gpa %#llx event %#llx vectoring %#llx injecting %#llx instruction error %llu\n",
+    printk("VMCS exit %#llx qualification %#llx gpa %#llx event %#llx vectoring %#llx instruction error %llu\n",
            field(v, VMCS_REASON), field(v, VMCS_QUALIFICATION), field(v, VMCS_GUEST_PHYSICAL), field(v, VMCS_EXIT_EVENT),
-           field(v, VMCS_VECTORING), (unsigned long long)x->event, field(v, VMCS_INSTRUCTION_ERROR));
+           field(v, VMCS_VECTORING), field(v, VMCS_INSTRUCTION_ERROR));
     printk("controls pin %llx primary %llx secondary %llx exit %llx entry %llx interruptibility %llx activity %llu pending debug %llx\n",
            field(v, VMCS_PIN), field(v, VMCS_PRIMARY), field(v, VMCS_SECONDARY), field(v, VMCS_EXIT), field(v, VMCS_ENTRY),
            field(v, VMCS_INTERRUPTIBILITY), field(v, VMCS_ACTIVITY), field(v, VMCS_PENDING_DEBUG));
-    printk("rip %llx rsp %llx rflags %llx cr0 %llx (seen as %llx) cr2 %llx cr3 %llx cr4 %llx efer %llx dr6 %llx dr7 %llx eptp %llx\n",
-           field(v, VMCS_GUEST_RIP), field(v, VMCS_GUEST_RSP), field(v, VMCS_GUEST_RFLAGS), field(v, VMCS_GUEST_CR0),
-           (unsigned long long)vmx_get(v, HVM_CR0), (unsigned long long)vmx_get(v, HVM_CR2), field(v, VMCS_GUEST_CR3),
-           field(v, VMCS_GUEST_CR4), field(v, VMCS_GUEST_EFER), (unsigned long long)vmx_get(v, HVM_DR6), field(v, VMCS_GUEST_DR7),
-           field(v, VMCS_EPTP));
-    printk("star %llx lstar %llx kernel gs %llx pat %llx sysenter %llx pdpte %llx %llx %llx %llx\n",
-           (unsigned long long)vmx_get(v, HVM_STAR), (unsigned long long)vmx_get(v, HVM_LSTAR),
-           (unsigned long long)vmx_get(v, HVM_KERNEL_GS_BASE), field(v, VMCS_GUEST_PAT), field(v, VMCS_GUEST_SYSENTER_EIP),
+    printk("in the VMCS: rip %llx rsp %llx rflags %llx cr0 %llx cr4 %llx eptp %llx pdpte %llx %llx %llx %llx\n", field(v, VMCS_GUEST_RIP),
+           field(v, VMCS_GUEST_RSP), field(v, VMCS_GUEST_RFLAGS), field(v, VMCS_GUEST_CR0), field(v, VMCS_GUEST_CR4), field(v, VMCS_EPTP),
            field(v, VMCS_GUEST_PDPTE), field(v, VMCS_GUEST_PDPTE + 2), field(v, VMCS_GUEST_PDPTE + 4), field(v, VMCS_GUEST_PDPTE + 6));
-    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++) {
-        unsigned int at = segment_index[i];
-
-        printk("%-4s %04x access %05x limit %08x base %016llx\n", names[i], is_table(i) ? 0 : (u32)field(v, VMCS_GUEST_SELECTOR + at),
-               is_table(i) ? 0 : (u32)field(v, VMCS_GUEST_ACCESS + at), (u32)field(v, VMCS_GUEST_LIMIT + at),
-               field(v, VMCS_GUEST_BASE + at));
-    }
     vmx_done(x);
+    return true;
 }
 
 const struct hvm_ops vmx_ops = {
@@ -483,13 +463,12 @@ const struct hvm_ops vmx_ops = {
     .switch_to = switch_to,
     .switch_from = switch_from,
     .run = vmx_run,
-    .inject = inject,
-    .injecting = injecting,
-    .injected = injected,
-    .interruptible = interruptible,
+    .take_nmi = take_nmi,
+    .shadowed = shadowed,
     .open_window = open_window,
     .close_window = close_window,
     .clear_shadow = clear_shadow,
+    .clear_blocking = clear_blocking,
     .get_segment = get_segment,
     .set_segment = set_segment,
     .get = vmx_get,

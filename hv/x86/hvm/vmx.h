@@ -71,11 +71,8 @@ enum vmcs_field {
 #define ENTRY_LOAD_PAT         (1u << 14)
 #define ENTRY_LOAD_EFER        (1u << 15)
 
-/* Events, in and out, are laid out alike (§25.8.3, §25.9.2), and as AMD's; struct vmx_vcpu.event has the error code above. */
-#define EVENT_ERROR        (1u << 11)
+/* Events (hvm.h), in and out, are laid out alike (§25.8.3, §25.9.2). */
 #define EVENT_UNBLOCKS_NMI (1u << 12) /* an IRET faulted that had unblocked them; in a qualification too */
-#define EVENT_VALID        (1u << 31)
-#define EVENT_TYPE(e)      ((e) >> 8 & 7)
 #define EVENT_SOFTWARE     4u         /* INT n; the two above are INT1, and INT3 and INTO */
 
 /* Interruptibility (§25.4.2), pending debug exceptions. */

@@ -66,7 +66,7 @@ static void describe_io(struct hvm_exit_info *x, u64 rip)
 /* An IRET that unblocked NMIs has faulted, and is to be tried again with them blocked (§28.2.3). */
 static void block_nmi_again(struct vmx_vcpu *x, u64 said)
 {
-    if ((said & EVENT_UNBLOCKS_NMI) && !(x->event & EVENT_VALID))
+    if ((said & EVENT_UNBLOCKS_NMI) && !(x->event & HVM_EVENT_VALID))
         x->blocked |= BLOCKED_BY_NMI;
 }
 
@@ -75,20 +75,20 @@ static enum hvm_exit describe_exception(struct vcpu *v, struct regs *r, struct v
     u32 event = vmread(VMCS_EXIT_EVENT);
     u64 q;
 
-    if (EVENT_TYPE(event) == HVM_EVENT_NMI) { /* outside the guest it is for the hypervisor, whose IRET unblocks the next */
+    if (HVM_EVENT_TYPE(event) == HVM_EVENT_NMI) { /* outside the guest it is for the hypervisor, whose IRET unblocks the next */
         __asm__ volatile("int $2" ::: "memory");
         return HVM_EXIT_NMI;
     }
     info->exception.vector = event;
-    info->exception.has_error = event & EVENT_ERROR;
-    info->exception.error = event & EVENT_ERROR ? vmread(VMCS_EXIT_ERROR) : 0;
+    info->exception.has_error = event & HVM_EVENT_ERROR;
+    info->exception.error = event & HVM_EVENT_ERROR ? vmread(VMCS_EXIT_ERROR) : 0;
     block_nmi_again(x, event);
     if (info->exception.vector == VEC_DB) { /* neither DR6 nor DR7.GD has changed (§28.1) */
         q = vmread(VMCS_QUALIFICATION);
         vmx_set(v, HVM_DR6, (vmx_get(v, HVM_DR6) & ~15ull) | (q & 0x600f));
         if (q & 1u << 13)
             vmx_set(v, HVM_DR7, vmx_get(v, HVM_DR7) & ~(1ull << 13));
-        if (EVENT_TYPE(event) > EVENT_SOFTWARE) /* INT1 is a trap */
+        if (HVM_EVENT_TYPE(event) > EVENT_SOFTWARE) /* INT1 is a trap */
             r->rip += vmread(VMCS_LENGTH);
     }
     return HVM_EXIT_EXCEPTION;
@@ -135,10 +135,10 @@ static void deliver_again(struct vmx_vcpu *x)
 {
     u32 event = vmread(VMCS_VECTORING);
 
-    if (likely(!(event & EVENT_VALID)) || EVENT_TYPE(event) >= EVENT_SOFTWARE)
+    if (likely(!(event & HVM_EVENT_VALID)) || HVM_EVENT_TYPE(event) >= EVENT_SOFTWARE)
         return;
-    x->event = (event & (EVENT_VALID | EVENT_ERROR | 0x7ff)) | (event & EVENT_ERROR ? vmread(VMCS_VECTORING_ERROR) << 32 : 0);
-    if (EVENT_TYPE(event) == HVM_EVENT_NMI)
+    x->event = (event & (HVM_EVENT_VALID | HVM_EVENT_ERROR | 0x7ff)) | (event & HVM_EVENT_ERROR ? vmread(VMCS_VECTORING_ERROR) << 32 : 0);
+    if (HVM_EVENT_TYPE(event) == HVM_EVENT_NMI)
         x->blocked &= ~BLOCKED_BY_NMI;
 }
 
@@ -146,17 +146,17 @@ static void deliver_again(struct vmx_vcpu *x)
 static __attribute__((noinline)) void write_event(struct vmx_vcpu *x, struct regs *r)
 {
     u32 event = x->event;
-    unsigned int type = EVENT_TYPE(event);
+    unsigned int type = HVM_EVENT_TYPE(event);
     u8 vector = event;
 
     x->blocked &= ~(BLOCKED_BY_STI | BLOCKED_BY_MOV_SS); /* there is no shadow behind an event's delivery (§27.7.1) */
     if (type == HVM_EVENT_EXCEPTION && vector != VEC_DB && vector != VEC_DF)
         r->rflags |= X86_FLAGS_RF; /* in the frame of a fault */
-    if (event & EVENT_ERROR) {
+    if (event & HVM_EVENT_ERROR) {
         if (vmread(VMCS_GUEST_CR0) & X86_CR0_PE)
             vmwrite(VMCS_ENTRY_ERROR, x->event >> 32);
         else
-            event &= ~EVENT_ERROR;
+            event &= ~HVM_EVENT_ERROR;
     }
     vmwrite(VMCS_ENTRY_EVENT, event);
     x->event = 0;
@@ -195,7 +195,7 @@ static __always_inline_ unsigned int prepare(struct vcpu *v, struct regs *r, str
         vmx_new_vpid(x);
     if (unlikely(x->nested_seen != READ_ONCE(v->domain->arch.hvm->nested_generation)))
         flush_nested(v->domain, x);
-    if (unlikely(x->event & EVENT_VALID))
+    if (unlikely(x->event & HVM_EVENT_VALID))
         write_event(x, r);
     if (r->rip != x->rip) {
         if (unlikely((r->rip ^ x->rip) >> 32))
@@ -356,7 +356,7 @@ static __attribute__((noinline)) unsigned int memory_fault(struct vcpu *v, struc
 {
     struct hvm_vcpu *h = v->arch.hvm;
 
-    if (unlikely((vmread(VMCS_VECTORING) & EVENT_VALID) || (vmread(VMCS_QUALIFICATION) & EVENT_UNBLOCKS_NMI)) ||
+    if (unlikely((vmread(VMCS_VECTORING) & HVM_EVENT_VALID) || (vmread(VMCS_QUALIFICATION) & EVENT_UNBLOCKS_NMI)) ||
         unlikely(!hvm_memory_came(v, vmread(VMCS_GUEST_PHYSICAL))))
         return general(v, r, REASON_EPT_VIOLATION);
     h->count[HVM_EXIT_NESTED_FAULT]++;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory_op of PV domains: how one asks for memory, gives it back, and learns how it lies (xen/memory.h). What is the same for
- * every kind of domain is in hypercall/memory.c; what an auto-translated domain asks, in x86/hvm/memory.c.
+ * memory_op of PV domains: how one asks for memory, gives it back, and learns how it lies (xen/memory.h); lists of extents of
+ * all domains. What knows nothing of the processor is in hypercall/memory.c; what only an auto-translated domain asks, in x86/hvm/memory.c.
  *
  * For a PV domain a gmfn is an mfn. Extents go one by one; a call that is interrupted goes on from the extent in the upper bits of its
  * command (MEMOP_EXTENT_SHIFT). The number of extents done is the result, not an error, where memory ran out half way.
@@ -13,12 +13,9 @@
 #include "x86/pv/typing.h"
 #include <trace/trace.h>
 
-#define MEMOP_EXTENT_SHIFT 6
-#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define MAX_ORDER          9
+#define MAX_ORDER 9
 
-/* The caller's own domain, or -XEN_EPERM/-ESRCH: domains do not reach into each other's memory here yet. */
-static long check_domain(struct domain *d, domid_t id, unsigned int cmd)
+long memory_op_domain(struct domain *d, domid_t id, unsigned int cmd)
 {
     if (id == DOMID_SELF || id == d->id)
         return 0;
@@ -68,6 +65,27 @@ static unsigned int max_bits(const struct xen_memory_reservation *r)
     return bits > 52 ? 0 : bits;
 }
 
+/* One extent of a PV domain's. False: it cannot be. */
+static bool change_extent(struct domain *d, unsigned int cmd, const struct xen_memory_reservation *r, u64 gpfn, gva_t slot)
+{
+    mfn_t mfn;
+
+    if (cmd == XENMEM_decrease_reservation)
+        return release_block(d, MFN(gpfn), r->extent_order);
+    if (!gpfn_ok(gpfn + (1ull << r->extent_order)))
+        return false;
+    mfn = domain_alloc_frame(d, r->extent_order, max_bits(r));
+    if (mfn.n == MFN_INVALID.n)
+        return false;
+    for (u64 k = 0; k < (1ull << r->extent_order); k++)
+        m2p[mfn.n + k] = cmd == XENMEM_populate_physmap ? gpfn + k : M2P_INVALID;
+    if (r->extent_start.p && !guest_write(slot, &mfn.n)) {
+        (void)release_block(d, mfn, r->extent_order);
+        return false;
+    }
+    return true;
+}
+
 /* increase_reservation, decrease_reservation, populate_physmap: all of the same shape. */
 static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg)
 {
@@ -78,41 +96,26 @@ static long reservation(struct domain *d, unsigned int cmd, u64 start, gva_t arg
 
     if (!guest_read(&r, arg))
         return -XEN_EFAULT;
-    err = check_domain(d, r.domid, cmd);
+    err = memory_op_domain(d, r.domid, cmd);
     if (err)
         return err;
     if (start > r.nr_extents)
         return -XEN_EINVAL;
-    if (r.extent_order > (d->privileged ? MAX_ORDER * 2 : MAX_ORDER))
+    if (r.extent_order > (d->privileged && !d->p2m.ops ? MAX_ORDER * 2 : MAX_ORDER))
         return start;
     list = (gva_t)r.extent_start.p;
-    if (cmd != XENMEM_increase_reservation && !guest_range_ok(list, r.nr_extents * 8))
+    if (cmd != XENMEM_increase_reservation && !d->p2m.ops && !guest_range_ok(list, r.nr_extents * 8))
         return -XEN_EFAULT;
 
     for (i = start; i < r.nr_extents; i++) {
         u64 gpfn = 0;
-        mfn_t mfn;
 
         if (i != start && hypercall_preempt_check())
             return hypercall_continue(__HYPERVISOR_memory_op, 2, (u64)cmd | i << MEMOP_EXTENT_SHIFT, (u64)arg);
         if (cmd != XENMEM_increase_reservation && !guest_read(&gpfn, list + i * 8))
             break;
-        if (cmd == XENMEM_decrease_reservation) {
-            if (!release_block(d, MFN(gpfn), r.extent_order))
-                break;
-            continue;
-        }
-        if (!gpfn_ok(gpfn + (1ull << r.extent_order)))
+        if (d->p2m.ops ? !hvm_change_extent(d, cmd, gpfn, r.extent_order) : !change_extent(d, cmd, &r, gpfn, list + i * 8))
             break;
-        mfn = domain_alloc_frame(d, r.extent_order, max_bits(&r));
-        if (mfn.n == MFN_INVALID.n)
-            break;
-        for (u64 k = 0; k < (1ull << r.extent_order); k++)
-            m2p[mfn.n + k] = cmd == XENMEM_populate_physmap ? gpfn + k : M2P_INVALID;
-        if (list && !guest_write(list + i * 8, &mfn.n)) {
-            (void)release_block(d, mfn, r.extent_order);
-            break;
-        }
     }
     TRACE_balloon(d->id, cmd, r.nr_extents, i);
     return i;
@@ -137,7 +140,7 @@ static long exchange(struct domain *d, gva_t arg)
 
     if (!guest_read(&x, arg))
         return -XEN_EFAULT;
-    err = check_domain(d, x.in.domid, XENMEM_exchange);
+    err = memory_op_domain(d, x.in.domid, XENMEM_exchange);
     if (err || x.in.domid != x.out.domid)
         return err ? err : -XEN_EINVAL;
     if (x.in.extent_order > MAX_ORDER || x.out.extent_order > MAX_ORDER ||
@@ -296,17 +299,23 @@ long arch_memory_op(u64 full_cmd, u64 arg)
     unsigned int cmd = full_cmd & MEMOP_CMD_MASK;
     u64 start = full_cmd >> MEMOP_EXTENT_SHIFT;
 
-    if (unlikely(d->p2m.ops != NULL))
-        return hvm_memory_op(full_cmd, arg);
     switch (cmd) {
     case XENMEM_increase_reservation:
+        if (unlikely(d->p2m.ops != NULL)) /* its frames have numbers, which it says */
+            return refuse(d, __HYPERVISOR_memory_op, cmd, -XEN_ENOSYS);
+        return reservation(d, cmd, start, arg);
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
         return reservation(d, cmd, start, arg);
-    case XENMEM_exchange:
-        return exchange(d, arg);
     case XENMEM_maximum_ram_page:
         return max_mfn - 1;
+    default:
+        if (unlikely(d->p2m.ops != NULL))
+            return hvm_memory_op(d, cmd, arg);
+    }
+    switch (cmd) {
+    case XENMEM_exchange:
+        return exchange(d, arg);
     case XENMEM_machphys_mapping:
         return machphys_mapping(arg);
     case XENMEM_machphys_mfn_list:

@@ -157,6 +157,10 @@ static inline bool pv_ldt_ok(u64 base, u64 entries)
 }
 void pv_drop_ldt(struct vcpu *v);
 
+/* memory_op.c */
+/** 0: id is the caller d's own domain; -XEN_EPERM, -XEN_ESRCH: domains do not reach into each other's memory here yet. */
+long memory_op_domain(struct domain *d, domid_t id, unsigned int cmd);
+
 /* memory.c */
 mfn_t domain_alloc_frame(struct domain *d, unsigned int order, unsigned int max_bits);
 
