@@ -167,10 +167,9 @@ static void read_wallclock(void)
     wallclock_sec = sec;
 }
 
-/* Measure TSC and APIC timer over 2 ms of PIT channel 2 (gate on, speaker off). */
-static void measure(u64 *tsc, u64 *apic_ticks)
+/* Measure TSC and APIC timer over so many counts of PIT channel 2 (gate on, speaker off). */
+static void measure(u32 count, u64 *tsc, u64 *apic_ticks)
 {
-    const u32 count = PIT_HZ / 500;
     u8 gate = (inb(0x61) & ~2) | 1;
     cycles_t t0;
     u32 a0;
@@ -199,17 +198,15 @@ static bool agree(u64 a, u64 b)
     return (a > b ? a - b : b - a) <= b / 256;
 }
 
-/* A host that runs something else meanwhile makes a measurement wrong by any factor: measure until two in a row agree. */
+/* Over 2 ms. A host that runs something else meanwhile makes a measurement wrong by any factor: until one of 1 ms agrees. */
 static void calibrate(u64 *tsc, u64 *apic_ticks)
 {
-    u64 last_tsc, last_apic;
+    u64 check_tsc, check_apic;
 
-    measure(tsc, apic_ticks);
     for (unsigned int tries = 0; tries < 64; tries++) {
-        last_tsc = *tsc;
-        last_apic = *apic_ticks;
-        measure(tsc, apic_ticks);
-        if (agree(*tsc, last_tsc) && agree(*apic_ticks, last_apic))
+        measure(PIT_HZ / 500, tsc, apic_ticks);
+        measure(PIT_HZ / 1000, &check_tsc, &check_apic);
+        if (agree(*tsc, check_tsc) && agree(*apic_ticks, check_apic))
             return;
     }
     printk("no two measurements of the TSC agree: time may run wrong\n");
