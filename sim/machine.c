@@ -7,7 +7,7 @@
  * there, whichever comes first. Progress is settled lazily, whenever a pcpu's occupant or its rate changes.
  * Work is counted in 2^-16 ns, rates in 2^-16, so that nothing is lost by rounding and no result depends on the compiler.
  */
-#include "sim/model.h"
+#include "sim/replay_model.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -251,6 +251,10 @@ void runstate_copy_out(struct vcpu *v)
 
 void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
 {
+    if (sim.placed) {
+        *p = (struct arch_cpu_place){sim.placed[cpu].thread, sim.placed[cpu].core, sim.placed[cpu].socket, sim.placed[cpu].node};
+        return;
+    }
     p->thread = cpu % sim.threads;
     p->core = cpu / sim.threads % sim.cores;
     p->node = p->socket = cpu / sim.threads / sim.cores;
@@ -258,7 +262,8 @@ void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
 
 void arch_relax(void)
 {
-    /* One pcpu's turn at a time: nothing is ever waited for. */
+    /* One pcpu's turn at a time: nothing is ever waited for, but in a replay. */
+    sim_replay_waits();
 }
 
 void *arch_alloc(size_t size)

@@ -10,6 +10,7 @@
 #include "sim/events.h"
 #include "sim/machine.h"
 #include "sim/random.h"
+#include "sim/replay_steps.h"
 
 #define SIM_FOREVER UINT64_MAX /* a burst without end */
 #define SIM_NO_CPU  UINT32_MAX
@@ -81,6 +82,7 @@ struct sim_cpu {
 struct sim_machine {
     const struct sim_config *config;
     const struct sim_observer *observer;
+    const struct sim_replay_cpu *placed; /* replay: where each pcpu is; NULL: as the configuration says */
     unsigned nr_cpus, threads, cores;
     u32 nr_vcpus, nr_domains;
     struct sim_cpu *cpus;

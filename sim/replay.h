@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trace recorded on the hypervisor, replayed: the scheduler is told the same wake-ups, blocks and yields at the same times and
- * asked for each of its decisions again.
+ * A trace recorded on the hypervisor, replayed: the scheduler is told the same wake-ups, blocks and yields, parameters and
+ * affinities, at the same times, and asked for each of its decisions again.
  *
- * What it proves: given what guests did, the decisions follow from the policy's code alone. Decisions are replayed at the time that
- * the scheduler had read (sched_pick's `now`), wake-ups at their time stamps, which are some instructions later. The first
- * difference ends the replay: what follows would be consequences. On several processors one may have found another's runqueue
- * locked and taken nothing from it; no record says so, and such a race is a difference here.
- * Domains are made when the trace says so, and get the weights and caps that it says (class LAUNCH, sched_credit); a trace without
- * has them all from the beginning, with those that are given. The policy is given; where the trace says another (sched_start), a line
- * on stderr says so. Without that record caps begin at another phase of their periods.
+ * What it proves: given what guests did, the decisions follow from the policy's code alone: every record of a decision, wake-up, charge,
+ * boost, reset and move, each with what it says. The first difference ends the replay: what follows would be consequences.
+ * On several processors operations overlap as the records' time stamps say, locks included (replay.c). Where these leave the order of two
+ * processors' steps open, an order is looked for in which all that follows comes out as recorded; how often is in the result. So a
+ * difference means: in no order that was tried.
+ * The trace says when processors and vCPUs came (sched_told), and where processors are; of a trace without that (the simulator's)
+ * all are there from the beginning, as the setup says, with the weights and caps that are given. The policy is given; where the
+ * trace says another (sched_start), a line on stderr says so. Tunables are the trace's where it says them (sched_told).
+ * Does not: replay the unplugging of processors, pools, or a trace that lost records.
  */
 #ifndef PARANGON_SIM_REPLAY_H
 #define PARANGON_SIM_REPLAY_H
@@ -25,10 +27,12 @@ struct sim_replay_domain {
 
 struct sim_replay_result {
     uint64_t decisions, wakes, blocks, yields; /* replayed */
+    uint64_t records;                          /* of all kinds, that came out as recorded */
+    unsigned overlaps, otherwise, attempts;    /* where the order was open, and not the first that was tried; runs */
     bool differs;
     uint64_t at;                               /* ticks since the trace's first record, where it differs */
     unsigned cpu;
-    char recorded[32], replayed[32];           /* what was chosen: "d1v0", "idle", "no decision" */
+    char recorded[64], replayed[64];           /* what was chosen: "d1v0 (turn, 1000 ns)", "idle (...)"; another record; "no decision" */
 };
 
 /**

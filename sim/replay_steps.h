@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps of a replay, in terms of numbers only: between what reads the trace and what links the scheduler. */
+/* What a replay is told of a trace, in terms of numbers only: between what reads the trace and what links the scheduler. */
 #ifndef PARANGON_SIM_REPLAY_STEPS_H
 #define PARANGON_SIM_REPLAY_STEPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sim/machine.h"
@@ -12,24 +13,61 @@ struct sim_replay_vcpu {
     uint16_t domid;
     uint8_t id;
     uint16_t weight, cap;
+    bool made;                      /* the trace says when; else it is there from the beginning */
 };
 
-/**
- * vCPUs in the order of domains and numbers; the steps name them by their index. None is made yet.
- * @param now  when the recorded machine began, ns
- * @return 0; -1 (said)
- */
-int sim_replay_begin(const struct sim_config *config, uint64_t now, const struct sim_replay_vcpu *vcpus, unsigned nr);
-/** Make the domain whose first vCPU this is, with all of its vCPUs, down. Nothing happens if it is made. */
-void sim_replay_create(uint64_t now, unsigned v);
-/** Weight and cap of v's domain from now on; out of range: nothing happens. */
-void sim_replay_params(uint64_t now, unsigned v, unsigned weight, unsigned cap);
-/** now: ns. cpu: where the record was made. */
-void sim_replay_wake(unsigned cpu, uint64_t now, unsigned v);
-void sim_replay_block(unsigned cpu, uint64_t now, unsigned v, bool down);
-void sim_replay_yield(unsigned cpu, uint64_t now);
-/** Ask what runs next there. @return whether there was a decision: its choice */
-bool sim_replay_decide(unsigned cpu, uint64_t now, unsigned *domid, unsigned *vcpu_id);
-void sim_replay_end(void);
+/** A processor: when it came, and where it is. */
+struct sim_replay_cpu {
+    uint64_t now;
+    uint16_t thread, core, socket, node;
+};
+
+/** The scheduler's records that a replay goes by. All others (switch, corun...) follow from these, or are not decided. */
+enum sim_replay_kind {
+    SIM_REPLAY_PICK, SIM_REPLAY_WAKE, SIM_REPLAY_BLOCK, SIM_REPLAY_YIELD, SIM_REPLAY_TICK, SIM_REPLAY_BOOST, SIM_REPLAY_RESET,
+    SIM_REPLAY_GANG, SIM_REPLAY_MIGRATE, SIM_REPLAY_BUSY, SIM_REPLAY_TOLD, SIM_REPLAY_KINDS,
+};
+
+/** One of them. */
+struct sim_replay_record {
+    uint64_t at;                    /* ns: when it was made */
+    uint64_t now;                   /* ns: what the scheduler worked by (pick, wake, told, yield); else 0 */
+    uint64_t ticks;                 /* its time stamp */
+    uint32_t vcpu;                  /* index of the vCPU; UINT32_MAX: an idle one's, or none */
+    uint16_t cpu;                   /* where it was made */
+    uint16_t domid;                 /* as it says; 0: it names no vCPU */
+    uint8_t vcpu_id;
+    uint8_t kind;                   /* enum sim_replay_kind */
+    int64_t a, b;                   /* what it says besides, as sim_replay_fields names them */
+};
+
+/** The events' names, and the fields that are `a` and `b`; NULL: none. */
+struct sim_replay_names {
+    const char *event, *a, *b;
+};
+extern const struct sim_replay_names sim_replay_names[SIM_REPLAY_KINDS];
+
+/** Records in the order of their processors' times; all of one processor in the order of its ring. */
+struct sim_replay_input {
+    const struct sim_config *config;
+    const struct sim_replay_cpu *cpus;       /* config->cpus of them; NULL: all from the beginning, placed as the configuration says */
+    const struct sim_replay_vcpu *vcpus;
+    unsigned nr_vcpus;
+    const struct sim_replay_record *records;
+    size_t nr_records;
+    uint64_t begin;                          /* ns: when the recorded machine began */
+};
+
+struct sim_replay_outcome {
+    size_t done;                    /* records that came out as recorded */
+    size_t ended;                   /* index of the first that did not; nr_records: all did */
+    uint32_t overlaps, otherwise;   /* places where the records leave the order of two processors' steps open; where not the first was right */
+    uint32_t attempts;              /* runs that this took */
+    bool came;                      /* where it ended, this came instead: */
+    struct sim_replay_record instead;
+};
+
+/** @return 0; -1 (said): the scheduler does not start */
+int sim_replay_run(const struct sim_replay_input *input, struct sim_replay_outcome *outcome);
 
 #endif

@@ -10,108 +10,77 @@
 
 #define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
 
-struct field2 {
+/* An event's fields; NULL: it has none of this name. */
+struct fields {
     const struct trace_event *event;
-    const struct trace_field *dom, *vcpu, *why;
+    const struct trace_field *dom, *vcpu, *a, *b, *now;
 };
 
 struct replay {
     const struct trace_log *log;
-    struct field2 wake, block, yield, pick, credit;
-    const struct trace_field *weight, *cap;      /* of sched_credit */
-    const struct trace_field *now;               /* of sched_pick; NULL: the time stamp has to serve */
-    const struct trace_event *create;            /* NULL: the trace does not say when domains were made */
-    const struct trace_field *create_dom;
-    bool creates;                                /* it has such records */
+    struct fields of[SIM_REPLAY_KINDS];
     int64_t offset;                              /* ns: the recorded machine's system time less its time stamps */
     char policy[9];                              /* "": the trace does not say */
+    int64_t made, cpu_comes, tuned;              /* what sched_told says of a vCPU, of a processor, of a pool */
+    const struct sim_replay_record *tunables;    /* that the machine began with; NULL: the trace does not say */
+    struct sim_replay_record first_tuned;
     struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
     uint32_t *index;  /* domid * 256 + vCPU */
+    struct sim_replay_cpu cpus[SIM_CPUS_MAX];
+    unsigned nr_cpus;                            /* that the trace tells of */
+    struct sim_replay_record *records;
+    size_t nr_records;
     uint64_t first;
-    struct sim_replay_result *result;
 };
 
-static bool find(struct field2 *f, const struct trace_schema *schema, const char *name)
+static int64_t value(const struct trace_field *f, const void *record)
 {
-    f->event = trace_schema_event(schema, name);
-    f->dom = f->event ? trace_event_field(f->event, "domid") : NULL;
-    f->vcpu = f->event ? trace_event_field(f->event, "vcpu_id") : NULL;
-    f->why = f->event ? trace_event_field(f->event, "why") : NULL;
-    return f->dom && f->vcpu;
+    return f ? (int64_t)trace_field_value(f, record) : 0;
 }
 
-static uint32_t name_of(const struct field2 *f, const void *record)
+/* The number of a label; -1: there is none. */
+static int64_t number_of(const struct trace_enumeration *e, const char *label)
 {
-    return (trace_field_value(f->dom, record) & 0xffff) * 256 + (trace_field_value(f->vcpu, record) & 0xff);
-}
-
-/* All vCPUs that the trace tells of, and those of its domains that it does not, in order. */
-static int find_vcpus(struct replay *r, const struct sim_replay_domain *domains, unsigned nr_domains)
-{
-    const struct trace_field *vcpus = r->create ? trace_event_field(r->create, "vcpus") : NULL;
-    unsigned *most = calloc(65536, sizeof *most), nr = 0;
-
-    r->index = calloc(65536 * 256, sizeof *r->index);
-    for (size_t s = 0; s < r->log->nr_streams && most && r->index; s++) {
-        for (size_t i = 0; i < r->log->streams[s].nr_items; i++) {
-            const struct trace_item *item = &r->log->streams[s].items[i];
-            const struct field2 *f = item->event == r->wake.event ? &r->wake : item->event == r->pick.event ? &r->pick : NULL;
-            uint32_t dom, number;
-
-            if (item->event == r->create && r->create_dom && vcpus) {
-                r->creates = true;
-                dom = trace_field_value(r->create_dom, item->record) & 0xffff;
-                number = trace_field_value(vcpus, item->record) & 0xff;
-            } else if (f) {
-                dom = name_of(f, item->record) / 256;
-                number = name_of(f, item->record) % 256 + 1;
-            } else {
-                continue;
-            }
-            if (dom != IDLE_DOM && number > most[dom])
-                most[dom] = number;
-        }
-    }
-    for (unsigned d = 0; d < 65536 && most; d++)
-        nr += most[d];
-    r->vcpus = calloc(nr + 1, sizeof *r->vcpus);
-    for (unsigned d = 0; d < 65536 && most && r->vcpus && r->index; d++) {
-        struct sim_replay_vcpu v = {.domid = d, .weight = 256};
-
-        for (unsigned k = 0; k < nr_domains; k++) {
-            if (domains[k].domid == d) {
-                v.weight = domains[k].weight;
-                v.cap = domains[k].cap;
-            }
-        }
-        for (v.id = 0; v.id < most[d] && v.id < SIM_VCPUS_MAX; v.id++) {
-            r->index[d * 256 + v.id] = r->nr_vcpus;
-            r->vcpus[r->nr_vcpus++] = v;
-        }
-    }
-    free(most);
-    if (r->nr_vcpus)
-        return 0;
-    fprintf(stderr, "parangon: no scheduler records in this trace: was their class on?\n");
+    for (size_t i = 0; e && i < e->nr_values; i++)
+        if (!strcmp(e->values[i].label, label))
+            return (int64_t)e->values[i].number;
     return -1;
+}
+
+/* What is known of the records here. False (said): a trace of another build, which lacks some. */
+static bool find_fields(struct replay *r)
+{
+    for (unsigned k = 0; k < SIM_REPLAY_KINDS; k++) {
+        const struct sim_replay_names *names = &sim_replay_names[k];
+        struct fields *f = &r->of[k];
+
+        f->event = trace_schema_event(r->log->schema, names->event);
+        if (!f->event) {
+            fprintf(stderr, "parangon: this trace cannot have records %s: it is of another build\n", names->event);
+            return false;
+        }
+        f->dom = trace_event_field(f->event, "domid");
+        f->vcpu = trace_event_field(f->event, "vcpu_id");
+        f->a = names->a ? trace_event_field(f->event, names->a) : NULL;
+        f->b = names->b ? trace_event_field(f->event, names->b) : NULL;
+        f->now = trace_event_field(f->event, "now");
+        if ((names->a && !f->a) || (names->b && !f->b)) {
+            fprintf(stderr, "parangon: records %s of this trace are of another build\n", names->event);
+            return false;
+        }
+    }
+    r->made = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "made");
+    r->cpu_comes = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "cpu");
+    r->tuned = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "tuned");
+    return true;
 }
 
 static uint64_t ns_of(const struct replay *r, uint64_t time)
 {
     uint64_t hz = r->log->head.tsc_hz ? r->log->head.tsc_hz : 1000000000;
 
-    return (uint64_t)((__uint128_t)time * 1000000000 / hz) + r->offset;
-}
-
-static void name(char text[32], bool decided, unsigned domid, unsigned id)
-{
-    if (!decided)
-        snprintf(text, 32, "no decision");
-    else if (domid == IDLE_DOM)
-        snprintf(text, 32, "idle");
-    else
-        snprintf(text, 32, "d%uv%u", domid, id);
+    return (uint64_t)((__uint128_t)time * 1000000000 / hz) + (uint64_t)r->offset;
 }
 
 /* What the trace says of its beginning: the scheduler's clock, and its policy. */
@@ -136,183 +105,245 @@ static void find_start(struct replay *r)
     }
 }
 
-/* A domain is made, or has other parameters. */
-static void domain_event(struct replay *r, const struct trace_item *item, uint64_t now)
+/* A time of which only the low 32 bits are recorded, shortly before `at`. */
+static uint64_t whole_time(uint64_t low, uint64_t at)
 {
-    if (item->event == r->create && r->create_dom)
-        sim_replay_create(now, r->index[(trace_field_value(r->create_dom, item->record) & 0xffff) * 256]);
-    else if (item->event == r->credit.event && r->weight && r->cap)
-        sim_replay_params(now, r->index[name_of(&r->credit, item->record) & ~255u], trace_field_value(r->weight, item->record),
-                          trace_field_value(r->cap, item->record));
+    uint64_t now = (at & ~0xffffffffull) | (low & 0xffffffff);
+
+    return now > at + 0x80000000u && now >= 1ull << 32 ? now - (1ull << 32) : now;
 }
 
-/* The decision again. False: another. */
-static bool decide(struct replay *r, unsigned cpu, const struct trace_item *item, uint64_t now)
+/* One record in numbers; its vCPU is not looked up yet. */
+static struct sim_replay_record record_of(const struct replay *r, unsigned kind, unsigned cpu, const struct trace_item *item)
 {
-    uint32_t recorded = name_of(&r->pick, item->record);
-    unsigned domid = 0, id = 0;
-    bool decided = sim_replay_decide(cpu, now, &domid, &id);
+    const struct fields *f = &r->of[kind];
+    struct sim_replay_record out = {.at = ns_of(r, item->time),
+                                    .ticks = item->time,
+                                    .vcpu = UINT32_MAX,
+                                    .cpu = (uint16_t)cpu,
+                                    .domid = (uint16_t)value(f->dom, item->record),
+                                    .vcpu_id = (uint8_t)value(f->vcpu, item->record),
+                                    .kind = (uint8_t)kind,
+                                    .a = value(f->a, item->record),
+                                    .b = value(f->b, item->record)};
 
-    r->result->decisions++;
-    if (decided && domid == recorded / 256 && (domid == IDLE_DOM || id == recorded % 256))
-        return true;
-    r->result->differs = true;
-    r->result->at = item->time - r->first;
-    r->result->cpu = cpu;
-    name(r->result->recorded, true, recorded / 256, recorded % 256);
-    name(r->result->replayed, decided, domid, id);
-    return false;
+    if (out.domid == IDLE_DOM && kind == SIM_REPLAY_PICK)
+        out.vcpu_id = 0;
+    out.now = f->now ? (uint64_t)value(f->now, item->record) : kind == SIM_REPLAY_YIELD ? out.at : 0;
+    if (kind == SIM_REPLAY_WAKE)
+        out.now = whole_time(out.now, out.at);
+    return out;
 }
 
-/* ---- the order of steps ---- */
-
-/*
- * A decision was made when the scheduler read its clock, with its runqueue locked; its record comes later, and where processors
- * take turns (an emulator) much later. So steps are taken in the order of these times: a decision at its own, and what its
- * processor recorded within it (the block of who ran) with it; all else at its time stamp.
- */
-struct step {
-    uint64_t now;
-    size_t seq;
-    uint32_t cpu;
-    const struct trace_item *item;
-};
-
-static int compare_steps(const void *a, const void *b)
+/* A processor comes. */
+static void note_cpu(struct replay *r, const struct sim_replay_record *told)
 {
-    const struct step *x = a, *y = b;
+    uint64_t place = (uint64_t)told->b;
 
-    if (x->now != y->now)
-        return x->now < y->now ? -1 : 1;
-    return x->seq < y->seq ? -1 : x->seq > y->seq;
+    r->cpus[told->vcpu_id] = (struct sim_replay_cpu){told->now, (uint16_t)place, (uint16_t)(place >> 16), (uint16_t)(place >> 32),
+                                                     (uint16_t)(place >> 48)};
+    r->nr_cpus++;
 }
 
-/* The steps of one processor's records, in the order of its time. */
-static size_t steps_of(struct replay *r, const struct trace_stream *stream, struct step *steps, size_t seq)
+static bool means_vcpu(const struct replay *r, const struct sim_replay_record *record)
 {
-    size_t nr = 0, pending = 0; /* steps since this processor's last decision */
+    return r->of[record->kind].dom && record->domid != IDLE_DOM && !(record->kind == SIM_REPLAY_TOLD && record->a == r->tuned);
+}
 
-    for (size_t i = 0; i < stream->nr_items; i++) {
-        const struct trace_item *item = &stream->items[i];
-        struct step step = {ns_of(r, item->time), seq + i, stream->cpu, item};
+/* All records that a replay goes by, and how many vCPUs each domain has. */
+static void find_records(struct replay *r, unsigned *most, bool *made)
+{
+    for (size_t s = 0; s < r->log->nr_streams; s++) {
+        const struct trace_stream *stream = &r->log->streams[s];
 
-        if (item->event == r->pick.event) {
-            if (r->now)
-                step.now = trace_field_value(r->now, item->record);
-            for (size_t k = pending; k < nr; k++)
-                if (steps[k].now > step.now && steps[k].item->event == r->block.event)
-                    steps[k].now = step.now;
-        } else if (item->event != r->wake.event && item->event != r->block.event && item->event != r->yield.event &&
-                   item->event != r->create && item->event != r->credit.event) {
-            continue;
+        for (size_t i = 0; i < stream->nr_items; i++) {
+            unsigned kind = 0;
+            struct sim_replay_record *record = &r->records[r->nr_records];
+
+            while (kind < SIM_REPLAY_KINDS && r->of[kind].event != stream->items[i].event)
+                kind++;
+            if (kind == SIM_REPLAY_KINDS)
+                continue;
+            *record = record_of(r, kind, stream->cpu, &stream->items[i]);
+            if (kind == SIM_REPLAY_TOLD && record->a == r->cpu_comes) {
+                note_cpu(r, record);
+                continue;
+            }
+            if (kind == SIM_REPLAY_TOLD && record->a == r->tuned && !r->tunables) {
+                r->first_tuned = *record;
+                r->tunables = &r->first_tuned;
+                continue;
+            }
+            r->nr_records++;
+            if (!means_vcpu(r, record))
+                continue;
+            if (record->vcpu_id >= most[record->domid])
+                most[record->domid] = record->vcpu_id + 1u;
+            made[record->domid] |= kind == SIM_REPLAY_TOLD && record->a == r->made;
         }
-        steps[nr++] = step;
-        if (item->event == r->pick.event)
-            pending = nr;
-    }
-    return nr;
-}
-
-static void replay_step(struct replay *r, const struct step *step, bool *go_on)
-{
-    const struct trace_item *item = step->item;
-    uint64_t now = step->now;
-
-    if (item->event == r->wake.event) {
-        sim_replay_wake(step->cpu, now, r->index[name_of(&r->wake, item->record)]);
-        r->result->wakes++;
-    } else if (item->event == r->block.event) {
-        const char *why = r->block.why ? trace_label(r->block.why->enumeration, trace_field_value(r->block.why, item->record)) : NULL;
-
-        sim_replay_block(step->cpu, now, r->index[name_of(&r->block, item->record)], why && strcmp(why, "block") && strcmp(why, "poll"));
-        r->result->blocks++;
-    } else if (item->event == r->yield.event) {
-        sim_replay_yield(step->cpu, now);
-        r->result->yields++;
-    } else if (item->event == r->pick.event) {
-        *go_on = decide(r, step->cpu, item, now);
-    } else {
-        domain_event(r, item, now);
     }
 }
 
-static int replay_all(struct replay *r)
+/* All vCPUs that the trace tells of, in order, and which of them each record means. */
+static int find_vcpus(struct replay *r, const struct sim_replay_domain *domains, unsigned nr_domains)
 {
-    size_t nr = 0, seq = 0;
-    struct step *steps;
-    bool go_on = true;
+    unsigned *most = calloc(65536, sizeof *most), nr = 0;
+    bool *made = calloc(65536, sizeof *made);
 
-    for (size_t s = 0; s < r->log->nr_streams; s++)
-        seq += r->log->streams[s].nr_items;
-    steps = calloc(seq + 1, sizeof *steps);
-    if (!steps) {
-        fprintf(stderr, "parangon: not enough memory for %zu records\n", seq);
+    r->index = calloc(65536 * 256, sizeof *r->index);
+    if (most && made && r->index)
+        find_records(r, most, made);
+    for (unsigned d = 0; d < 65536 && most; d++)
+        nr += most[d];
+    r->vcpus = calloc(nr + 1, sizeof *r->vcpus);
+    for (unsigned d = 0; d < 65536 && most && made && r->vcpus && r->index; d++) {
+        struct sim_replay_vcpu v = {.domid = (uint16_t)d, .weight = 256, .made = made[d]};
+
+        for (unsigned k = 0; k < nr_domains; k++) {
+            if (domains[k].domid == d) {
+                v.weight = (uint16_t)domains[k].weight;
+                v.cap = (uint16_t)domains[k].cap;
+            }
+        }
+        for (v.id = 0; v.id < most[d] && v.id < SIM_VCPUS_MAX; v.id++) {
+            r->index[d * 256 + v.id] = r->nr_vcpus;
+            r->vcpus[r->nr_vcpus++] = v;
+        }
+    }
+    for (size_t i = 0; i < r->nr_records && r->index; i++) {
+        struct sim_replay_record *record = &r->records[i];
+
+        if (means_vcpu(r, record))
+            record->vcpu = r->index[record->domid * 256u + record->vcpu_id];
+    }
+    free(most);
+    free(made);
+    if (r->nr_vcpus)
+        return 0;
+    fprintf(stderr, "parangon: no scheduler records in this trace: was their class on?\n");
+    return -1;
+}
+
+/* A record in words: "d1v0", "idle" for a decision, "sched_wake d1v0 1" for others. */
+static void name(const struct replay *r, char text[64], const struct sim_replay_record *record)
+{
+    char who[16] = "idle";
+
+    if (record->domid != IDLE_DOM)
+        snprintf(who, sizeof who, "d%uv%u", record->domid, record->vcpu_id);
+    if (record->kind == SIM_REPLAY_PICK)
+        snprintf(text, 64, "%s (%s, %lld ns)", who, trace_label(r->of[record->kind].a->enumeration, (uint64_t)record->a),
+                 (long long)record->b);
+    else if (r->of[record->kind].dom)
+        snprintf(text, 64, "%s %s %lld", sim_replay_names[record->kind].event, who, (long long)record->a);
+    else
+        snprintf(text, 64, "%s %lld %lld", sim_replay_names[record->kind].event, (long long)record->a, (long long)record->b);
+}
+
+static void report(const struct replay *r, const struct sim_replay_outcome *o, struct sim_replay_result *result)
+{
+    const struct sim_replay_record *end = &r->records[o->ended];
+
+    result->differs = o->ended < r->nr_records;
+    result->records = o->done;
+    result->overlaps = o->overlaps;
+    result->otherwise = o->otherwise;
+    result->attempts = o->attempts;
+    for (size_t i = 0; i < r->nr_records; i++) {
+        if (result->differs && r->records[i].at > end->at)
+            continue;
+        result->decisions += r->records[i].kind == SIM_REPLAY_PICK;
+        result->wakes += r->records[i].kind == SIM_REPLAY_WAKE;
+        result->blocks += r->records[i].kind == SIM_REPLAY_BLOCK;
+        result->yields += r->records[i].kind == SIM_REPLAY_YIELD;
+    }
+    if (!result->differs)
+        return;
+    result->at = end->ticks - r->first;
+    result->cpu = end->cpu;
+    name(r, result->recorded, end);
+    if (o->came)
+        name(r, result->replayed, &o->instead);
+    else
+        snprintf(result->replayed, sizeof result->replayed, "no decision");
+}
+
+static int replay(struct replay *r, const struct sim_setup *setup, struct sim_replay_result *result)
+{
+    struct sim_config config = setup->config;
+    struct sim_replay_outcome outcome;
+    struct sim_replay_input input = {.config = &config,
+                                     .vcpus = r->vcpus,
+                                     .nr_vcpus = r->nr_vcpus,
+                                     .records = r->records,
+                                     .nr_records = r->nr_records,
+                                     .begin = ns_of(r, r->first)};
+
+    config.cpus = r->nr_cpus ? r->nr_cpus : r->log->head.nr_cpus;
+    if (r->nr_cpus) {
+        input.cpus = r->cpus;
+        config.threads = 1; /* the machine's; the scheduler is told of the recorded places */
+    }
+    if (r->tunables) {
+        config.slice = (uint64_t)r->tunables->b >> 32;
+        config.rate_limit = (uint64_t)r->tunables->b & 0xffffffff;
+        config.span = r->tunables->vcpu_id & 127u;
+        config.exclusive = r->tunables->vcpu_id >> 7;
+    }
+    for (size_t i = 0; i < r->nr_records; i++) {
+        if (r->records[i].cpu >= config.cpus) {
+            fprintf(stderr, "parangon: records of processor %u, and %u processors\n", r->records[i].cpu, config.cpus);
+            return -1;
+        }
+    }
+    if (config.cpus % config.threads) {
+        fprintf(stderr, "parangon: the trace's %u processors are not whole cores of %u threads\n", config.cpus, config.threads);
         return -1;
     }
-    seq = 0;
-    for (size_t s = 0; s < r->log->nr_streams; s++) {
-        nr += steps_of(r, &r->log->streams[s], steps + nr, seq);
-        seq += r->log->streams[s].nr_items;
-    }
-    qsort(steps, nr, sizeof *steps, compare_steps);
-    for (unsigned v = 0; v < r->nr_vcpus && !r->creates; v++)
-        sim_replay_create(ns_of(r, r->first), v);
-    for (size_t i = 0; i < nr && go_on; i++)
-        replay_step(r, &steps[i], &go_on);
-    free(steps);
+    if (sim_replay_run(&input, &outcome) < 0)
+        return -1;
+    report(r, &outcome, result);
     return 0;
 }
 
-/* The time stamp of the first record of all. */
-static uint64_t first_of(const struct trace_log *log)
+/* The time stamp of the first record of all, and their number. */
+static size_t measure(const struct trace_log *log, uint64_t *first)
 {
-    uint64_t first = UINT64_MAX;
+    size_t nr = 0;
 
-    for (size_t s = 0; s < log->nr_streams; s++)
-        if (log->streams[s].nr_items && log->streams[s].items[0].time < first)
-            first = log->streams[s].items[0].time;
-    return first;
+    *first = UINT64_MAX;
+    for (size_t s = 0; s < log->nr_streams; s++) {
+        nr += log->streams[s].nr_items;
+        if (log->streams[s].nr_items && log->streams[s].items[0].time < *first)
+            *first = log->streams[s].items[0].time;
+    }
+    return nr;
 }
 
 int sim_replay(const char *path, const struct sim_setup *setup, const struct sim_replay_domain *domains, unsigned nr_domains,
                struct sim_replay_result *result)
 {
     struct trace_log *log = trace_log_open(path);
-    struct replay r = {.log = log, .result = result};
-    struct sim_config config = setup->config;
+    struct replay *r = calloc(1, sizeof *r);
     int status = -1;
 
     memset(result, 0, sizeof *result);
-    if (!log)
-        return -1;
-    if (!find(&r.wake, log->schema, "sched_wake") || !find(&r.block, log->schema, "sched_block") ||
-        !find(&r.yield, log->schema, "sched_yield") || !find(&r.pick, log->schema, "sched_pick")) {
-        fprintf(stderr, "parangon: this trace's description of the scheduler's records is not one that is known here\n");
-        trace_log_close(log);
-        return -1;
-    }
-    r.create = trace_schema_event(log->schema, "domain_create");
-    r.create_dom = r.create ? trace_event_field(r.create, "domid") : NULL;
-    if (find(&r.credit, log->schema, "sched_credit")) {
-        r.weight = trace_event_field(r.credit.event, "weight");
-        r.cap = trace_event_field(r.credit.event, "cap");
-    }
-    r.now = trace_event_field(r.pick.event, "now");
-    r.first = first_of(log);
-    find_start(&r);
-    if (*r.policy && strncmp(r.policy, config.policy, sizeof r.policy - 1))
-        fprintf(stderr, "parangon: the trace was made under the policy %s\n", r.policy);
-    if (find_vcpus(&r, domains, nr_domains) == 0) {
-        config.cpus = log->head.nr_cpus;
-        if (config.cpus % config.threads)
-            fprintf(stderr, "parangon: the trace's %u processors are not whole cores of %u threads\n", config.cpus, config.threads);
-        else if ((status = sim_replay_begin(&config, ns_of(&r, r.first), r.vcpus, r.nr_vcpus)) == 0) {
-            status = replay_all(&r);
-            sim_replay_end();
+    if (log && r) {
+        r->log = log;
+        r->records = calloc(measure(log, &r->first) + 1, sizeof *r->records);
+        if (r->records && find_fields(r)) {
+            find_start(r);
+            if (*r->policy && strncmp(r->policy, setup->config.policy, sizeof r->policy - 1))
+                fprintf(stderr, "parangon: the trace was made under the policy %s\n", r->policy);
+            if (find_vcpus(r, domains, nr_domains) == 0)
+                status = replay(r, setup, result);
         }
+        free(r->vcpus);
+        free(r->index);
+        free(r->records);
     }
-    free(r.vcpus);
-    free(r.index);
-    trace_log_close(log);
+    free(r);
+    if (log)
+        trace_log_close(log);
     return status;
 }

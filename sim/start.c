@@ -116,6 +116,7 @@ static int allocate(const struct sim_config *config)
 {
     memset(&sim, 0, sizeof(sim));
     sim.turn = SIM_NO_CPU;
+    sim_cpu = 0; /* the last machine may have had more */
     sim.nr_cpus = config->cpus;
     sim.threads = config->threads;
     sim.cores = config->cores ? config->cores : config->cpus / config->threads;
@@ -164,6 +165,8 @@ static void start_cpus(void)
 
         sim.cpus[cpu] = (struct sim_cpu){.deadline = SIM_NEVER, .rate = 65536, .since = sim_now};
         sim_cpu = cpu;
+        if (sim.placed)
+            sim_now = sim.placed[cpu].now;
         timer_init_cpu(cpu);
         idle->is_idle = true;
         idle->domain = &idle_domain;
@@ -471,24 +474,25 @@ static void make_driven(const struct sim_load *load, const struct sim_replay_vcp
     }
 }
 
-int sim_model_begin(const struct sim_config *config, const struct sim_load *load, uint64_t now, const struct sim_replay_vcpu *vcpus,
-                    unsigned nr)
+int sim_model_begin(const struct sim_replay_input *input)
 {
-    struct sim_load like = *load;
+    static struct sim_load load;
 
-    driven = *config;
+    driven = *input->config;
     driven.fluid = false;
-    like.domains = nr;
-    driven.loads = &like;
+    load = (struct sim_load){.kind = SIM_HOG, .domains = input->nr_vcpus, .vcpus = 1, .first_cpu = -1};
+    driven.loads = &load;
     driven.nr_loads = 1;
     if (check(&driven) < 0)
         return -1;
-    sim_now = now;
+    sim_now = input->begin;
     if (allocate(&driven) == 0) {
         sim.config = &driven;
+        sim.placed = input->cpus;
         if (start_scheduler(&driven) == 0) {
+            sim_replay_listen();
             start_cpus();
-            make_driven(load, vcpus, nr);
+            make_driven(&load, input->vcpus, input->nr_vcpus);
             return 0;
         }
     }

@@ -2,7 +2,7 @@
 /*
  * Typed emitters for every event of events.def: TRACE_<event>(one argument per field, in order).
  *
- *   TRACE_sched_wake(d->id, v->id, preempts);
+ *   TRACE_sched_wake(d->id, v->id, preempts, (u32)now);
  *
  *   uint64_t start = TRACE_START(HYPERCALL);           a SPAN: begin,
  *   ...

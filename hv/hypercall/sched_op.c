@@ -66,7 +66,6 @@ static long poll(struct vcpu *v, gva_t arg)
         vcpu_unblock(v);
         return min_of(rc, 0);
     }
-    TRACE_sched_block(d->id, v->id, TRACE_BLOCK_POLL);
     return 0;
 }
 

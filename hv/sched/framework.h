@@ -26,6 +26,13 @@ void sched_charge_current(struct sched_pcpu *p, ns_t now);
 void sched_decide_again(struct sched_pcpu *p, ns_t now);
 /** Those that the policy wants to decide anew shall; q is locked. */
 void sched_send_kicks(struct runqueue *q, ns_t now);
+/** An operation on q is over: the policy's kicks go out, and its lock is given up. */
+static inline void sched_unlock(struct runqueue *q, ns_t now)
+{
+    if (unlikely(q->kicked))
+        sched_send_kicks(q, now);
+    spin_unlock(&q->lock);
+}
 /** p may be idle: others may place units there if it is. */
 void sched_note_idle(struct sched_pcpu *p);
 /** Make its slice timer, not set. */

@@ -13,6 +13,7 @@
  */
 #include "core/timer.h"
 #include "framework.h"
+#include "trace/trace.h"
 
 struct sched_pcpu sched_pcpus[NR_PCPUS];
 struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
@@ -155,6 +156,7 @@ int sched_tune(struct cpupool *pool, const struct sched_tunables *t)
     spin_lock(&sched_lock);
     if (t->span == pool->t.span || !pool->nr_queues) {
         pool->t = *t;
+        TRACE_sched_told(pool->id, t->span | t->exclusive << 7, TRACE_TOLD_TUNED, t->slice << 32 | (u32)t->rate_limit, now_ns());
         rc = 0;
     }
     spin_unlock(&sched_lock);
@@ -256,10 +258,9 @@ static void find_allowed(struct sched_unit *u)
  * Take u from where it may not be any more: if it waits it goes now, if it runs its pcpu gives it
  * away, if it sleeps it goes where it may, or when it wakes. Its runqueue is locked, and is not after it.
  */
-static void send_away(struct sched_unit *u, struct runqueue *q)
+static void send_away(struct sched_unit *u, struct runqueue *q, ns_t now)
 {
     struct sched_pcpu *p = sched_pcpu(u->cpu);
-    ns_t now = now_ns();
 
     if (p->online && cpumask_test(&u->allowed, u->cpu)) {
         spin_unlock(&q->lock);
@@ -282,7 +283,7 @@ static void requeue_all(struct cpupool *pool)
             struct runqueue *q = sched_lock_queue_of(u);
 
             find_allowed(u);
-            send_away(u, q);
+            send_away(u, q, now_ns());
         }
     }
 }
@@ -322,6 +323,8 @@ static int pcpu_create(struct vcpu *idle)
         return -XEN_ENOMEM;
     spin_lock(&sched_lock);
     find_place(p);
+    TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_CPU,
+                     p->place.thread | (u64)p->place.core << 16 | (u64)p->place.socket << 32 | (u64)p->place.node << 48, now_ns());
     if (!(p->q = shared_queue(pool, p)) && !(p->q = make_queue(pool, p))) {
         spin_unlock(&sched_lock);
         return -XEN_ENOMEM;
@@ -399,7 +402,7 @@ static struct sched_domain *scheduled(const struct domain *d)
     return NULL;
 }
 
-static struct sched_domain *make_domain(struct domain *d, struct cpupool *pool)
+static struct sched_domain *make_domain(struct domain *d, struct cpupool *pool, ns_t now)
 {
     const struct sched_ops *ops = pool->ops;
     struct sched_domain *dom = arch_alloc(sizeof(*dom) + ops->domain_size);
@@ -415,7 +418,7 @@ static struct sched_domain *make_domain(struct domain *d, struct cpupool *pool)
     list_init(&dom->units);
     list_add_tail(&pool->domains, &dom->node);
     if (ops->domain_init)
-        ops->domain_init(dom, now_ns());
+        ops->domain_init(dom, now);
     return dom;
 }
 
@@ -467,42 +470,41 @@ int sched_vcpu_create(struct vcpu *v)
 {
     struct sched_domain *dom;
     struct sched_unit *u = NULL;
-    bool made = false;
+    ns_t now = now_ns();
 
     if (v->is_idle)
         return pcpu_create(v);
 
     spin_lock(&sched_lock);
     dom = scheduled(v->domain);
-    if (!dom) {
-        dom = make_domain(v->domain, pools[0]);
-        made = true;
-    }
-    if (dom && !(u = make_unit(v, dom)) && made)
+    if (!dom)
+        dom = make_domain(v->domain, pools[0], now);
+    if (dom && !(u = make_unit(v, dom)) && !dom->refs)
         drop_domain(dom);
+    if (u)
+        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_MADE, u->cpu, now);
     spin_unlock(&sched_lock);
     if (!u)
         return -XEN_ENOMEM;
     v->processor = u->cpu;
     v->runstate.state = RUNSTATE_offline;
-    v->runstate.state_entry_time = now_ns();
+    v->runstate.state_entry_time = now;
     v->unit = u;
     return 0;
 }
 
 /* u is off for good. Under sched_lock. */
-static void drop_unit(struct sched_unit *u)
+static void drop_unit(struct sched_unit *u, ns_t now)
 {
     struct runqueue *q = sched_lock_queue_of(u);
 
     if (u->runnable)
-        sched_unqueue(q, u, now_ns());
+        sched_unqueue(q, u, now);
     if (q->pool->ops->unit_fini)
         q->pool->ops->unit_fini(q, u);
-    if (unlikely(q->kicked))
-        sched_send_kicks(q, now_ns());
-    spin_unlock(&q->lock);
+    sched_unlock(q, now);
     leave_domain(u);
+    TRACE_sched_told(u->vcpu->domain->id, u->vcpu->id, TRACE_TOLD_FORGET, 0, now);
     if (u->priv != u + 1)
         arch_free(u->priv);
     arch_free(u);
@@ -514,7 +516,7 @@ void sched_vcpu_destroy(struct vcpu *v)
         return;
     ASSERT_NAMED("sched_destroy_asleep", sched_is_off(v));
     spin_lock(&sched_lock);
-    drop_unit(v->unit);
+    drop_unit(v->unit, now_ns());
     v->unit = NULL;
     spin_unlock(&sched_lock);
 }
@@ -539,9 +541,7 @@ static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *pr
     dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
     u->vcpu->processor = dom->pool->last_cpu;
     WRITE_ONCE(u->cpu, dom->pool->last_cpu);
-    if (unlikely(q->kicked))
-        sched_send_kicks(q, now_ns());
-    spin_unlock(&q->lock);
+    sched_unlock(q, now_ns());
     if (old != u + 1)
         arch_free(old);
 }
@@ -566,7 +566,7 @@ int sched_set_pool(struct domain *d, unsigned int id)
             goto out;
     }
     rc = -XEN_ENOMEM;
-    dom = make_domain(d, pool);
+    dom = make_domain(d, pool, now_ns());
     if (!dom)
         goto out;
     for (unsigned int i = 0; i < d->max_vcpus && pool->ops->unit_size; i++) {
@@ -634,6 +634,7 @@ int sched_set_params(struct domain *d, u16 weight, u16 cap)
         }
         if (dom->pool->ops->params)
             dom->pool->ops->params(dom, weight, cap, now);
+        TRACE_sched_told(d->id, 0, TRACE_TOLD_PARAMS, (u32)cap << 16 | weight, now);
         dom->weight = weight;
         dom->cap = cap;
         cpumask_for_each(cpu, &dom->pool->cpus) {
@@ -655,13 +656,16 @@ int sched_set_affinity_mask(struct vcpu *v, const struct cpumask *cpus)
     struct sched_unit *u = v->unit;
     struct runqueue *q;
     int rc = -XEN_EINVAL;
+    ns_t now;
 
     spin_lock(&sched_lock);
     if (cpumask_meet(cpus, &u->dom->pool->cpus)) {
         q = sched_lock_queue_of(u);
+        now = now_ns();
+        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_HARD, cpus->word[0], now);
         u->affinity = *cpus;
         find_allowed(u);
-        send_away(u, q);
+        send_away(u, q, now);
         rc = 0;
     }
     spin_unlock(&sched_lock);
@@ -673,6 +677,7 @@ void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
     struct runqueue *q = sched_lock_queue_of(v->unit);
 
     v->unit->soft = *cpus;
+    TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_SOFT, cpus->word[0], now_ns());
     spin_unlock(&q->lock);
 }
 

@@ -46,8 +46,10 @@ static void runstate_change(struct vcpu *v, int state, ns_t now)
 
     if (r->state == state)
         return;
-    r->time[r->state] += now - r->state_entry_time;
-    r->state_entry_time = now;
+    if (now > r->state_entry_time) { /* one pcpu takes it from another, whose now was later */
+        r->time[r->state] += now - r->state_entry_time;
+        r->state_entry_time = now;
+    }
     r->state = state;
 }
 
@@ -341,7 +343,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
     sched_waits(q, u);
     r = q->pool->ops->wake(q, u, now);
     u->moved = false;
-    TRACE_sched_wake(v->domain->id, v->id, r.preempt);
+    TRACE_sched_wake(v->domain->id, v->id, r.preempt, (u32)now);
 
     p = sched_pcpu(r.cpu);
     if (r.preempt) {
@@ -353,9 +355,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
         tighten_limit(p, may_switch, now);
     }
     tighten_limit(p, r.decide_by, now);
-    if (unlikely(q->kicked))
-        sched_send_kicks(q, now);
-    spin_unlock(&q->lock);
+    sched_unlock(q, now);
 }
 
 void sched_wake(struct vcpu *v)
@@ -367,21 +367,19 @@ void sched_sleep(struct vcpu *v)
 {
     struct sched_unit *u = v->unit;
     struct runqueue *q = sched_lock_queue_of(u);
+    ns_t now = now_ns();
 
     if (u->running) {
         arch_raise_schedule(u->cpu);
     } else if (!vcpu_runnable(v)) {
-        ns_t now = now_ns();
-
         if (u->runnable) {
+            TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_ASLEEP, 0, now);
             sched_unqueue(q, u, now);
             TRACE_sched_block(v->domain->id, v->id, trace_asleep(v));
         }
         runstate_change(v, state_asleep(v), now);
-        if (unlikely(q->kicked))
-            sched_send_kicks(q, now);
     }
-    spin_unlock(&q->lock);
+    sched_unlock(q, now);
 }
 
 void sched_block_current(void)
@@ -442,6 +440,7 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
     struct sched_unit *u;
 
     if (!spin_trylock(&from->lock)) {
+        TRACE_sched_busy(from->first);
         *again = true;
         return false;
     }
@@ -454,9 +453,7 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
         (void)ops->wake(p->q, u, now); /* p decides now, whatever it answers */
         u->moved = false;
     }
-    if (unlikely(from->kicked))
-        sched_send_kicks(from, now);
-    spin_unlock(&from->lock);
+    sched_unlock(from, now);
     return u;
 }
 

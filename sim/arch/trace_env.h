@@ -6,6 +6,7 @@
 #ifndef PARANGON_TRACE_ENV_H
 #define PARANGON_TRACE_ENV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arch_types.h"
@@ -18,8 +19,14 @@ static inline struct trace_ring *trace_this_ring(void)
     return &sim_rings[sim_cpu];
 }
 
+/** A replay runs: it takes its turn before each record. */
+extern bool sim_replays;
+void sim_replay_records(void);
+
 static inline uint64_t trace_clock(void)
 {
+    if (__builtin_expect(sim_replays, 0))
+        sim_replay_records();
     return sim_now;
 }
 
