@@ -82,12 +82,12 @@ static const struct rule {
     {"hypercall-mmuext-invlpg-local", "micro-invlpg", NULL},
     {"hypercall-stack_switch", "micro-stack-switch", NULL},
     {"hypercall-segment_base", "micro-set-segment-base", NULL},
-    {"hypercall-vcpu_op", "micro-timer-while-running", NULL},
-    {"vector-240", "micro-timer-while-running", "vector-240-kernel"},
-    {"vector-240-kernel", "micro-timer-while-running", NULL},
-    {"exit-interrupt", "micro-timer-while-running", NULL},
+    {"hypercall-vcpu_op", "micro-os-timer-while-running", NULL},
+    {"vector-240", "micro-os-timer-while-running", "vector-240-kernel"},
+    {"vector-240-kernel", "micro-os-timer-while-running", NULL},
+    {"exit-interrupt", "micro-os-timer-while-running", NULL},
     {"hypercall-event_channel", "micro-event-to-self", NULL},
-    {"hypercall-sched_op", "micro-timer-and-sleep", NULL},
+    {"hypercall-sched_op", "micro-os-timer-and-sleep", NULL},
     {"exit-cpuid", "micro-cpuid-user", NULL},
     {"exit-io", "micro-port-in", NULL},
     {"exit-msr", "micro-x2apic-timer", NULL},
@@ -95,10 +95,18 @@ static const struct rule {
     {"exit-device", "micro-xapic-eoi", NULL},
     {"exit-nested-fault", "micro-nested-fault-2m", NULL},
     {"exit-window", "micro-x2apic-self-ipi", NULL},
-    {"exit-hlt", "micro-timer-and-sleep", NULL},
+    {"exit-hlt", "micro-os-timer-and-sleep", NULL},
     {"exit-hypercall-version", "micro-hypercall", NULL},
-    {"exit-hypercall-vcpu_op", "micro-timer-while-running", NULL},
+    {"exit-hypercall-vcpu_op", "micro-os-timer-while-running", NULL},
     {"exit-hypercall-event_channel", "micro-event-to-self", NULL},
+};
+
+/* The same for a guest that knows of no hypervisor, before those: its clock is a PC's. */
+static const struct rule pc_rules[] = {
+    {"exit-interrupt", "micro-pc-timer-while-running", NULL},
+    {"exit-msr", "micro-pc-timer-while-running", NULL},
+    {"exit-device", "micro-pc-timer-while-running", NULL},
+    {"exit-hlt", "micro-pc-timer-and-sleep", NULL},
 };
 
 /* Primitives run as PV or PVH: an HVM domain's exits are those of PVH. */
@@ -146,15 +154,27 @@ static double work_unit(const struct run *units, const char *platform, const cha
     return 0; /* multicall-calls, inner-mmuext: counted by their parts */
 }
 
+static const struct rule *find_rule(const struct rule *table, size_t nr, const char *cause)
+{
+    for (size_t i = 0; i < nr; i++)
+        if (!strcmp(table[i].cause, cause))
+            return &table[i];
+    return NULL;
+}
+
 double budget_unit(const struct run *units, const char *platform, const char *cause)
 {
     const char *of = platform_of_units(platform);
+    const struct rule *rule = NULL;
 
     if (!strncmp(cause, "work-", 5))
         return work_unit(units, of, cause + 5);
-    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        if (!strcmp(rules[i].cause, cause))
-            return per_entry(units, of, rules[i].primitive, rules[i].as ? rules[i].as : cause);
+    if (!strcmp(platform, "hvm"))
+        rule = find_rule(pc_rules, sizeof(pc_rules) / sizeof(pc_rules[0]), cause);
+    if (!rule)
+        rule = find_rule(rules, sizeof(rules) / sizeof(rules[0]), cause);
+    if (rule)
+        return per_entry(units, of, rule->primitive, rule->as ? rule->as : cause);
     if (!strcmp(cause, "hypercall-mmu_update")) /* the call; its requests are work */
         return per_entry(units, of, "micro-mmu-update-toggle", cause) - work_unit(units, of, "mmu-updates");
     if (!strcmp(cause, "hypercall-multicall"))

@@ -54,6 +54,8 @@ static struct run *units(void)
     primitive(run, "pv", "micro-pin-unpin-empty-l1", "hypercall-mmuext-pin-l1", 10, 1120);
     primitive(run, "pv", "micro-pin-unpin-full-l1", "hypercall-mmuext-pin-l1", 10, 1120 + 512 * 30);
     primitive(run, "pvh", "micro-cpuid-user", "exit-cpuid", 10, 200);
+    primitive(run, "pvh", "micro-os-timer-and-sleep", "exit-hlt", 10, 4000);
+    primitive(run, "pvh", "micro-pc-timer-and-sleep", "exit-hlt", 10, 3500);
     return run;
 }
 
@@ -70,6 +72,8 @@ Test(budget, unit_costs_are_those_of_the_primitives)
     cr_assert_float_eq(budget_unit(u, "pv", "work-pin-entries"), 30, 1e-9);
     cr_assert_float_eq(budget_unit(u, "pv", "hypercall-physdev"), 70, 1e-9, "a call without a primitive is a null call");
     cr_assert_float_eq(budget_unit(u, "hvm", "exit-cpuid"), 200, 1e-9, "HVM's exits are PVH's");
+    cr_assert_float_eq(budget_unit(u, "hvm-pv", "exit-hlt"), 4000, 1e-9, "with PV drivers it sleeps as PVH does");
+    cr_assert_float_eq(budget_unit(u, "hvm", "exit-hlt"), 3500, 1e-9, "without, by a PC's clock");
     cr_assert(isnan(budget_unit(u, "pv", "vector-32")));
     cr_assert(isnan(budget_unit(u, "pvh", "exit-io")), "its primitive was not run");
     run_free(u);

@@ -12,7 +12,7 @@
 
 #define WORDS_PER_PAGE (PAGE_SIZE / sizeof(event_word_t))
 
-static bool fifo_on(void)
+bool fifo_on(void)
 {
     struct evtchn_init_control c = {.vcpu = 0};
     struct evtchn_expand_array e;
@@ -32,6 +32,16 @@ static bool fifo_on(void)
     EXPECT_RC(hc_evtchn(EVTCHNOP_expand_array, &e), 0);
     EXPECT(c.link_bits == EVTCHN_FIFO_LINK_BITS, "link bits %u", c.link_bits);
     return true;
+}
+
+void fifo_off(void)
+{
+    struct evtchn_reset r = {.dom = DOMID_SELF};
+
+    EXPECT_RC(hc_evtchn(EVTCHNOP_reset, &r), 0);
+    page_free(fifo_page[0]);
+    page_free(fifo_control);
+    fifo_control = NULL;
 }
 
 /* The refusals come first: they need the domain as it was. */

@@ -316,6 +316,103 @@ static void busy_teardown(void)
 }
 MICRO_COST(timer_busy, "timer-while-running", PLATFORM_XEN, 100, busy_setup, run_busy, busy_teardown);
 
+/*
+ * The same two as an operating system has them: events by FIFO, the timer's before all others, times of the vCPU copied out to the guest
+ * whenever it comes to the processor.
+ */
+static struct vcpu_runstate_info runstate;
+
+static void copy_runstate(struct vcpu_runstate_info *to)
+{
+    struct vcpu_register_runstate_memory_area r = {.addr.v = to};
+
+    EXPECT_RC(hc_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &r), 0);
+}
+
+static bool os_setup(void)
+{
+    struct evtchn_set_priority p;
+
+    if (!fifo_on() || !halt_setup())
+        return false;
+    p = (struct evtchn_set_priority){.port = timer_port, .priority = EVTCHN_FIFO_PRIORITY_MAX};
+    EXPECT_RC(hc_evtchn(EVTCHNOP_set_priority, &p), 0);
+    copy_runstate(&runstate);
+    return true;
+}
+
+static void os_teardown(void)
+{
+    copy_runstate(NULL);
+    halt_teardown();
+    fifo_off();
+}
+MICRO_COST(os_halt, "os-timer-and-sleep", PLATFORM_XEN, 100, os_setup, run_halt, os_teardown);
+
+static bool os_busy_setup(void)
+{
+    ev_hook = timer_seen;
+    return os_setup();
+}
+
+static void os_busy_teardown(void)
+{
+    ev_hook = NULL;
+    os_teardown();
+}
+MICRO_COST(os_timer_busy, "os-timer-while-running", PLATFORM_XEN, 100, os_busy_setup, run_busy, os_busy_teardown);
+
+/* And as one has them that knows of no hypervisor: the local APIC's timer by deadline, its interrupt ended through the APIC's page. */
+#define DEADLINE_MODE 0x40000u
+
+static volatile uint32_t *apic(unsigned reg)
+{
+    return (volatile uint32_t *)((uint8_t *)phys_ptr(APIC_PAGE) + reg);
+}
+
+static void pc_timer_seen(unsigned vector)
+{
+    timers_seen += vector == VECTOR;
+    *apic(0xb0) = 0;
+}
+
+static bool pc_setup(void)
+{
+    xapic_setup();
+    *apic(0x320) = DEADLINE_MODE | VECTOR;
+    irq_hook = pc_timer_seen;
+    return true;
+}
+
+static void run_pc_halt(unsigned ops)
+{
+    for (unsigned i = 0; i < ops; i++) {
+        wrmsr(0x6e0, rdtsc() + 200000);
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
+    }
+}
+
+static void run_pc_busy(unsigned ops)
+{
+    __asm__ volatile("sti" ::: "memory");
+    for (unsigned i = 0; i < ops; i++) {
+        unsigned seen = timers_seen;
+
+        wrmsr(0x6e0, rdtsc() + 50000);
+        while (timers_seen == seen)
+            barrier();
+    }
+    __asm__ volatile("cli" ::: "memory");
+}
+
+static void pc_teardown(void)
+{
+    irq_hook = NULL;
+    *apic(0x320) = 0x10000 | VECTOR;
+}
+MICRO_COST(pc_halt, "pc-timer-and-sleep", PLATFORM_PVH, 100, pc_setup, run_pc_halt, pc_teardown);
+MICRO_COST(pc_timer_busy, "pc-timer-while-running", PLATFORM_PVH, 100, pc_setup, run_pc_busy, pc_teardown);
+
 /* An event to itself that comes by a vector of the local APIC, whose end is told; event-to-self is the same by callback vector. Last: events
  * come so for the rest of the run. */
 static uint32_t apic_port;
