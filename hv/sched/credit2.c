@@ -149,14 +149,14 @@ static __attribute__((noinline)) bool used_up(const struct sched_unit *u, ns_t n
     struct credit2_domain *d = domain_of(u);
     struct credit2_pool *pool = u->dom->pool->priv;
     s64 quota = (s64)u->dom->cap * (s64)(CAP_PERIOD / 100);
-    u64 missed;
+    s64 missed;
     bool out;
 
     spin_lock(&pool->lock);
-    missed = now / CAP_PERIOD - d->period;
-    if (missed) {
+    missed = (s64)(now / CAP_PERIOD - d->period);
+    if (missed > 0) { /* another pcpu's now may be later */
         d->period += missed;
-        d->budget = missed > 1000 ? quota : min_of(d->budget + (s64)missed * quota, quota);
+        d->budget = missed > 1000 ? quota : min_of(d->budget + missed * quota, quota);
     }
     out = d->budget < (s64)BUDGET_LEAST;
     spin_unlock(&pool->lock);

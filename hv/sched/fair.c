@@ -63,8 +63,19 @@ static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
     return (s64)d->weight * p->cpus >= (s64)(d->competing * p->weight);
 }
 
+/* What a unit of d that always runs is charged, from any one time to now: a full domain's keeps up with V. Of pools of several pcpus. */
+static u64 price(const struct fair_pool *p, const struct fair_domain *d)
+{
+    if (d->set == FAIR_FULL)
+        return d->price + (p->vt - d->price_vt) / d->competing;
+    return d->price + ((p->updated - d->price_at) << VT_SHIFT) / d->weight;
+}
+
 static void leave_set(struct fair_pool *p, struct fair_domain *d)
 {
+    d->price = price(p, d);
+    d->price_vt = p->vt;
+    d->price_at = p->updated;
     if (d->set == FAIR_FULL) {
         pheap_remove(&p->full, &d->node);
         p->cpus += d->competing;
@@ -266,17 +277,19 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     struct fair_pool *p = fair_pool(pcpu->q->pool);
     struct fair_domain *d = fair_domain(u);
     struct fair_unit *f = fair_unit(u);
-    u64 ticks, weight = d->weight;
+    u64 ticks = (ran << VT_SHIFT) + d->rest;
 
     spin_lock(&p->lock); /* V may be as it was */
-    if (d->set == FAIR_FULL) { /* a unit of it that always runs keeps up with V */
-        ticks = (ran * p->fluid_cpus << VT_SHIFT) + d->rest;
-        weight = d->competing * p->fluid_weight;
+    if (p->several && f->price != FAIR_UNPRICED) {
+        if (now > p->updated)
+            advance(p, now);
+        d->vt -= f->price;
+        f->price = price(p, d);
+        d->vt += f->price;
     } else {
-        ticks = (ran << VT_SHIFT) + d->rest;
+        d->vt += ticks / d->weight;
+        d->rest = ticks % d->weight;
     }
-    d->vt += ticks / weight;
-    d->rest = ticks % weight;
     f->used += ran;
     if (u->dom->cap)
         f->taken -= (s64)ran;
@@ -289,17 +302,15 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
 /* Give a capped domain the time of the present period; of those that it missed, only debts count. */
 static void refill(const struct sched_domain *dom, struct fair_domain *d, ns_t now)
 {
-    u64 period = now / CAP_PERIOD;
-    s64 quota = (s64)dom->cap * (s64)(CAP_PERIOD / 100);
-    u64 missed = period - d->period;
+    s64 quota = (s64)dom->cap * (s64)(CAP_PERIOD / 100), missed = (s64)(now / CAP_PERIOD - d->period);
 
-    if (!missed)
+    if (missed <= 0) /* another pcpu's now may be later */
         return;
-    d->period = period;
+    d->period += missed;
     if (missed > 1000)
         d->budget = quota;
     else
-        d->budget = min_of(d->budget + (s64)missed * quota, quota);
+        d->budget = min_of(d->budget + missed * quota, quota);
 }
 
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now)
@@ -437,6 +448,7 @@ void fair_park(struct runqueue *q, struct sched_unit *u)
     fair_unit(u)->left = 0;
     fair_unit(u)->parked = !u->pinned;
     q->parked += fair_unit(u)->parked;
+    fair_pool(q->pool)->nr_parked++;
     fair_queue(q)->special++;
     list_add_tail(&fair_queue(q)->parked, &fair_unit(u)->link);
 }
@@ -466,6 +478,7 @@ void fair_dequeue(struct runqueue *q, struct sched_unit *u)
         relist(q);
     } else {
         q->parked -= c->parked;
+        fair_pool(q->pool)->nr_parked--;
     }
 }
 
@@ -690,6 +703,7 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
     struct fair_unit *c = fair_unit(u);
     ns_t left = c->left;
 
+    c->price = p->several ? price(p, fair_domain(u)) : FAIR_UNPRICED;
     if (left) {
         c->left = 0;
         return left;
@@ -730,6 +744,8 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
     }
     if (unlikely(!list_empty(&f->parked)))
         choice.slice = min_of(choice.slice, fair_next_period(now) - now);
+    else if (unlikely(p->nr_parked && u))
+        choice.slice = min_of(choice.slice, fair_next_period(now) + UNPARKED_AFTER - now);
     return choice;
 }
 
@@ -747,7 +763,7 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     struct pheap_node *n;
     u64 key;
 
-    if (unlikely(!prev || f->special || prev->restricted || prev->dom->cap))
+    if (unlikely(!prev || f->special || p->nr_parked || prev->restricted || prev->dom->cap))
         return false;
     n = first_waiting(q);
     if (n && unlikely(unit_at(n)->dom->cap))

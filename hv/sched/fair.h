@@ -10,8 +10,8 @@
  *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, whatever its
  * weight. Those whose weight would give them more ("full") get their units' worth, and the rest
- * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and a full
- * domain is charged at that rate (water filling; Chandra et al., Surplus Fair Scheduling, OSDI 2000,
+ * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and while a
+ * domain is full it is charged at that rate (water filling; Chandra et al., Surplus Fair Scheduling, OSDI 2000,
  * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
  * that starts at V would starve them.
  *
@@ -27,7 +27,8 @@
  * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.
  * What it overran (latency of a timer) is taken off the next period. Unused time is not carried
  * over. When the budget is gone the domain's units are parked until the period ends; parked units do
- * not compete.
+ * not compete. All pcpus of the pool decide anew when they come back: what they have to get until the next
+ * period's end cannot wait for the slices of others.
  *
  * Locks: everything here is guarded by the pool's lock (fair_lock()), which is inside the
  * runqueues'.
@@ -45,6 +46,8 @@
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
 #define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
 #define CAP_PERIOD   MILLISECS(30)
+/* Where units are parked, all of the pool's pcpus look so long after a period's end for what came back elsewhere. */
+#define UNPARKED_AFTER MICROSECS(100)
 /* Less than this of a slice left is not worth a turn of its own. */
 #define SLICE_LEAST  MICROSECS(500)
 /* Less than this of a capped domain's time is not worth a turn. */
@@ -73,11 +76,14 @@ struct fair_pool {
     struct pheap sharing, full; /* domains that compete, in pools of several pcpus: most weight per unit first; least first */
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
+    u32 nr_parked;
 };
 
 struct fair_domain {
     u64 vt;
     u64 rest;                /* remainder of its last division */
+    u64 price, price_vt;     /* what a unit of it has been charged that always runs, and V, when set, weight or units last changed... */
+    ns_t price_at;           /* ...which was then */
     u32 competing;           /* its units that are runnable and not parked */
     u16 weight;
     s64 budget;              /* capped: ns that its units may still take in this period */
@@ -104,6 +110,8 @@ struct fair_queue {
     struct runqueue *q;
 };
 
+#define FAIR_UNPRICED (~0ull)
+
 enum fair_place { FAIR_NOWHERE, FAIR_WAITING, FAIR_PINNED, FAIR_BOOSTED, FAIR_PARKED };
 
 struct fair_unit {
@@ -119,6 +127,7 @@ struct fair_unit {
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
     u64 slice_vt;            /* its domain's vt when the slice began */
+    u64 price;               /* its domain's when it was last charged or picked; FAIR_UNPRICED: the pool had one pcpu then */
     u64 set_back;            /* how far its domain's others have set it back since it came to wait, at most its patience */
     s64 taken;               /* of its domain's budget, and not used yet */
     u64 taken_period;

@@ -185,6 +185,25 @@ Test(fluid, credit_gives_the_feasible_shares)
     sim_result_free(&r);
 }
 
+/* A cap of more than one processor, beside caps that come and go in each period: what each may use, and what is left by weight. */
+Test(fluid, caps_above_one_processor)
+{
+    static char *const policies[] = {"credit", "credit2", "smt"};
+
+    for (int i = 0; i < 3; i++) {
+        struct sim_setup s;
+        struct sim_result r;
+
+        SETUP(&s, "sched", policies[i], "cpus", "4", "seconds", "10", "switch-cost", "0", "load", "hog:name=c25:weight=1024:cap=25", "load",
+              "hog:name=c50:weight=2048:cap=50", "load", "hog:name=c150:weight=2048:cap=150:vcpus=2", "load", "hog*4");
+        run(&s, &r);
+        for (unsigned d = 0; d < r.nr_domains; d++)
+            cr_assert_float_eq(r.domains[d].got / r.domains[d].feasible, 1, 0.01, "%s, domain %u: %.4f of %.4f", policies[i], d,
+                               r.domains[d].got, r.domains[d].feasible);
+        sim_result_free(&r);
+    }
+}
+
 /* ---- costs, sums, repetition ---- */
 
 Test(machine, switches_cost_what_is_said)
