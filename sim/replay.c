@@ -30,6 +30,7 @@
 #define BUFFER    65536u  /* records of one operation */
 #define STACK     65536u
 #define FAR_BACK  64      /* overlaps before a difference that are tried otherwise */
+#define MID_WAY   4       /* processors whose idling may seem otherwise */
 #define FAR_AGAIN 12      /* events between two halves of an operation's steps */
 #define ATTEMPTS  20000   /* in all */
 #define SETTLED   1000    /* events: what lies further back than this is not tried otherwise */
@@ -244,7 +245,7 @@ static void seem(unsigned cpu, bool idle)
 
 /*
  * Who idles is a hint: of a processor in the middle of an operation it may be old. Where u was placed otherwise than by what holds here,
- * one such processor is looked at as it was before or will be after.
+ * such processors are looked at as they were before or will be after.
  */
 static u16 step_place(struct sched_unit *u, ns_t now)
 {
@@ -253,22 +254,27 @@ static u16 step_place(struct sched_unit *u, ns_t now)
     const struct sim_replay_record *next = t && t->next + t->spoke < t->end ? &replay.input->records[t->next + t->spoke] : NULL;
     bool moves = next && next->kind == SIM_REPLAY_MIGRATE && next->vcpu == u->vcpu->arch.index && next->b != TRACE_MIGRATE_BALANCE;
     u16 cpu, recorded = moves ? (u16)next->a : u->cpu;
+    unsigned midway[MID_WAY], nr = 0;
     u64 random, drawn;
 
     step(SIM_REPLAY_KINDS);
     random = sched_pcpu(u->cpu)->random;
     cpu = place(u, now);
     drawn = sched_pcpu(u->cpu)->random;
-    for (unsigned c = 0; t && c < sim.nr_cpus && cpu != recorded; c++) {
-        bool idle = cpumask_test(&sched_pool(0)->idle, c);
+    for (unsigned c = 0; t && c < sim.nr_cpus; c++)
+        if (&replay.turns[c] != t && replay.turns[c].state != NOTHING && nr < MID_WAY)
+            midway[nr++] = c;
+    for (unsigned set = 1; set < 1u << nr && cpu != recorded; set++) {
         u16 other;
 
-        if (&replay.turns[c] == t || replay.turns[c].state == NOTHING)
-            continue;
         sched_pcpu(u->cpu)->random = random;
-        seem(c, !idle);
+        for (unsigned i = 0; i < nr; i++)
+            if (set & 1u << i)
+                seem(midway[i], !cpumask_test(&sched_pool(0)->idle, midway[i]));
         other = place(u, now);
-        seem(c, idle);
+        for (unsigned i = 0; i < nr; i++)
+            if (set & 1u << i)
+                seem(midway[i], !cpumask_test(&sched_pool(0)->idle, midway[i]));
         if (other == recorded)
             return recorded;
     }

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one processor every one the same, under each policy.
-# Under another policy the first that differs is found. On four processors one may find a runqueue locked and idle for a moment,
-# which a trace does not say: there the replay ends at such a race, and only who ran where is checked. Runs are counted (icount).
-#   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER
+# Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one, two and four processors every record the same, under each
+# policy: hogs with weights, a cap and two vCPUs, domains that sleep and wake, ones that poll and yield. Runs are counted (icount), and (threads)
+# four processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
+#   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER [threads]
 # Exit status 77 (skipped) with a reason where QEMU, the hypervisor or the micro kernel is missing.
 set -eu
-build=$1 parangon=$2 here=$3
+build=$1 parangon=$2 here=$3 threads=${4:-}
 root=$(cd "$here/../.." && pwd)
 cache=${PARANGON_CACHE:-$root/cache}
 missing() { echo "skipped: $*"; exit 77; }
@@ -18,57 +18,100 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 ln -s "$build/guests/micro/micro" micro
 
-domain() { printf 'domain %s\n    kernel = micro\n    memory = 8M\n    cmdline = %s\n    weight = %s\n    cap = %s\n' "$@"; }
+domain() { printf 'domain %s\n    kernel = micro\n    memory = 8M\n    cmdline = costs=none %s\n    weight = %s\n    cap = %s\n    vcpus = %s\n' "$@"; }
 {
     echo 'parangon-plan 1'
-    domain heavy 'tests=none spin=200-700' 512 0
-    domain light 'tests=none spin=200-700' 128 0
-    domain capped 'tests=none spin=200-700' 256 30
-    domain waits1 'tests=timer+sched' 256 0
-    domain waits2 'tests=timer+sched+evtchn-2l' 64 0
+    domain heavy 'tests=none spin=200-900' 512 0 1
+    domain light 'tests=none spin=200-900' 128 0 1
+    domain twice 'tests=none spin-vcpus=2 spin=200-900' 256 0 2
+    domain capped 'tests=none spin=200-900' 256 30 1
+    domain wakes 'tests=none wake=200-900-300-2000' 256 0 1
+    domain periodic 'tests=none wake=200-900-1000-9000' 128 0 1
+    domain waits1 'tests=timer+sched' 256 0 1
+    domain waits2 'tests=timer+sched+evtchn-2l' 64 0 1
 } > plan
 
-for cpus in 1 4; do
+record() { # NAME CPUS OPTIONS
+    truncate -s 64M $1.mem
+    clock='-accel tcg -icount shift=3,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm'
+    [ -z "$threads" ] || clock='-accel tcg,thread=multi'
+    # shellcheck disable=SC2086
+    nice -n 10 timeout 280 "$qemu" $firmware -M pc -cpu qemu64 -smp $2 -m 256 $clock -seed 1 -nodefaults -no-user-config -display none \
+        -no-reboot -serial file:$1.log -kernel "$build/hv/parangon" -append "trace $3" -initrd plan,micro \
+        -object memory-backend-file,id=trace,mem-path=$1.mem,share=on,size=64M -device ivshmem-plain,memdev=trace > $1.qemu 2>&1 ||
+        { cat $1.qemu; tail -5 $1.log; fail "$1: QEMU failed"; }
+    grep -q 'the last domain has ended' $1.log || { tail -5 $1.log; fail "$1 did not end well"; }
+}
+
+replay() { # NAME POLICY: every record as it was made
+    "$parangon" sim --replay $1.mem --sched $2 > $1.said || { cat $1.said; fail "$1: other decisions"; }
+    echo "$1: $(tr '\n' ' ' < $1.said)"
+    [ "$(sed -n 's/.*: \([0-9]*\) decisions.*/\1/p' $1.said)" -gt 100 ] || fail "$1: so few decisions prove nothing"
+}
+
+if [ -n "$threads" ]; then
+    for policy in credit credit2 smt; do
+        record $policy-threads 4 sched=$policy
+        replay $policy-threads $policy
+    done
+    exit 0
+fi
+for cpus in 1 2 4; do
     for policy in credit credit2 smt rr; do
-        [ $cpus = 1 ] || [ $policy = credit ] || [ $policy = smt ] || continue
         name=$policy-$cpus
-        truncate -s 64M $name.mem
-        # shellcheck disable=SC2086
-        nice -n 10 timeout 280 "$qemu" $firmware -M pc -cpu qemu64 -smp $cpus -m 256 -accel tcg -icount shift=3,sleep=off \
-            -rtc base=2026-01-01T00:00:00,clock=vm -seed 1 -nodefaults -no-user-config -display none -no-reboot -serial file:$name.log \
-            -kernel "$build/hv/parangon" -append "trace sched=$policy" -initrd plan,micro \
-            -object memory-backend-file,id=trace,mem-path=$name.mem,share=on,size=64M -device ivshmem-plain,memdev=trace > $name.qemu 2>&1 ||
-            { cat $name.qemu; tail -5 $name.log; fail "$name: QEMU failed"; }
-        grep -q 'the last domain has ended' $name.log || { tail -5 $name.log; fail "$name did not end well"; }
-        "$parangon" sim --replay $name.mem --sched $policy > $name.said || [ $? = 1 -a $cpus = 4 ] ||
-            { cat $name.said; fail "$name: other decisions"; }
-        echo "$name: $(tr '\n' ' ' < $name.said)"
-        [ $cpus = 4 ] || [ "$(sed -n 's/.*: \([0-9]*\) decisions.*/\1/p' $name.said)" -gt 50 ] || fail "$name: so few decisions prove nothing"
+        record $name $cpus sched=$policy
+        replay $name $policy
         "$parangon" trace who $name.mem --json > $name.json
         python3 -c '
 import json, sys
 who = json.load(open(sys.argv[1]))
 cpus = int(sys.argv[2])
-assert who["cpus"] == cpus and len(who["vcpus"]) == 5
+assert who["cpus"] == cpus and len(who["vcpus"]) == 9
 assert sum(v["run"] for v in who["vcpus"]) <= cpus * (who["last"] - who["first"])
 assert all(v["run"] > 0 for v in who["vcpus"])
 ' $name.json $cpus || fail "$name: who ran where"
     done
 done
+record slices 2 'sched=credit sched-slice=1000 sched-ratelimit=100' # the trace says so
+replay slices credit
+
 code=0
-"$parangon" sim --replay credit-1.mem --sched rr > other.said || code=$?
+"$parangon" sim --replay credit-4.mem --sched rr > other.said || code=$?
 [ $code = 1 ] && grep -q '^decision [0-9]* differs: ' other.said || { cat other.said; fail "rr decides as credit"; }
-sed -n 2p other.said
+grep differs other.said
+
+# The policies as they are, then with one number changed: what is worth a migration, and how long a boost lasts; what resists one.
+altered() { # NAME SED-SCRIPT FILE POLICY STATUS
+    rm -rf hv && cp -R "$root/hv" hv
+    sed -i "$2" hv/sched/$3
+    [ -z "$2" ] || ! cmp -s hv/sched/$3 "$root/hv/sched/$3" || fail "$1: nothing is altered"
+    # shellcheck disable=SC2046
+    cc -std=gnu11 -O1 -fno-strict-aliasing -D_GNU_SOURCE -DPARANGON_HOST -DNR_PCPUS=1024 -DTRACE_CLASSES=TRACE_CLASS_SCHED -DNDEBUG \
+        -I"$root/sim/arch" -Ihv -Ihv/core -Ihv/include -I"$root" hv/sched/*.c hv/core/timer.c hv/core/pheap.c hv/core/parse.c \
+        $(for f in machine start load fluid hist replay; do echo "$root/sim/$f.c"; done) "$root/tests/sim/replay_altered.c" \
+        "$build/sim/libsim_tools.a" "$build/trace/libtrace_tools.a" "$build/trace/libtrace_ring.a" -lm -o $1
+    code=0
+    ./$1 $4-4.mem $4 > $1.said || code=$?
+    echo "$1: $(cat $1.said)"
+    [ $code = $5 ] || fail "$1: status $code"
+}
+if command -v cc > /dev/null; then
+    altered as-it-is '' credit.c credit 0
+    altered migrations 's/^\(#define BALANCE_PART \) *[0-9]*/\1 2/' fair.h credit 1
+    altered boosts 's/^\(#define BOOST_PART \) *[0-9]*/\1 4/' fair.h credit 1
+    altered resists 's/^\(#define RESIST \).*/\1 MILLISECS(1)/' credit2.c credit2 1
+fi
 
 # As bursts and causes: under its own policy each domain works as long as it was recorded to run; under another it does so in another order.
 for policy in credit rr credit2; do
     "$parangon" sim --bursts credit-1.mem --sched $policy --switch-cost 0 --seconds 5 --json > bursts.json 2> /dev/null || fail "bursts under $policy"
     python3 -c '
 import json, sys
-ran = [v["run"] * 1e9 / json.load(open("credit-1.json"))["tsc_hz"] for v in json.load(open("credit-1.json"))["vcpus"]]
+who = json.load(open("credit-1.json"))
+ran = [sum(v["run"] for v in who["vcpus"] if v["domid"] == d) * 1e9 / who["tsc_hz"] for d in sorted({v["domid"] for v in who["vcpus"]})]
 sim = json.load(open("bursts.json"))
 work = [l["work"] * sim["seconds"] * 1e9 for l in sim["loads"]]
-assert len(ran) == len(work) == 5
+assert len(ran) == len(work) == 8
 for r, w in zip(ran, work):
     assert abs(w - r) <= 0.02 * r + 1e5, (ran, work)
 ' || fail "bursts under $policy: other work"
