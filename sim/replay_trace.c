@@ -83,26 +83,45 @@ static uint64_t ns_of(const struct replay *r, uint64_t time)
     return (uint64_t)((__uint128_t)time * 1000000000 / hz) + (uint64_t)r->offset;
 }
 
-/* What the trace says of its beginning: the scheduler's clock, and its policy. */
-static void find_start(struct replay *r)
+/* The policy, as the trace says. */
+static void find_policy(struct replay *r)
 {
     const struct trace_event *start = trace_schema_event(r->log->schema, "sched_start");
-    const struct trace_field *clock = start ? trace_event_field(start, "system_time") : NULL;
     const struct trace_field *policy = start ? trace_event_field(start, "policy") : NULL;
 
-    for (size_t s = 0; s < r->log->nr_streams && clock && policy; s++) {
-        for (size_t i = 0; i < r->log->streams[s].nr_items; i++) {
-            const struct trace_item *item = &r->log->streams[s].items[i];
+    for (size_t s = 0; s < r->log->nr_streams && policy; s++) {
+        for (size_t i = 0; i < r->log->streams[s].nr_items && !*r->policy; i++) {
             uint64_t letters;
 
-            if (item->event != start)
+            if (r->log->streams[s].items[i].event != start)
                 continue;
-            r->offset = (int64_t)(trace_field_value(clock, item->record) - ns_of(r, item->time));
-            letters = trace_field_value(policy, item->record);
+            letters = trace_field_value(policy, r->log->streams[s].items[i].record);
             memcpy(r->policy, &letters, sizeof letters);
-            return;
         }
     }
+}
+
+/* The scheduler's clock: nothing is recorded before the time that it was done at, and something soon after. */
+static void find_clock(struct replay *r)
+{
+    const struct trace_event *start = trace_schema_event(r->log->schema, "sched_start");
+    const struct fields of[] = {r->of[SIM_REPLAY_PICK], r->of[SIM_REPLAY_TOLD],
+                                {.event = start, .now = start ? trace_event_field(start, "system_time") : NULL}};
+    int64_t least = INT64_MAX;
+
+    for (size_t s = 0; s < r->log->nr_streams; s++) {
+        for (size_t i = 0; i < r->log->streams[s].nr_items; i++) {
+            const struct trace_item *item = &r->log->streams[s].items[i];
+
+            for (unsigned k = 0; k < sizeof of / sizeof *of; k++) {
+                int64_t late = (int64_t)ns_of(r, item->time) - value(of[k].now, item->record);
+
+                if (of[k].now && item->event == of[k].event && late < least)
+                    least = late;
+            }
+        }
+    }
+    r->offset = least == INT64_MAX ? 0 : -least;
 }
 
 /* A time of which only the low 32 bits are recorded, shortly before `at`. */
@@ -332,7 +351,8 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
         r->log = log;
         r->records = calloc(measure(log, &r->first) + 1, sizeof *r->records);
         if (r->records && find_fields(r)) {
-            find_start(r);
+            find_policy(r);
+            find_clock(r);
             if (*r->policy && strncmp(r->policy, setup->config.policy, sizeof r->policy - 1))
                 fprintf(stderr, "parangon: the trace was made under the policy %s\n", r->policy);
             if (find_vcpus(r, domains, nr_domains) == 0)
