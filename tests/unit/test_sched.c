@@ -347,6 +347,53 @@ Test(sched, affinity_of_a_running_vcpu_holds_from_its_next_sleep)
     host_machine_stop();
 }
 
+Test(sched, a_live_soft_mask_places_what_wakes)
+{
+    static const struct {
+        u64 soft;
+        u16 expected; /* processor; 4: any */
+    } steps[] = {{1 << 2, 2}, {1 << 3, 3}, {1 << 1, 4}, {1 << 2 | 1 << 3, 3}, {1 << 2, 2}};
+
+    FOR_EACH_POLICY(policy) {
+        if (!strcmp(policy, "null")) /* there a vCPU keeps its processor */
+            continue;
+        start(policy, 2, 4);
+        for (unsigned int i = 0; i < 2; i++) {
+            vcpu_pause(vcpu(i), VPF_BLOCKED);
+            host_schedule();
+        }
+        cr_assert_eq(sched_set_affinity(vcpu(1), 1 << 1), 0);
+        for (unsigned int i = 2; i-- > 0;) { /* from now on processor 1 is never idle */
+            vcpu_unpause(vcpu(i), VPF_BLOCKED);
+            host_schedule();
+        }
+        cr_assert_eq(host_running(1), vcpu(1), "%s", policy);
+        for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
+            struct cpumask soft = cpumask_from_word(steps[i].soft);
+            u16 was = vcpu(0)->processor;
+
+            cr_assert_eq(host_running(was), vcpu(0), "%s: it runs when it is told", policy);
+            sched_set_soft_affinity(vcpu(0), &soft);
+            host_schedule();
+            cr_assert_eq(host_running(was), vcpu(0), "%s: it is not taken away from what it runs on", policy);
+            for (int wakes = 0; wakes < 3; wakes++) {
+                u16 cpu;
+
+                vcpu_pause(vcpu(0), VPF_BLOCKED);
+                host_schedule();
+                host_advance(MILLISECS(1));
+                vcpu_unpause(vcpu(0), VPF_BLOCKED);
+                host_schedule();
+                cpu = vcpu(0)->processor;
+                cr_assert_eq(host_running(cpu), vcpu(0), "%s, step %u: it waits beside idle processors", policy, i);
+                cr_assert_neq(cpu, 1, "%s, step %u: it runs on the busy one", policy, i);
+                cr_assert(steps[i].expected == 4 || cpu == steps[i].expected, "%s, step %u: on %u", policy, i, cpu);
+            }
+        }
+        host_machine_stop();
+    }
+}
+
 Test(sched, parameters_out_of_range_are_refused)
 {
     start("credit", 1, 1);
