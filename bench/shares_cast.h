@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#define SHARES_DOMAINS_MAX 8
+#define SHARES_DOMAINS_MAX 16
 
 struct shares_role {
     const char *name;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Process 1 of the first domain on Xen, for `parangon shares --on xen`: a toolstack of one page. It makes eight paravirtual domains
- * of guests/micro with weights 1 to 8 (times 64), lets them run, and prints what their consoles say as lines of "(dN) ".
+ * Process 1 of the first domain on Xen, for `parangon shares --on xen`: a toolstack of one page. It makes paravirtual domains
+ * of guests/micro with weights 1 to 8 (times 64), again and again, lets them run, and prints what their consoles say as lines of "(dN) ".
  *
  * Why it exists: Xen makes domains only on behalf of its first one; xl, its daemons and their files would be a hundred times of this.
  * The library that xl itself builds domains with (libxenguest) does all the work here.
- * The kernel's command line says shares.sched=credit|credit2 and shares.spin=FROM-TO (ms from the guest's start, see guests/micro).
+ * The kernel's command line says shares.sched=credit|credit2, shares.domains=N and shares.spin=FROM-TO (ms from the guest's start, see guests/micro).
  * Does not: serve consoles while domains run (what they say must fit into the ring), or have a xenstore.
  */
 #include <fcntl.h>
@@ -25,13 +25,14 @@
 #include <xenguest.h>
 #include <xen/io/console.h>
 
-#define DOMAINS 8
+#define DOMAINS 16 /* at most */
 
 static xc_interface *xch;
 static struct {
     uint32_t id;
     struct xencons_interface *console;
 } domain[DOMAINS];
+static unsigned nr_domains;
 
 static void __attribute__((noreturn)) end(void)
 {
@@ -86,7 +87,7 @@ static void make(unsigned n, const char *sched, const char *spin)
 
     if (xc_domain_create(xch, &id, &how) || xc_domain_max_vcpus(xch, id, 1) || xc_domain_setmaxmem(xch, id, 9 << 10))
         fail("domain %u", n + 1);
-    set_weight(id, sched, 64 * (n + 1));
+    set_weight(id, sched, 64 * (n % 8 + 1));
     snprintf(cmdline, sizeof cmdline, "tests=none spin=+%s", spin);
     image = xc_dom_allocate(xch, cmdline, NULL);
     image->console_evtchn = xc_evtchn_alloc_unbound(xch, id, 0);
@@ -103,7 +104,7 @@ static void make(unsigned n, const char *sched, const char *spin)
 
 static bool all_have_ended(void)
 {
-    for (unsigned n = 0; n < DOMAINS; n++) {
+    for (unsigned n = 0; n < nr_domains; n++) {
         xc_dominfo_t info;
 
         if (xc_domain_getinfo(xch, domain[n].id, 1, &info) == 1 && info.domid == domain[n].id && !info.shutdown)
@@ -129,7 +130,7 @@ static void print_console(unsigned n)
 
 int main(void)
 {
-    char sched[16], spin[32];
+    char sched[16], spin[32], nr[8];
     int module;
 
     mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
@@ -139,18 +140,20 @@ int main(void)
         fail("xen-privcmd.ko");
     argument("shares.sched=", sched, sizeof sched);
     argument("shares.spin=", spin, sizeof spin);
+    argument("shares.domains=", nr, sizeof nr);
+    nr_domains = (unsigned)atoi(nr) <= DOMAINS ? (unsigned)atoi(nr) : DOMAINS;
     xch = xc_interface_open(NULL, NULL, 0);
     if (!xch)
         fail("no hypervisor");
-    for (unsigned n = 0; n < DOMAINS; n++)
+    for (unsigned n = 0; n < nr_domains; n++)
         make(n, sched, spin);
-    for (unsigned n = 0; n < DOMAINS; n++)
+    for (unsigned n = 0; n < nr_domains; n++)
         if (xc_domain_unpause(xch, domain[n].id))
             fail("domain %u", n + 1);
     do
         nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
     while (!all_have_ended());
-    for (unsigned n = 0; n < DOMAINS; n++)
+    for (unsigned n = 0; n < nr_domains; n++)
         print_console(n);
     printf("@PGN {\"ev\":\"done\"}\n");
     end();
