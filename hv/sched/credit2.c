@@ -274,7 +274,7 @@ static void unpark(struct runqueue *q, ns_t now)
         if (out_of_budget(u, now))
             continue;
         dequeue(q, u);
-        limit_credit(q, u, CREDIT_RESET);
+        limit_credit(q, u, 2 * CREDIT_RESET); /* a reset that came meanwhile others keep, too */
         enqueue(q, u, sched_pcpu(u->cpu));
     }
 }
