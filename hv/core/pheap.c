@@ -87,10 +87,11 @@ void pheap_remove(struct pheap *h, struct pheap_node *n)
 
 void pheap_replace_first(struct pheap *h, struct pheap_node *n)
 {
-    struct pheap_node *first = h->root, *rest = merge_siblings(first->child);
+    struct pheap_node *first = h->root;
 
-    first->child = NULL;
-    n->child = n->next = n->prev = NULL;
+    n->child = NULL;
+    n->next = first->child; /* one of its children: they become one tree */
     n->seq = h->next_seq++;
-    h->root = rest ? link(rest, n) : n;
+    first->child = NULL;
+    h->root = merge_siblings(n);
 }

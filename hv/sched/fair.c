@@ -272,6 +272,12 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
     fair_unlock(fair_lock(pool, now));
 }
 
+/* Apart: with it in line a charge that is not traced saves and restores more registers. */
+static __attribute__((noinline)) void trace_charge(const struct fair_pool *p, const struct sched_unit *u)
+{
+    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(p, fair_domain(u)));
+}
+
 void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
 {
     struct fair_pool *p = fair_pool(pcpu->q->pool);
@@ -293,7 +299,7 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     f->used += ran;
     if (u->dom->cap)
         f->taken -= (s64)ran;
-    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(p, d));
+    trace_charge(p, u);
     fair_unlock(p);
 }
 
@@ -753,7 +759,7 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
  * The three in one for what most decisions are: prev runs on or is swapped with the heap's first, nobody
  * has a cap, or may not run here, or is boosted. False: it is not so.
  */
-static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_unit *prev, struct sched_choice *choice)
+static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_unit *prev, struct sched_choice *choice, ns_t now)
 {
     struct runqueue *q = pcpu->q;
     struct fair_queue *f = fair_queue(q);
@@ -769,8 +775,10 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     if (n && unlikely(unit_at(n)->dom->cap))
         return false;
     fair_unit(prev)->left = rest_of_slice(prev);
-    if (unlikely(prev->yielded))
+    if (unlikely(prev->yielded)) {
+        fair_advance(p, pool, now);
         limit_savings(p, fair_domain(prev));
+    }
     key = fair_key(prev);
     if (n && (key >= n->key || prev->yielded)) {
         struct fair_unit *in = fair_unit(prev), *out;
@@ -788,6 +796,8 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     fair_unit(u)->in_boost = false;
     choice->unit = u;
     choice->slice = begin_slice(p, pool, u);
+    if (!fair_under(p, fair_domain(u)) && now > p->updated) /* who is under is so by now, too */
+        advance(p, now);
     choice->why = fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
     if (!n) {
         choice->why = SCHED_ONLY;
@@ -804,13 +814,8 @@ struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_
     struct sched_choice choice;
 
     spin_lock(&pool->lock);
-    if (likely(pool->nr_cpus == p->q->pool->nr_cpus)) {
-        if (now > pool->updated)
-            advance(pool, now);
-    } else {
+    if (unlikely(pool->nr_cpus != p->q->pool->nr_cpus || !pick_quickly(p, prev, &choice, now))) {
         fair_advance(pool, p->q->pool, now);
-    }
-    if (unlikely(!pick_quickly(p, prev, &choice))) {
         fair_before_pick(p, prev, now);
         choice = fair_choice(p, fair_take_next(p, prev, now), now);
     }

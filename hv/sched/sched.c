@@ -589,19 +589,22 @@ void sched_run(void)
     ns_t now, limit;
     u8 why;
 
+    __asm__("" : "+r"(p)); /* a pointer, and not a table and an index at each use */
     spin_lock(&q->lock);
     now = now_ns();
     prev = p->curr;
     if (prev) {
+        bool runnable = vcpu_runnable(prev->vcpu);
+
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
-        if (vcpu_runnable(prev->vcpu) && !prev->yielded && now < p->decide_by && !p->replace) {
+        if (runnable && !prev->yielded && now < p->decide_by && !p->replace) {
             spin_unlock(&q->lock);
             return;
         }
         if (ops->charge)
             ops->charge(p, prev, now - p->charged, now);
         p->charged = now;
-        if (!vcpu_runnable(prev->vcpu)) {
+        if (!runnable) {
             sched_unqueue(q, prev, now);
             TRACE_sched_block(prev->dom->domain->id, prev->vcpu->id, trace_asleep(prev->vcpu));
         } else if (several && unlikely(p->replace || !p->online || !sched_allowed(prev, p->cpu))) {

@@ -297,32 +297,28 @@ static bool find_crowded(const struct sched_pcpu *p, u16 *cpu)
 }
 
 /* p has nothing to run: after a while, that of a crowded core. */
-static __attribute__((noinline)) struct sched_choice look_for_crowds(struct sched_pcpu *p, struct sched_choice choice, ns_t now)
+static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, ns_t now)
 {
     const struct smt_pool *pool = p->q->pool->priv;
     struct smt_cpu *c = smt_cpu(p);
-    u16 cpu;
 
     if (c->idle_since == NS_NEVER)
         c->idle_since = now;
     if (smt_queue(p->q)->running || cpumask_empty(&pool->crowded) || p->cpu != cpumask_first(&p->q->cpus))
-        return choice;
+        return;
     if (now < c->idle_since + RELIEVE_AFTER) {
-        choice.slice = min_of(choice.slice, c->idle_since + RELIEVE_AFTER - now);
-        return choice;
+        choice->slice = min_of(choice->slice, c->idle_since + RELIEVE_AFTER - now);
+        return;
     }
     fair_lock(p->q->pool, now);
-    choice.relieve = find_crowded(p, &cpu);
+    choice->relieve = find_crowded(p, &choice->relieved);
     fair_unlock(p->q->pool->priv);
-    if (choice.relieve) {
-        choice.relieved = cpu;
+    if (choice->relieve)
         c->idle_since = now;
-    }
-    return choice;
 }
 
 /* The same of what the group may run. */
-static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+static __attribute__((noinline)) struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
     struct fair_pool *pool = fair_lock(q->pool, now);
@@ -370,27 +366,40 @@ static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_uni
     return choice;
 }
 
+/* Another number of the group's pcpus may run. */
+static __attribute__((noinline)) void after_pick(struct sched_pcpu *p, struct sched_choice *choice, ns_t now)
+{
+    runs(p, choice->unit, now);
+    note_crowd(p->q);
+    if (!choice->unit && choice->why != SCHED_FORCED)
+        look_for_crowds(p, choice, now);
+}
+
 /**
  * Choose what runs next on this pcpu: credit's order, within what the group may run. O(log n), and
  * O(n) when capped domains come back.
  */
 static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
+    struct smt_queue *g = smt_queue(p->q);
+    struct smt_cpu *c = smt_cpu(p);
     struct sched_choice choice;
 
-    if (unlikely(exclusive(p->q) || smt_queue(p->q)->draining)) {
+    if (unlikely(g->draining || exclusive(p->q))) {
         choice = pick_for_group(p, prev, now);
+        after_pick(p, &choice, now);
     } else {
-        bool ran = smt_cpu(p)->on;
-
         choice = fair_pick(p, prev, now);
-        runs(p, choice.unit, now);
-        if (likely(ran && choice.unit)) /* as many run as before */
-            return choice;
+        if (unlikely(!c->on || !choice.unit)) {
+            after_pick(p, &choice, now);
+        } else {
+            c->on = choice.unit;
+            if (g->running == 1) {
+                WRITE_ONCE(g->owner, choice.unit->dom);
+                g->owned_since = now;
+            }
+        }
     }
-    note_crowd(p->q);
-    if (unlikely(!choice.unit && choice.why != SCHED_FORCED))
-        return look_for_crowds(p, choice, now);
     return choice;
 }
 

@@ -47,9 +47,9 @@ static inline void apic_write(u32 reg, u32 v)
 
 ns_t tsc_to_ns(cycles_t delta)
 {
-    unsigned __int128 v = ns_shift >= 0 ? (unsigned __int128)delta << ns_shift : delta >> -ns_shift;
+    u64 v = ns_shift >= 0 ? delta << ns_shift : delta >> -ns_shift;
 
-    return (u64)((v * ns_mul) >> 32);
+    return (u64)((unsigned __int128)v * ns_mul >> 32);
 }
 
 ns_t now_ns(void)

@@ -196,17 +196,18 @@ static void numbers(const char *text, unsigned *list, unsigned nr)
     }
 }
 
-static void spin(const char *range, const char *vcpus)
+static void spin(const char *range, const char *vcpus, bool marked)
 {
     unsigned start = *range == '+' ? (unsigned)(now_ns() / 1000000) : 0, n[2];
 
     numbers(range + (*range == '+'), n, 2);
-    share_run(start + n[0], start + n[1], *vcpus == '2' ? 2 : 1);
+    share_run(start + n[0], start + n[1], *vcpus == '2' ? 2 : 1, marked);
 }
 
 void micro_main(const char *cmdline)
 {
-    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[48] = "", vcpus[8] = "";
+    static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[48] = "", vcpus[8] = "",
+                marks[8] = "";
     unsigned n[4];
     bool started;
 
@@ -235,7 +236,7 @@ void micro_main(const char *cmdline)
             run_cost(c);
     }
     if (argument(cmdline, "spin=", range, sizeof(range)))
-        spin(range, vcpus);
+        spin(range, vcpus, argument(cmdline, "spin-marks=", marks, sizeof(marks)));
     if (argument(cmdline, "wake=", range, sizeof(range))) {
         numbers(range, n, 4);
         wake_run(n[0], n[1], n[2], n[3]);

@@ -72,7 +72,7 @@ void console_write(const char *s, size_t len);
 uint64_t now_ns(void);
 
 /** Spin on one vCPU or two between two system times (ms) and print the share of a processor had; PV only. */
-void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus);
+void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus, bool marked);
 /** Sleep about sleep_us and work run_us in turn until to_ms; print how late it came to run when its timer was due, from from_ms on; PV only. */
 void wake_run(unsigned from_ms, unsigned to_ms, unsigned run_us, unsigned sleep_us);
 

@@ -8,6 +8,7 @@
  * of one window, which is the same for all domains; a wait as what `runnable` has grown by when the registered copy changes, so no clock of
  * the guest's own is in it. A wake-up is late by system time less what the timer was set to.
  */
+#include "../../../bench/mark.h"
 #include "../kernel/hypercall.h"
 #include "../kernel/micro.h"
 #include "evtchn.h"
@@ -95,7 +96,7 @@ static bool start_second(uint64_t from, uint64_t to)
 
 /* ---- who computes ---- */
 
-void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus)
+void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus, bool marked)
 {
     struct vcpu_register_runstate_memory_area area = {.addr.v = &copy};
     uint64_t from = from_ms * 1000000ul, to = to_ms * 1000000ul, begin, waited, ran;
@@ -110,6 +111,8 @@ void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus)
         ;
     begin = ran_at(0, from);
     waited = *(volatile uint64_t *)&copy.time[RUNSTATE_runnable];
+    if (marked)
+        MARK_BEGIN();
     while (now_ns() < to) {
         uint64_t now = *(volatile uint64_t *)&copy.time[RUNSTATE_runnable];
 
@@ -120,6 +123,8 @@ void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus)
         nr++;
         waited = now;
     }
+    if (marked)
+        MARK_END();
     ran = ran_at(0, to) - begin;
     while (vcpus > 1 && !second.ran)
         hc_sched_op(SCHEDOP_yield, NULL);
