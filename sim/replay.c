@@ -173,6 +173,7 @@ static struct {
     const struct sim_replay_record **worked; /* by record: the first from it on, of its processor, that says its time */
     const struct sim_replay_record **blocks; /* by pick: the block of what ran, in the same operation; or NULL */
     bool differs, came;
+    uint32_t record;                         /* that did not come; `instead` came */
     struct sim_replay_record instead;
     struct turn *turn;                       /* whose turn it is; NULL: outside */
     ucontext_t outside;
@@ -182,6 +183,7 @@ static struct {
 /* What the processes of a replay tell each other. */
 static struct {
     bool started, came;
+    uint32_t record;
     struct sim_replay_record instead;
     size_t reached;
     uint32_t attempts;
@@ -448,6 +450,7 @@ static void look(struct turn *t)
     t->spoke = false;
     if (!understand(t->bytes + t->seen, &r) || !alike(&r, &replay.input->records[t->next])) {
         replay.differs = replay.came = true;
+        replay.record = t->next;
         replay.instead = r;
     }
     t->next++;
@@ -586,6 +589,7 @@ static void happen(uint32_t e)
     run(t, true);
     if (t->state != SAYS) {
         replay.differs = true; /* it says nothing any more */
+        replay.record = event->record;
         return;
     }
     t->spoke = true;
@@ -638,6 +642,7 @@ static size_t attempt(size_t e)
     if (child == 0) {
         found->reached = go_on(e, replay.nr_events);
         found->came = replay.came;
+        found->record = replay.record;
         found->instead = replay.instead;
         _exit(0);
     }
@@ -688,6 +693,7 @@ static bool better_at(size_t from, size_t *reached, uint32_t place, bool twice)
 static bool search(size_t from, size_t *reached)
 {
     struct sim_replay_record instead = found->instead;
+    uint32_t record = found->record;
     bool came = found->came;
     uint32_t places[FAR_BACK], nr = 0;
 
@@ -713,6 +719,7 @@ static bool search(size_t from, size_t *reached)
         found->at[places[i]] = was;
     }
     found->instead = instead;
+    found->record = record;
     found->came = came;
     return false;
 }
@@ -843,7 +850,7 @@ int sim_replay_run(const struct sim_replay_input *input, struct sim_replay_outco
         fprintf(stderr, "parangon: simulator: the replay ended by itself (%d)\n", code);
     else if (found->started)
         status = 0;
-    outcome->ended = found->reached < replay.nr_events ? replay.events[found->reached].record : input->nr_records;
+    outcome->ended = found->reached < replay.nr_events ? found->record : input->nr_records;
     for (size_t e = 0; e < found->reached; e++) {
         outcome->done += !replay.events[e].begins;
         outcome->overlaps += found->at[e].steps != 0;
