@@ -5,6 +5,8 @@
  *
  * "hvm" hides every sign of the hypervisor: the operating system that has never heard of Xen. "hvm-pv" shows them, so that the
  * same kernel's PV drivers for events, timers and spinlocks take over from the PC's devices. The console is the 16550 on both.
+ * Its clock is the page that the hypervisor publishes, where "pvh" reads the TSC alone: Linux 6.1 prefers the TSC only in a first domain, which
+ * an HVM one never is to it; later kernels do where CPUID says that the TSC is invariant, which TCG's processors do not.
  */
 #include "bench/platform.h"
 

@@ -5,7 +5,7 @@
  *
  * clearcpuid=pse,pge: no 2 MiB mappings (the direct map is 4 KiB pages throughout: DirectMap2M is
  * 0), no global pages, and with no PSE no transparent huge pages either (transparent_hugepage=never
- * says so again). The clock source is the TSC on all platforms; clocksource=tsc pins it. What still
+ * says so again). The clock source is the TSC on all platforms but hvm-pv; clocksource=tsc pins it. What still
  * differs: pse36 and svm stay in the CPU flags; interrupts come from the APIC and not by event
  * channel; the page tables are the kernel's own; memory starts where the machine's does; the
  * console is a UART and not the hypervisor's. The table of differences in every result shows these
