@@ -757,6 +757,13 @@ static int compare_events(const void *a, const void *b)
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
+/* A record that comes behind the one that says the time of its operation: a move after the decision, why one sleeps. */
+static bool ends_operation(const struct sim_replay_record *r)
+{
+    return (r->kind == SIM_REPLAY_MIGRATE && r->b == TRACE_MIGRATE_SHARED) ||
+           (r->kind == SIM_REPLAY_BLOCK && r > replay.input->records && r[-1].cpu == r->cpu && r[-1].kind == SIM_REPLAY_TOLD && r[-1].a == TRACE_TOLD_ASLEEP);
+}
+
 /* The operation that record i says the time of: it begins before the first of its records, of those from `first` on. */
 static void find_operation(size_t first, size_t i)
 {
@@ -764,7 +771,7 @@ static void find_operation(size_t first, size_t i)
     struct event *event = &replay.events[replay.nr_events++];
     uint64_t earliest = first && records[first - 1].cpu == records[i].cpu ? records[first - 1].at : 0;
 
-    while (first < i && records[first].at < records[i].now)
+    while (first < i && ends_operation(&records[first]))
         first++;
     for (size_t k = first; k < i; k++)
         if (records[k].kind == SIM_REPLAY_BLOCK)

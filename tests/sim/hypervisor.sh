@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one, two and four processors every record the same, under each
 # policy: hogs with weights, a cap and two vCPUs, domains that sleep and wake, ones that poll and yield. Runs are counted (icount), and (threads)
-# four processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
+# two processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
 #   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER [threads]
 # Exit status 77 (skipped) with a reason where QEMU, the hypervisor or the micro kernel is missing.
 set -eu
@@ -51,7 +51,7 @@ replay() { # NAME POLICY: every record as it was made
 
 if [ -n "$threads" ]; then
     for policy in credit credit2 smt; do
-        record $policy-threads 4 sched=$policy
+        record $policy-threads 2 sched=$policy
         replay $policy-threads $policy
     done
     exit 0
