@@ -30,9 +30,9 @@ static inline void advance(struct fair_pool *p, ns_t now)
     p->rest = ticks % p->fluid_weight;
 }
 
-s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d)
+s32 fair_credit_us(const struct fair_domain *d, u64 vt)
 {
-    return (((s64)(p->vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
+    return (((s64)(vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
 }
 
 /* How far V goes in this time. */
@@ -263,7 +263,7 @@ void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
         d->period = now / CAP_PERIOD;
         d->budget = (s64)cap * (s64)(CAP_PERIOD / 100);
     }
-    TRACE_sched_credit(dom->domain->id, 0, fair_credit_us(p, d), weight, cap);
+    TRACE_sched_credit(dom->domain->id, 0, fair_credit_us(d, p->vt), weight, cap);
     fair_unlock(p);
 }
 
@@ -272,10 +272,11 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
     fair_unlock(fair_lock(pool, now));
 }
 
-/* Apart: with it in line a charge that is not traced saves and restores more registers. */
-static __attribute__((noinline)) void trace_charge(const struct fair_pool *p, const struct sched_unit *u)
+/* With V as it is by now. Apart: with it in line a charge that is not traced saves and restores more registers. */
+static __attribute__((noinline)) void trace_charge(const struct fair_pool *p, const struct sched_unit *u, ns_t now)
 {
-    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(p, fair_domain(u)));
+    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id,
+                     fair_credit_us(fair_domain(u), p->vt + (u64)((s64)((now - p->updated) * p->fluid_cpus << VT_SHIFT) / (s64)p->fluid_weight)));
 }
 
 void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
@@ -299,7 +300,7 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     f->used += ran;
     if (u->dom->cap)
         f->taken -= (s64)ran;
-    trace_charge(p, u);
+    trace_charge(p, u, now);
     fair_unlock(p);
 }
 
@@ -679,7 +680,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     fair_compete(pool, u);
     if ((!u->moved || fair_unit(u)->in_boost) && fair_under(pool, fair_domain(u))) {
         enqueue_boosted(q, u, false);
-        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(pool, fair_domain(u)));
+        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), pool->vt));
         r.preempt |= !curr || !curr->in_boost;
     } else {
         enqueue_at(q, u, u->moved && overdue(u) ? fair_unit(u)->node.key : fair_key(u));

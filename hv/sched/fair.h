@@ -170,8 +170,8 @@ static inline void fair_unlock(struct fair_pool *p)
     spin_unlock(&p->lock);
 }
 
-/** Credit in us of processor time, for the trace. */
-s32 fair_credit_us(const struct fair_pool *p, const struct fair_domain *d);
+/** Credit in us of processor time when V is vt, for the trace. */
+s32 fair_credit_us(const struct fair_domain *d, u64 vt);
 /** Has the domain credit left? */
 static inline bool fair_under(const struct fair_pool *p, const struct fair_domain *d)
 {
