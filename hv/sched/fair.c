@@ -105,6 +105,14 @@ static void fill(struct fair_pool *p, struct fair_domain *d)
     d->set = FAIR_FULL;
     d->node.key = ((u64)d->weight << 32) / d->competing;
     pheap_insert(&p->full, &d->node);
+    list_for_each_safe(pos, &d->waiting) { /* they go before all who share now */
+        struct sched_unit *u = list_entry(pos, struct fair_unit, in_domain)->unit;
+
+        if (fair_unit(u)->place != FAIR_BOOSTED && fair_unit(u)->node.key != FAIR_FULL_KEY) {
+            fair_dequeue(sched_pcpu(u->cpu)->q, u);
+            fair_enqueue(sched_pcpu(u->cpu)->q, u);
+        }
+    }
 }
 
 /*
@@ -314,10 +322,7 @@ static void refill(const struct sched_domain *dom, struct fair_domain *d, ns_t n
     if (missed <= 0) /* another pcpu's now may be later */
         return;
     d->period += missed;
-    if (missed > 1000)
-        d->budget = quota;
-    else
-        d->budget = min_of(d->budget + missed * quota, quota);
+    d->budget = missed > 1000 ? quota : min_of(d->budget + missed * quota, quota);
 }
 
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now)
@@ -434,10 +439,7 @@ static void enqueue_boosted(struct runqueue *q, struct sched_unit *u, bool first
     c->place = FAIR_BOOSTED;
     list_add_tail(&fair_domain(u)->waiting, &c->in_domain);
     f->special++;
-    if (first)
-        list_add_head(&f->boosted, &c->link);
-    else
-        list_add_tail(&f->boosted, &c->link);
+    (first ? list_add_head : list_add_tail)(&f->boosted, &c->link);
     relist(q);
 }
 

@@ -111,6 +111,7 @@ struct fair_queue {
 };
 
 #define FAIR_UNPRICED (~0ull)
+#define FAIR_FULL_KEY 1 /* before all who share; 0: somebody boosted */
 
 enum fair_place { FAIR_NOWHERE, FAIR_WAITING, FAIR_PINNED, FAIR_BOOSTED, FAIR_PARKED };
 
@@ -235,7 +236,7 @@ static inline u64 fair_key(const struct sched_unit *u)
 {
     const struct fair_domain *d = fair_domain(u);
 
-    return d->set == FAIR_FULL ? 1 : fair_unit(u)->left ? fair_unit(u)->slice_vt : d->vt;
+    return d->set == FAIR_FULL ? FAIR_FULL_KEY : fair_unit(u)->left ? fair_unit(u)->slice_vt : d->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting
