@@ -56,7 +56,8 @@ struct shares {
     const char *policy;
     bool xen;                      /* on Debian's Xen: no trace, no plan */
     unsigned cpus;
-    char *plan, *memory, *turns;   /* files: the launch plan (Xen: the ramdisk), the trace, the option ROM */
+    char *plan, *memory;           /* files: the launch plan (Xen: the ramdisk), the trace */
+    const char *turns;             /* and the option ROM, of all cases */
     double owed[DOMAINS];          /* processors */
     double got[DOMAINS], simulated[DOMAINS];
     double window_ms, longest_ms;  /* worst error of a domain in any window; the longest stretch that one ran */
@@ -428,10 +429,10 @@ int cmd_shares(int argc, char **argv)
     unsigned to_ms;
     size_t nr = 0;
     int status = 0;
-    char *stem;
+    char *stem, *turns;
 
     command_parse(&argp, argc, argv, &o);
-    if (inputs_get(&inputs, INPUTS_FETCH) < 0)
+    if (inputs_get(&inputs, INPUTS_FETCH) < 0 || !(turns = turns_make_rom()))
         return STATUS_INCOMPLETE;
     to_ms = FROM_MS + 1000 * o.seconds;
     for (size_t p = 0; p < o.policies.nr; p++)
@@ -441,8 +442,8 @@ int cmd_shares(int argc, char **argv)
 
                 *s = (struct shares){.cast = o.cast, .policy = o.policies.word[p], .xen = !strcmp(o.on.word[h], "xen"), .cpus = atoi(o.cpus.word[c]),
                                      .plan = paths_make_temporary("plan", 0), .memory = paths_make_temporary("trace", (size_t)TRACE_MIB << 20),
-                                     .turns = turns_make_rom()};
-                if (!s->plan || !s->memory || !s->turns)
+                                     .turns = turns};
+                if (!s->plan || !s->memory)
                     return STATUS_INCOMPLETE;
                 if (!s->xen)
                     write_plan(s, to_ms);
@@ -468,9 +469,10 @@ int cmd_shares(int argc, char **argv)
             status = STATUS_INCOMPLETE;
         unlink(s->plan);
         unlink(s->memory);
-        unlink(s->turns);
         boot_free(&boots[i]);
     }
+    unlink(turns);
+    free(turns);
     if (status)
         return status < 0 ? STATUS_INCOMPLETE : status;
     print_table(&o, cases, nr);

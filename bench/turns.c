@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,18 +34,23 @@ char *turns_make_rom(void)
 {
     uint8_t rom[ROM_BYTES] = {0}, sum = 0;
     char *path = paths_make_temporary("turns", 0);
-    FILE *out = path ? fopen(path, "wb") : NULL;
+    FILE *out;
     int failed;
 
-    if (!out)
+    if (!path)
         return NULL;
     memcpy(rom, code, sizeof code);
     for (size_t i = 0; i < sizeof rom; i++)
         sum += rom[i];
     rom[ROM_BYTES - 1] = (uint8_t)-sum; /* all its bytes add up to 0 */
-    failed = fwrite(rom, sizeof rom, 1, out) != 1;
-    if (fclose(out) || failed)
+    out = fopen(path, "wb");
+    failed = !out || fwrite(rom, sizeof rom, 1, out) != 1;
+    if ((out && fclose(out)) || failed) {
         fprintf(stderr, "parangon: cannot write %s: %s\n", path, strerror(errno));
+        unlink(path);
+        free(path);
+        return NULL;
+    }
     return path;
 }
 

@@ -115,14 +115,6 @@ static bool alike(const struct sim_replay_record *x, const struct sim_replay_rec
     return x->kind == y->kind && x->domid == y->domid && x->vcpu_id == y->vcpu_id && x->a == y->a && x->b == y->b;
 }
 
-static bool gone_by(unsigned event)
-{
-    return event == TRACE_ID_sched_pick || event == TRACE_ID_sched_wake || event == TRACE_ID_sched_block ||
-           event == TRACE_ID_sched_yield || event == TRACE_ID_sched_tick || event == TRACE_ID_sched_boost ||
-           event == TRACE_ID_sched_reset || event == TRACE_ID_sched_gang || event == TRACE_ID_sched_migrate ||
-           event == TRACE_ID_sched_busy || event == TRACE_ID_sched_told;
-}
-
 /* ---- the processors' operations ---- */
 
 enum turn_state {
@@ -204,12 +196,9 @@ void sim_replay_waits(void)
 
 void sim_replay_records(void)
 {
-    struct trace_record_head head;
+    struct sim_replay_record r; /* what it will say is not there yet: only whether its kind is gone by */
 
-    if (!replay.turn)
-        return;
-    memcpy(&head, replay.turn->bytes + sim_rings[sim_cpu].pos, sizeof(head));
-    if (gone_by(head.event))
+    if (replay.turn && understand(replay.turn->bytes + sim_rings[sim_cpu].pos, &r))
         stop_at(SAYS);
 }
 
@@ -245,6 +234,16 @@ static void seem(unsigned cpu, bool idle)
         cpumask_clear(&pool->idle_cores, p->core_first);
 }
 
+/* Those of `cpus` that are in `set` seem otherwise; once more, and they seem as they were. */
+static void flip(const unsigned *cpus, unsigned set)
+{
+    for (; set; set &= set - 1) {
+        unsigned cpu = cpus[__builtin_ctz(set)];
+
+        seem(cpu, !cpumask_test(&sched_pool(0)->idle, cpu));
+    }
+}
+
 /*
  * Who idles is a hint: of a processor in the middle of an operation it may be old. Where u was placed otherwise than by what holds here,
  * such processors are looked at as they were before or will be after.
@@ -270,13 +269,9 @@ static u16 step_place(struct sched_unit *u, ns_t now)
         u16 other;
 
         sched_pcpu(u->cpu)->random = random;
-        for (unsigned i = 0; i < nr; i++)
-            if (set & 1u << i)
-                seem(midway[i], !cpumask_test(&sched_pool(0)->idle, midway[i]));
+        flip(midway, set);
         other = place(u, now);
-        for (unsigned i = 0; i < nr; i++)
-            if (set & 1u << i)
-                seem(midway[i], !cpumask_test(&sched_pool(0)->idle, midway[i]));
+        flip(midway, set);
         if (other == recorded)
             return recorded;
     }
@@ -501,16 +496,14 @@ static bool help(const struct turn *t)
 static void run(struct turn *t, bool due)
 {
     while (!replay.differs && t->state != NOTHING && (t->state != SAYS || t->spoke)) {
-        if ((t->state != WAITS && t->steps >= t->limit) || (t->state == STEP && t->pinned && !due))
+        bool waited = t->state == WAITS;
+
+        if ((!waited && t->steps >= t->limit) || (t->state == STEP && t->pinned && !due))
             return;
-        t->steps += t->state != WAITS;
-        if (t->state == WAITS) {
-            resume(t);
-            if (t->state == WAITS && !help(t))
-                return;
-        } else {
-            resume(t);
-        }
+        t->steps += !waited;
+        resume(t);
+        if (waited && t->state == WAITS && !help(t))
+            return;
     }
 }
 

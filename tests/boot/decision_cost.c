@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/explain_symbols.h"
+#include "bench/explain_path.h"
 #include "bench/plugin/path.h"
 
 struct block {
@@ -51,7 +51,7 @@ static void execute(const struct block *b, uint32_t nr)
 {
     bool entered = d.run < d.symbols->nr && b->head.vaddr == d.symbols->symbol[d.run].start;
 
-    if (entered || (d.deciding && (b->head.class != 2 || (d.picked && b->function == d.run))))
+    if (entered || (d.deciding && (b->head.class != PATH_HYPERVISOR || (d.picked && b->function == d.run))))
         end_decision();
     d.deciding |= entered;
     if (!d.deciding)
