@@ -162,7 +162,8 @@ static void segment_debugreg(void)
         EXPECT_RC(hc_get_debugreg(i), 0x1000 + i);
     }
     EXPECT_RC(hc_set_debugreg(0, PTR(target)), 0);
-    EXPECT_RC(hc_set_debugreg(7, 0x401), 0); /* execute, local 0 */
+    EXPECT_RC(hc_sched_op(SCHEDOP_yield, NULL), 0); /* another domain's own address comes between */
+    EXPECT_RC(hc_set_debugreg(7, 0x401), 0);        /* execute, local 0 */
     EXPECT_RC(trap_try(do_target, target, &c), VEC_DB);
     EXPECT(c.frame.rip == PTR(target), "rip %lx, want %lx", c.frame.rip, PTR(target));
     EXPECT((hc_get_debugreg(6) & 15) == 1, "DR6 %lx", hc_get_debugreg(6));

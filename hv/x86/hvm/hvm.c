@@ -180,6 +180,7 @@ void hvm_switch_from(struct vcpu *v)
     v->arch.dr[2] = read_dr2();
     v->arch.dr[3] = read_dr3();
     hvm_ops->switch_from(v);
+    write_dr6(0xffff0ff0);
 }
 
 void hvm_run(struct vcpu *v, struct regs *r)

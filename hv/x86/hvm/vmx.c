@@ -407,7 +407,6 @@ static void switch_from(struct vcpu *v)
     x->on_cpu = false;
     x->cr2 = read_cr2();
     x->dr6 = read_dr6();
-    write_dr6(0xffff0ff0);
     for (unsigned int i = 0; i < VMX_NR_MSRS; i++) {
         x->msr[i] = rdmsr(kept_msr[i]);
         wrmsr(kept_msr[i], p->msr[i]);

@@ -59,23 +59,25 @@ long pv_note_debugreg(struct vcpu *v, unsigned int reg, u64 value)
     return 0;
 }
 
+/* DR6 stays clean here: what a trap sets goes to the guest's own (traps.c). */
+static void load_debugregs(const struct vcpu *v)
+{
+    write_dr0(v->arch.dr[0]);
+    write_dr1(v->arch.dr[1]);
+    write_dr2(v->arch.dr[2]);
+    write_dr3(v->arch.dr[3]);
+    write_dr7(v->arch.dr[7]);
+}
+
 long do_set_debugreg(u64 reg, u64 value, u64 a3, u64 a4, u64 a5, u64 a6)
 {
     struct vcpu *v = current_vcpu();
     long err = pv_note_debugreg(v, reg < 8 ? reg : 8, value);
 
-    if (err)
-        return err;
-    value = v->arch.dr[reg];
-    switch (reg) {
-    case 0: write_dr0(value); break;
-    case 1: write_dr1(value); break;
-    case 2: write_dr2(value); break;
-    case 3: write_dr3(value); break;
-    case 6: write_dr6(value); break;
-    case 7: write_dr7(value); break;
-    }
-    return 0;
+    /* Addresses without a breakpoint do not survive other vCPUs in the processor: the one that is set brings all. */
+    if (!err && (reg == 7 || v->arch.dr[7] & 0xff))
+        load_debugregs(v);
+    return err;
 }
 
 long do_get_debugreg(u64 reg, u64 a2, u64 a3, u64 a4, u64 a5, u64 a6)
@@ -289,14 +291,8 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     pv_load_vcpu(next);
     fpu_load(next);
     pv_set_cr0_ts(next, next->arch.cr0_ts);
-    if (next->arch.dr[7] & 0xff || prev->arch.dr[7] & 0xff || prev->is_idle) {
-        write_dr0(next->arch.dr[0]);
-        write_dr1(next->arch.dr[1]);
-        write_dr2(next->arch.dr[2]);
-        write_dr3(next->arch.dr[3]);
-        write_dr6(next->arch.dr[6]);
-        write_dr7(next->arch.dr[7]);
-    }
+    if ((next->arch.dr[7] | prev->arch.dr[7]) & 0xff)
+        load_debugregs(next);
     if (!load_segments(next))
         pv_inject_failsafe(next, &c->regs);
 }
