@@ -112,6 +112,11 @@ void arch_raise_schedule(unsigned int cpu);
  * kick if it runs elsewhere).
  */
 void arch_event_pending(struct vcpu *v);
+/**
+ * v, which runs here and has made a hypercall, would take an event or an interrupt if it went on: its mask is open
+ * (vcpu_info's, or the interrupt flag where that is what masks).
+ */
+bool arch_event_waits(struct vcpu *v);
 
 /** v has something to look at before it goes on: interrupts the pcpu that it runs on, if another. */
 void arch_kick_vcpu(const struct vcpu *v);

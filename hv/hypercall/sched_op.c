@@ -61,8 +61,7 @@ static long poll(struct vcpu *v, gva_t arg)
     __atomic_fetch_or(&d->poll_mask, 1u << v->id, __ATOMIC_SEQ_CST);
     vcpu_pause(v, VPF_POLLING);
     rc = any_pending(d, (gva_t)op.ports.p, op.nr_ports);
-    if (rc ||
-        (READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask))) {
+    if (rc || arch_event_waits(v)) {
         vcpu_unblock(v);
         return min_of(rc, 0);
     }

@@ -470,6 +470,11 @@ void host_advance(ns_t ns)
     host_now = until;
 }
 
+bool arch_event_waits(struct vcpu *v)
+{
+    return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
+}
+
 void arch_event_pending(struct vcpu *v)
 {
     host_vcpu(v)->events++;

@@ -161,6 +161,27 @@ static void sched_poll(void)
 }
 MICRO_TEST(sched_poll, "sched-poll", PLATFORM_XEN);
 
+/* A kernel that waits for a lock has events masked (a PVH one by IF), and others pending meanwhile: they do not end its poll. */
+static void sched_poll_masked(void)
+{
+    uint32_t pending = port_ipi(), port = port_ipi();
+    struct sched_poll p = {.nr_ports = 1};
+
+    events_mask();
+    EXPECT_RC(port_send(pending), 0);
+    p.timeout = now_ns() + 20000000;
+    set_xen_guest_handle(p.ports, &port);
+    EXPECT_RC(hc_sched_op(SCHEDOP_poll, &p), 0);
+    EXPECT(now_ns() >= p.timeout, "poll came back %lu ns early", p.timeout - now_ns());
+    events_reset_log();
+    events_unmask();
+    events_mask();
+    EXPECT(ev_count == 1 && ev_log[0] == pending, "%u events", ev_count);
+    EXPECT_RC(port_close(pending), 0);
+    EXPECT_RC(port_close(port), 0);
+}
+MICRO_TEST(sched_poll_masked, "sched-poll-masked", PLATFORM_XEN);
+
 /* Set, fed and ended in time; what a watchdog does in the end, tests/unit shows. */
 static void sched_watchdog(void)
 {

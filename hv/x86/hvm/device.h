@@ -61,7 +61,7 @@ bool hvm_io_write(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned i
 
 /* ---- what devices call; platform.c and irq.c have it, tests/ stand in for it ---- */
 
-/** An interrupt may have become deliverable to v: wake it from HLT, look for interrupts before its next entry. */
+/** An interrupt may have become deliverable to v: wake it from HLT and SCHEDOP_poll, look for interrupts before its next entry. */
 void hvm_vcpu_kick(struct vcpu *v);
 /** Drive interrupt line gsi (0 to 23; 0 to 15 are the ISA lines, the PIC's and the I/O APIC's) of a domain. Level until changed. */
 void hvm_irq_line(struct domain *d, unsigned int gsi, bool level);

@@ -198,7 +198,7 @@ void hvm_vcpu_kick(struct vcpu *v)
 {
     v->arch.hvm->check_irq = true;
     arch_kick_vcpu(v);
-    if (v->pause_flags & VPF_BLOCKED)
+    if (v->pause_flags & (VPF_BLOCKED | VPF_POLLING))
         vcpu_unblock(v);
 }
 

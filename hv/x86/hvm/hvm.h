@@ -350,7 +350,10 @@ int hvm_vcpu_initialise(struct vcpu *v, gva_t context);
 void hvm_apic_changed(struct vcpu *v);
 /** What is deliverable goes in with the next entry, or the window is opened for it. */
 void hvm_irq_assist(struct vcpu *v, struct regs *r);
-/** There is an interrupt that the guest would take if it were not in HLT. */
+/**
+ * v, which runs here and has come out by an instruction that waits (HLT, a hypercall), would take an NMI, an interrupt or an event upcall
+ * if it went on: nothing is held back by a shadow, and by IF as in the registers.
+ */
 bool hvm_irq_waits(struct vcpu *v);
 
 /* ---- cpuid.c ---- */

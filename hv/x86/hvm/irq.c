@@ -39,7 +39,12 @@ bool hvm_irq_waits(struct vcpu *v)
     if (v->arch.hvm->nmi_pending)
         return true;
     vlapic_set_cr8(v->arch.hvm->vlapic, hvm_ops->get_tpr(v));
-    return find(v, &vector) != FROM_NONE;
+    return (get_cpu_info()->regs.rflags & X86_FLAGS_IF) && find(v, &vector) != FROM_NONE;
+}
+
+bool arch_event_waits(struct vcpu *v)
+{
+    return is_hvm_vcpu(v) ? hvm_irq_waits(v) : v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
 }
 
 void hvm_irq_assist(struct vcpu *v, struct regs *r)
