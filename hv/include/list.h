@@ -26,10 +26,11 @@ static inline bool list_empty(const struct list *l)
 /** Insert node before position: before the head means at the end of the list. */
 static inline void list_add_before(struct list *pos, struct list *node)
 {
-    node->prev = pos->prev;
+    struct list *prev = pos->prev;
+
+    node->prev = prev;
     node->next = pos;
-    pos->prev->next = node;
-    pos->prev = node;
+    prev->next = pos->prev = node;
 }
 
 static inline void list_add_tail(struct list *head, struct list *node)
@@ -45,8 +46,10 @@ static inline void list_add_head(struct list *head, struct list *node)
 /** Remove node; it is left empty, so removing it again does nothing and list_empty() on it tells. */
 static inline void list_del(struct list *node)
 {
-    node->prev->next = node->next;
-    node->next->prev = node->prev;
+    struct list *prev = node->prev, *next = node->next;
+
+    prev->next = next;
+    next->prev = prev;
     list_init(node);
 }
 

@@ -35,10 +35,10 @@ s32 fair_credit_us(const struct fair_domain *d, u64 vt)
     return (((s64)(vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
 }
 
-/* How far V goes in this time. */
-static u64 vt_of(const struct fair_pool *p, ns_t ns)
+/* How far V goes in this time, which may lie in the past: then it is less than 0. */
+static s64 vt_of(const struct fair_pool *p, s64 ns)
 {
-    return (ns * p->fluid_cpus << VT_SHIFT) / p->fluid_weight;
+    return ns * (s64)p->fluid_cpus * (1 << VT_SHIFT) / (s64)p->fluid_weight;
 }
 
 /* Credit saved while asleep or parked, or by giving way, is worth a slice at most, and no more than 30 ms. */
@@ -253,6 +253,7 @@ void fair_unit_init(struct sched_unit *u)
     list_init(&fair_unit(u)->link);
     list_init(&fair_unit(u)->in_domain);
     fair_unit(u)->unit = u;
+    fair_unit(u)->domain = fair_domain(u);
 }
 
 /* Credit is kept in time: with another weight the same credit is another distance from V. */
@@ -283,8 +284,7 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
 /* With V as it is by now. Apart: with it in line a charge that is not traced saves and restores more registers. */
 static __attribute__((noinline)) void trace_charge(const struct fair_pool *p, const struct sched_unit *u, ns_t now)
 {
-    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id,
-                     fair_credit_us(fair_domain(u), p->vt + (u64)((s64)((now - p->updated) * p->fluid_cpus << VT_SHIFT) / (s64)p->fluid_weight)));
+    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), p->vt + (u64)vt_of(p, (s64)(now - p->updated))));
 }
 
 void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
@@ -427,7 +427,7 @@ static void enqueue_at(struct runqueue *q, struct sched_unit *u, u64 key)
 
 void fair_enqueue(struct runqueue *q, struct sched_unit *u)
 {
-    enqueue_at(q, u, fair_key(u));
+    enqueue_at(q, u, fair_key(fair_unit(u)));
 }
 
 /* Before all others but those boosted before, or (first) before these too. */
@@ -528,7 +528,7 @@ static struct sched_unit *first_allowed(struct list *list, const struct sched_pc
 /* Others of its domain ran meanwhile: it stands further back now, but before these; if it is not overdue. True: it moved. */
 static inline bool set_back(struct pheap *h, struct pheap_node *n)
 {
-    u64 key = fair_key(unit_at(n));
+    u64 key = fair_key(container_of(n, struct fair_unit, node));
 
     if (likely(n->key >= key) || overdue(unit_at(n)))
         return false;
@@ -588,14 +588,10 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
     }
 }
 
-/* What is left of the slice in which u, which ran, was preempted. */
-static inline ns_t rest_of_slice(const struct sched_unit *u)
+/* What is left of the slice in which a unit, which ran, was preempted. */
+static inline ns_t rest_of_slice(const struct fair_unit *c, bool yielded)
 {
-    const struct fair_unit *c = fair_unit(u);
-
-    if (c->in_boost || u->yielded || c->used + SLICE_LEAST > c->turn)
-        return 0;
-    return c->turn - c->used;
+    return c->in_boost || yielded || c->used + SLICE_LEAST > c->turn ? 0 : c->turn - c->used;
 }
 
 void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
@@ -603,7 +599,7 @@ void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
     if (prev) {
         if (prev->dom->cap)
             fair_give_back(prev);
-        fair_unit(prev)->left = rest_of_slice(prev);
+        fair_unit(prev)->left = rest_of_slice(fair_unit(prev), prev->yielded);
         if (prev->yielded)
             limit_savings(fair_pool(p->q->pool), fair_domain(prev));
     }
@@ -645,8 +641,8 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
     if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < fair_unit(prev)->turn / BOOST_PART)
         mine = 0;
     else if (prev)
-        mine = min_of(mine, fair_key(prev));
-    if (from == q || (from && mine != ~0ull && n->key + vt_of(pool, sched_slice(q->pool, SLICE) / BALANCE_PART) >= mine))
+        mine = min_of(mine, fair_key(fair_unit(prev)));
+    if (from == q || (from && mine != ~0ull && n->key + (u64)vt_of(pool, (s64)(sched_slice(q->pool, SLICE) / BALANCE_PART)) >= mine))
         from = NULL;
     fair_unlock(pool);
     return from;
@@ -685,7 +681,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), pool->vt));
         r.preempt |= !curr || !curr->in_boost;
     } else {
-        enqueue_at(q, u, u->moved && overdue(u) ? fair_unit(u)->node.key : fair_key(u));
+        enqueue_at(q, u, u->moved && overdue(u) ? fair_unit(u)->node.key : fair_key(fair_unit(u)));
     }
     /* What runs had no limit if it was alone: its slice counts from when it was picked. */
     if (curr)
@@ -706,21 +702,21 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     fair_unlock(p);
 }
 
-/* u runs on in the slice that it was preempted in, or begins one. @return how long. */
-static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *pool, struct sched_unit *u)
+/* A unit runs on in the slice that it was preempted in, or begins one. @return how long. */
+static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *pool, struct fair_unit *c)
 {
-    struct fair_unit *c = fair_unit(u);
+    struct fair_domain *d = c->domain;
     ns_t left = c->left;
 
-    c->price = p->several ? price(p, fair_domain(u)) : FAIR_UNPRICED;
+    c->price = p->several ? price(p, d) : FAIR_UNPRICED;
     if (left) {
         c->left = 0;
         return left;
     }
     c->set_back = 0;
-    c->slice_vt = fair_domain(u)->vt;
+    c->slice_vt = d->vt;
     c->used = 0;
-    return c->turn = slice_of(p, pool, fair_domain(u));
+    return c->turn = slice_of(p, pool, d);
 }
 
 /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
@@ -740,7 +736,7 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
 
     if (u) {
         bool boost = fair_unit(u)->in_boost;
-        ns_t slice = begin_slice(p, pool, u);
+        ns_t slice = begin_slice(p, pool, fair_unit(u));
 
         choice.why = boost ? SCHED_BOOST : !others ? SCHED_ONLY : fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
         if (others || others_may_come(pool))
@@ -768,40 +764,43 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     struct fair_queue *f = fair_queue(q);
     const struct cpupool *pool = q->pool;
     struct fair_pool *p = fair_pool(pool);
-    struct sched_unit *u = prev;
+    struct fair_unit *c, *first = NULL;
     struct pheap_node *n;
+    bool yielded;
     u64 key;
 
     if (unlikely(!prev || f->special || p->nr_parked || prev->restricted || prev->dom->cap))
         return false;
     n = first_waiting(q);
-    if (n && unlikely(unit_at(n)->dom->cap))
-        return false;
-    fair_unit(prev)->left = rest_of_slice(prev);
-    if (unlikely(prev->yielded)) {
+    if (n) {
+        first = container_of(n, struct fair_unit, node);
+        if (unlikely(first->domain->dom->cap))
+            return false;
+    }
+    c = fair_unit(prev);
+    yielded = prev->yielded;
+    c->left = rest_of_slice(c, yielded);
+    if (unlikely(yielded)) {
         fair_advance(p, pool, now);
-        limit_savings(p, fair_domain(prev));
+        limit_savings(p, c->domain);
     }
-    key = fair_key(prev);
-    if (n && (key >= n->key || prev->yielded)) {
-        struct fair_unit *in = fair_unit(prev), *out;
-
-        u = unit_at(n);
-        out = fair_unit(u);
-        out->place = FAIR_NOWHERE;
-        list_del(&out->in_domain);
-        in->place = FAIR_WAITING;
-        in->node.key = key;
-        list_add_tail(&fair_domain(prev)->waiting, &in->in_domain);
-        pheap_replace_first(&f->waiting, &in->node);
+    key = fair_key(c);
+    if (n && (key >= n->key || yielded)) {
+        first->place = FAIR_NOWHERE;
+        list_del(&first->in_domain);
+        c->place = FAIR_WAITING;
+        c->node.key = key;
+        list_add_tail(&c->domain->waiting, &c->in_domain);
+        pheap_replace_first(&f->waiting, &c->node);
         relist(q);
+        c = first;
     }
-    fair_unit(u)->in_boost = false;
-    choice->unit = u;
-    choice->slice = begin_slice(p, pool, u);
-    if (!fair_under(p, fair_domain(u)) && now > p->updated) /* who is under is so by now, too */
+    c->in_boost = false;
+    choice->unit = c->unit;
+    choice->slice = begin_slice(p, pool, c);
+    if (!fair_under(p, c->domain) && now > p->updated) /* who is under is so by now, too */
         advance(p, now);
-    choice->why = fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
+    choice->why = fair_under(p, c->domain) ? SCHED_UNDER : SCHED_OVER;
     if (!n) {
         choice->why = SCHED_ONLY;
         if (!others_may_come(pool))

@@ -120,6 +120,7 @@ struct fair_unit {
     struct list link;        /* in boosted, parked or pins */
     struct list in_domain;   /* in its domain's waiting */
     struct sched_unit *unit;
+    struct fair_domain *domain;
     u8 place;                /* enum fair_place */
     bool parked;             /* counted in its runqueue's parked */
     bool in_boost;           /* runs because it was boosted */
@@ -229,14 +230,12 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
  */
 struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**
- * By what u is ordered: least first. A full domain is due a pcpu for each unit and comes first; one
+ * By what a unit is ordered: least first. A full domain is due a pcpu for each unit and comes first; one
  * preempted in a slice of which something is left keeps the place that it had.
  */
-static inline u64 fair_key(const struct sched_unit *u)
+static inline u64 fair_key(const struct fair_unit *c)
 {
-    const struct fair_domain *d = fair_domain(u);
-
-    return d->set == FAIR_FULL ? FAIR_FULL_KEY : fair_unit(u)->left ? fair_unit(u)->slice_vt : d->vt;
+    return c->domain->set == FAIR_FULL ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting

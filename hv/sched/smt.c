@@ -19,8 +19,8 @@
  * Order, shares, caps, boost and slices are credit's (fair.h, credit.c). A domain is not charged
  * for the threads that idle for its sake: with exclusivity, shares are of what was used, and forced
  * idle time is reported beside them (sched_forced_idle(), event sched_forced_idle).
- * Locks: runqueue lock by the framework, which guards the group. The pool's (fair.h) inside it: that a unit
- * of another group, or a group's last owner, does not go away while it is looked at.
+ * Locks: runqueue lock by the framework, which guards the group. The pool's (fair.h) inside it: while it is held, neither
+ * what another group's pcpu runs nor a group's last owner goes away.
  * Does not: promise work conservation under exclusivity; weigh how much two units hurt each other.
  */
 #include "fair.h"
@@ -38,12 +38,12 @@ struct smt_queue {
     u16 running;             /* its pcpus that run a unit */
     bool draining;           /* no pcpu begins to run before all have stopped, and then... */
     u16 claimant;            /* ...this one chooses first */
-    struct sched_domain *owner; /* of what runs, where anything does */
+    struct sched_domain *owner; /* exclusive: of what runs, where anything does; NULL where that is so since just now */
     ns_t owned_since;
 };
 
 struct smt_cpu {
-    struct sched_unit *on;   /* what it runs */
+    bool runs;               /* counted in its group's running */
     ns_t idle_since;         /* it has picked nothing since then; NS_NEVER: it runs */
 };
 
@@ -78,36 +78,32 @@ static inline void note_crowd(const struct runqueue *q)
         cpumask_clear_atomic(&pool->crowded, q->first);
 }
 
-/* p runs u from now on, or (NULL) nothing. */
-static inline void runs(struct sched_pcpu *p, struct sched_unit *u, ns_t now)
+/* p runs a unit from now on, or nothing. */
+static void set_runs(struct sched_pcpu *p, bool runs)
 {
-    struct smt_queue *g = smt_queue(p->q);
     struct smt_cpu *c = smt_cpu(p);
 
-    if (unlikely(!u != !c->on))
-        g->running += u ? 1 : -1;
-    c->on = u;
-    if (!u)
-        return;
-    c->idle_since = NS_NEVER;
-    if (g->running == 1) {
-        WRITE_ONCE(g->owner, u->dom);
-        g->owned_since = now;
-    }
+    if (c->runs != runs)
+        smt_queue(p->q)->running += runs ? 1 : -1;
+    c->runs = runs;
+    if (runs)
+        c->idle_since = NS_NEVER;
 }
 
 /* Pcpus of p's group, other than p, that run, or that do not, decide anew. */
 static void kick_others(struct sched_pcpu *p, bool running)
 {
     cpumask_for_each(cpu, &p->q->cpus) {
-        if (cpu != p->cpu && !smt_cpu(sched_pcpu(cpu))->on == !running)
+        if (cpu != p->cpu && smt_cpu(sched_pcpu(cpu))->runs == running)
             sched_kick(p->q, cpu);
     }
 }
 
-/* A waiting unit of the domain that may run on p: one of q's, or (NULL) of another runqueue's. */
+/* A waiting unit of the domain, if there is one, that may run on p: one of q's, or (NULL) of another runqueue's. */
 static struct sched_unit *waiting_of(const struct sched_domain *dom, const struct runqueue *q, const struct sched_pcpu *p)
 {
+    if (!dom)
+        return NULL;
     list_for_each(pos, &((struct fair_domain *)dom->priv)->waiting) {
         struct sched_unit *u = list_entry(pos, struct fair_unit, in_domain)->unit;
 
@@ -120,7 +116,7 @@ static struct sched_unit *waiting_of(const struct sched_domain *dom, const struc
 /* Another pcpu of p's group runs. */
 static bool others_run(const struct sched_pcpu *p)
 {
-    return smt_queue(p->q)->running > (smt_cpu(p)->on != NULL);
+    return smt_queue(p->q)->running > smt_cpu(p)->runs;
 }
 
 /* ---- the operations ---- */
@@ -134,6 +130,13 @@ static void smt_queue_init(struct runqueue *q, ns_t now)
 static void smt_cpu_init(struct sched_pcpu *p)
 {
     smt_cpu(p)->idle_since = NS_NEVER;
+}
+
+/* find_crowded() may still look at it. */
+static void smt_unit_fini(struct runqueue *q, struct sched_unit *u)
+{
+    spin_lock(&fair_pool(q->pool)->lock);
+    fair_unlock(fair_pool(q->pool));
 }
 
 static void smt_domain_fini(struct sched_domain *dom)
@@ -186,13 +189,8 @@ static struct sched_wake_result smt_wake(struct runqueue *q, struct sched_unit *
     struct sched_wake_result r = fair_wake(q, u, now);
     struct sched_pcpu *p = sched_pcpu(u->cpu);
 
-    if (p->curr && q->nr_cpus > 1 && fair_unit(u)->place != FAIR_PARKED) {
-        struct fair_pool *pool = fair_lock(q->pool, now);
-
-        if (!exclusive(q) || smt_queue(q)->owner == u->dom)
-            kick_others(p, false);
-        fair_unlock(pool);
-    }
+    if (p->curr && q->nr_cpus > 1 && fair_unit(u)->place != FAIR_PARKED && (!exclusive(q) || READ_ONCE(smt_queue(q)->owner) == u->dom))
+        kick_others(p, false);
     return r;
 }
 
@@ -202,13 +200,10 @@ static void smt_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 
     fair_sleep(q, u, now);
     if (p->curr == u) {
-        struct fair_pool *pool = fair_lock(q->pool, now);
-
-        runs(p, NULL, now);
+        set_runs(p, false);
         note_crowd(q);
         if (!p->online && exclusive(q)) /* nobody decides here any more: the others do */
             kick_others(p, false);
-        fair_unlock(pool);
     }
 }
 
@@ -285,7 +280,7 @@ static bool find_crowded(const struct sched_pcpu *p, u16 *cpu)
         const struct runqueue *q = sched_pcpu(first)->q;
 
         cpumask_for_each(c, &q->cpus) {
-            const struct sched_unit *u = smt_cpu(sched_pcpu(c))->on;
+            const struct sched_unit *u = READ_ONCE(sched_pcpu(c)->curr);
 
             if (u && sched_allowed(u, p->cpu)) {
                 *cpu = c;
@@ -318,7 +313,7 @@ static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, n
 }
 
 /* The same of what the group may run. */
-static __attribute__((noinline)) struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
+static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
     struct fair_pool *pool = fair_lock(q->pool, now);
@@ -328,7 +323,7 @@ static __attribute__((noinline)) struct sched_choice pick_for_group(struct sched
     struct sched_unit *u = NULL;
     bool forced, corun = false;
 
-    runs(p, NULL, now);
+    set_runs(p, false);
     fair_before_pick(p, prev, now);
     if (unlikely(g->draining) && !g->running) { /* all have stopped */
         if (p->cpu == g->claimant || !sched_pcpu(g->claimant)->online)
@@ -348,11 +343,14 @@ static __attribute__((noinline)) struct sched_choice pick_for_group(struct sched
     }
     choice = fair_choice(p, u, now);
     if (u) {
-        if (!g->running && g->owner != u->dom)
-            TRACE_sched_gang(q->first, g->owner ? g->owner->domain->id : DOMID_IDLE, u->dom->domain->id);
-        if (!g->running && q->nr_cpus > 1 && exclusive(q))
-            kick_others(p, false);
-        runs(p, u, now);
+        if (!g->running) {
+            if (g->owner != u->dom)
+                TRACE_sched_gang(q->first, g->owner ? g->owner->domain->id : DOMID_IDLE, u->dom->domain->id);
+            if (q->nr_cpus > 1 && exclusive(q))
+                kick_others(p, false);
+            WRITE_ONCE(g->owner, u->dom);
+            g->owned_since = now;
+        }
         if (corun)
             choice.why = SCHED_CORUN;
         if (q->waiting > q->parked)
@@ -366,13 +364,17 @@ static __attribute__((noinline)) struct sched_choice pick_for_group(struct sched
     return choice;
 }
 
-/* Another number of the group's pcpus may run. */
-static __attribute__((noinline)) void after_pick(struct sched_pcpu *p, struct sched_choice *choice, ns_t now)
+/* Another number of the group's pcpus may run after this. */
+static __attribute__((noinline)) struct sched_choice pick_and_count(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    runs(p, choice->unit, now);
+    bool group = smt_queue(p->q)->draining || exclusive(p->q);
+    struct sched_choice choice = group ? pick_for_group(p, prev, now) : fair_pick(p, prev, now);
+
+    set_runs(p, choice.unit);
     note_crowd(p->q);
-    if (!choice->unit && choice->why != SCHED_FORCED)
-        look_for_crowds(p, choice, now);
+    if (!choice.unit && choice.why != SCHED_FORCED)
+        look_for_crowds(p, &choice, now);
+    return choice;
 }
 
 /**
@@ -381,32 +383,15 @@ static __attribute__((noinline)) void after_pick(struct sched_pcpu *p, struct sc
  */
 static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    struct smt_queue *g = smt_queue(p->q);
-    struct smt_cpu *c = smt_cpu(p);
-    struct sched_choice choice;
-
-    if (unlikely(g->draining || exclusive(p->q))) {
-        choice = pick_for_group(p, prev, now);
-        after_pick(p, &choice, now);
-    } else {
-        choice = fair_pick(p, prev, now);
-        if (unlikely(!c->on || !choice.unit)) {
-            after_pick(p, &choice, now);
-        } else {
-            c->on = choice.unit;
-            if (g->running == 1) {
-                WRITE_ONCE(g->owner, choice.unit->dom);
-                g->owned_since = now;
-            }
-        }
-    }
-    return choice;
+    if (likely(prev && !prev->dom->cap && !smt_queue(p->q)->draining && !exclusive(p->q)))
+        return fair_pick(p, prev, now); /* prev runs on, or another does: the group runs as many */
+    return pick_and_count(p, prev, now);
 }
 
 SCHED_POLICY(smt, .doc = "credit that fills cores before threads; with exclusive, one domain a core", .span = SPAN_CORE,
              .pool_size = sizeof(struct smt_pool), .queue_size = sizeof(struct smt_queue), .cpu_size = sizeof(struct smt_cpu),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
              .pool_init = fair_pool_init, .queue_init = smt_queue_init, .cpu_init = smt_cpu_init,
-             .domain_init = fair_domain_init, .domain_fini = smt_domain_fini, .unit_init = fair_unit_init,
+             .domain_init = fair_domain_init, .domain_fini = smt_domain_fini, .unit_init = fair_unit_init, .unit_fini = smt_unit_fini,
              .params = fair_params, .cpus_change = fair_cpus_change, .place = smt_place, .wake = smt_wake,
              .sleep = smt_sleep, .charge = fair_charge, .balance = smt_balance, .steal = smt_steal, .pick = smt_pick);
