@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explain_path.h: the recording's blocks are cut at function boundaries once; the tokens are then
+ * explain_path.h: the recording's blocks are cut at function boundaries once; what ran is then
  * walked once. Trees are built with a stack of activations; folding compares hashes, short periods
  * first, so that loops within loops fold too.
  */
 #include "bench/explain_path.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/plugin/path.h"
+#include "bench/explain_recording.h"
 
 #define DEPTH_MAX          64
 #define SEGMENT_PERIOD_MAX 256
@@ -25,18 +24,16 @@ struct part {
     uint32_t function;
 };
 
-struct rec_block {
-    struct path_block head;
-    uint8_t *length; /* of each instruction */
+/* What is known of a block beside its recording. */
+struct cut {
     struct part *part;
     size_t nr_parts;
     uint64_t *changes; /* of the execution count at instruction i against i - 1; nr + 1 of them */
 };
 
 struct path_recording {
-    struct path_head head;
-    struct rec_block *block;
-    uint32_t *token;
+    struct recording file;
+    struct cut *cut; /* of each block */
 };
 
 struct walk {
@@ -46,7 +43,6 @@ struct walk {
     /* Functions, outermost first; the nodes are the last children down from the root. */
     uint32_t chain[DEPTH_MAX];
     bool after_call;
-    int vector; /* pending, for the next segment */
 };
 
 static void *grow(void *old, size_t nr, size_t *capacity, size_t size)
@@ -67,56 +63,6 @@ const char *path_class_name(enum path_class class)
     static const char *const names[] = {"user", "kernel", "hypervisor", "early"};
 
     return names[class];
-}
-
-/* ---- reading ---- */
-
-static bool read_blocks(struct path_recording *r, FILE *f)
-{
-    for (uint32_t i = 0; i < r->head.nr_blocks; i++) {
-        struct rec_block *b = &r->block[i];
-
-        if (fread(&b->head, sizeof b->head, 1, f) != 1 || b->head.nr == 0 ||
-            b->head.class >= PATH_CLASSES)
-            return false;
-        b->length = malloc(b->head.nr);
-        b->changes = calloc(b->head.nr + 1u, sizeof *b->changes);
-        if (!b->length || !b->changes)
-            abort();
-        if (fread(b->length, b->head.nr, 1, f) != 1)
-            return false;
-    }
-    return true;
-}
-
-static bool valid_tokens(const struct path_recording *r)
-{
-    for (uint64_t i = 0; i < r->head.nr_tokens; i++)
-        if ((r->token[i] & PATH_KIND) == PATH_BLOCK && r->token[i] >= r->head.nr_blocks)
-            return false;
-    return true;
-}
-
-static bool read_recording(struct path_recording *r, FILE *f)
-{
-    long at, size;
-
-    if (fread(&r->head, sizeof r->head, 1, f) != 1 || r->head.magic != PATH_MAGIC ||
-        r->head.version != PATH_VERSION)
-        return false;
-    at = ftell(f);
-    fseek(f, 0, SEEK_END);
-    size = ftell(f) - at;
-    fseek(f, at, SEEK_SET);
-    if (r->head.nr_tokens > (uint64_t)size / 4 ||
-        r->head.nr_blocks > (uint64_t)size / sizeof(struct path_block))
-        return false;
-    r->block = calloc(r->head.nr_blocks + 1u, sizeof *r->block);
-    r->token = calloc(r->head.nr_tokens + 1, sizeof *r->token);
-    if (!r->block || !r->token)
-        abort();
-    return read_blocks(r, f) && fread(r->token, 4, r->head.nr_tokens, f) == r->head.nr_tokens &&
-           valid_tokens(r);
 }
 
 /* ---- functions ---- */
@@ -165,19 +111,24 @@ static uint32_t function_of(struct path *path, enum path_class class, const stru
     return function_add(path, class, 0, name);
 }
 
-static void cut_block(struct path *path, struct rec_block *b, const struct symbols *symbols)
+static void cut_block(struct path *path, uint32_t number, const struct symbols *symbols)
 {
+    const struct recorded_block *b = &path->recording->file.block[number];
+    struct cut *c = &path->recording->cut[number];
     uint64_t address = b->head.vaddr;
     size_t capacity = 0;
 
+    c->changes = calloc(b->head.nr + 1u, sizeof *c->changes);
+    if (!c->changes)
+        abort();
     for (uint16_t i = 0; i < b->head.nr; i++) {
         const struct symbol *symbol = symbols_find(symbols, address);
         uint32_t function = function_of(path, b->head.class, symbol, address);
         bool at_start = symbol && symbol->start == address;
 
-        if (i == 0 || at_start || function != b->part[b->nr_parts - 1].function) {
-            b->part = grow(b->part, b->nr_parts, &capacity, sizeof *b->part);
-            b->part[b->nr_parts++] =
+        if (i == 0 || at_start || function != c->part[c->nr_parts - 1].function) {
+            c->part = grow(c->part, c->nr_parts, &capacity, sizeof *c->part);
+            c->part[c->nr_parts++] =
                 (struct part){.first = i, .at_start = at_start, .function = function};
         }
         address += b->length[i];
@@ -206,7 +157,7 @@ static struct path_node *node_at(struct walk *w, size_t depth)
     return n;
 }
 
-static void open_segment(struct walk *w, enum path_class class)
+static void open_segment(struct walk *w, enum path_class class, int vector)
 {
     struct path *path = w->path;
 
@@ -214,7 +165,7 @@ static void open_segment(struct walk *w, enum path_class class)
         grow(path->segment, path->nr_segments, &path->segments_capacity, sizeof *path->segment);
     w->segment = &path->segment[path->nr_segments++];
     *w->segment = (struct path_segment){
-        .class = class, .vector = w->vector, .times = 1, .root = {.times = 1}};
+        .class = class, .vector = vector, .times = 1, .root = {.times = 1}};
     w->depth = 0;
     w->after_call = false;
 }
@@ -242,67 +193,38 @@ static void enter(struct walk *w, uint32_t function, bool at_start)
     w->chain[w->depth++] = function;
 }
 
-static void execute(struct walk *w, const struct rec_block *b, uint32_t from, uint32_t to)
+static void execute(void *walk, uint32_t number, uint32_t from, uint32_t to, int vector)
 {
+    struct walk *w = walk;
     struct path *path = w->path;
+    const struct path_block *b = &path->recording->file.block[number].head;
+    struct cut *c = &path->recording->cut[number];
 
-    for (size_t i = 0; i < b->nr_parts; i++) {
-        uint32_t first = b->part[i].first,
-                 end = i + 1 < b->nr_parts ? b->part[i + 1].first : b->head.nr, nr;
-        struct path_function *f = &path->function[b->part[i].function];
-        bool at_start = b->part[i].at_start && from <= first;
+    c->changes[from]++;
+    c->changes[to]--;
+    for (size_t i = 0; i < c->nr_parts; i++) {
+        uint32_t first = c->part[i].first,
+                 end = i + 1 < c->nr_parts ? c->part[i + 1].first : b->nr, nr;
+        struct path_function *f = &path->function[c->part[i].function];
+        bool at_start = c->part[i].at_start && from <= first;
 
         first = first > from ? first : from;
         end = end < to ? end : to;
         if (first >= end)
             continue;
-        if (!w->segment || w->segment->class != b->head.class || w->vector != PATH_NO_VECTOR)
-            open_segment(w, b->head.class);
-        w->vector = PATH_NO_VECTOR;
-        enter(w, b->part[i].function, at_start);
+        if (!w->segment || w->segment->class != b->class || vector != PATH_NO_VECTOR)
+            open_segment(w, b->class, vector);
+        vector = PATH_NO_VECTOR;
+        enter(w, c->part[i].function, at_start);
         nr = end - first;
         node_at(w, w->depth)->self += nr;
         w->segment->instructions += nr;
-        path->instructions[b->head.class] += nr;
+        path->instructions[b->class] += nr;
         f->instructions += nr;
         f->calls += at_start;
         w->after_call = false;
     }
-    w->after_call = to == b->head.nr && (b->head.flags & PATH_ENDS_CALL);
-}
-
-static void walk_tokens(struct path *path)
-{
-    struct path_recording *r = path->recording;
-    struct walk w = {.path = path, .vector = PATH_NO_VECTOR};
-    uint32_t from = 0;
-
-    for (uint64_t i = 0; i < r->head.nr_tokens; i++) {
-        uint32_t value = r->token[i] & ~PATH_KIND;
-        struct rec_block *b;
-        uint32_t to;
-
-        switch (r->token[i] & PATH_KIND) {
-        case PATH_FROM:
-            from = value;
-            break;
-        case PATH_VECTOR:
-            w.vector = (int)value;
-            break;
-        case PATH_BLOCK:
-            b = &r->block[value];
-            to = b->head.nr;
-            if (i + 1 < r->head.nr_tokens && (r->token[i + 1] & PATH_KIND) == PATH_CUT)
-                to = r->token[i + 1] & ~PATH_KIND;
-            if (to <= b->head.nr && from < to) {
-                b->changes[from]++;
-                b->changes[to]--;
-                execute(&w, b, from, to);
-            }
-            from = 0;
-            break;
-        }
-    }
+    w->after_call = to == b->nr && (b->flags & PATH_ENDS_CALL);
 }
 
 /* ---- folding ---- */
@@ -559,26 +481,21 @@ int path_read(struct path *path, const char *file, const struct symbols *kernel,
 {
     static const struct symbols none;
     const struct symbols *const by_class[] = {&none, kernel, hypervisor, hypervisor};
-    FILE *f = fopen(file, "rb");
-    bool ok;
+    struct walk w = {.path = path};
+    struct path_recording *r = calloc(1, sizeof *r);
 
-    *path = (struct path){.recording = calloc(1, sizeof *path->recording)};
-    if (!path->recording)
+    *path = (struct path){.recording = r};
+    if (!r)
         abort();
-    if (!f) {
-        fprintf(stderr, "parangon: no recording of the path in %s: %s\n", file, strerror(errno));
+    if (recording_read(&r->file, file) < 0)
         return -1;
-    }
-    ok = read_recording(path->recording, f);
-    fclose(f);
-    if (!ok) {
-        fprintf(stderr, "parangon: %s is damaged, or no recording of this build's plugin\n", file);
-        return -1;
-    }
-    for (uint32_t i = 0; i < path->recording->head.nr_blocks; i++)
-        cut_block(path, &path->recording->block[i], by_class[path->recording->block[i].head.class]);
-    path->truncated = path->recording->head.truncated;
-    walk_tokens(path);
+    r->cut = calloc(r->file.head.nr_blocks + 1u, sizeof *r->cut);
+    if (!r->cut)
+        abort();
+    for (uint32_t i = 0; i < r->file.head.nr_blocks; i++)
+        cut_block(path, i, by_class[r->file.block[i].head.class]);
+    path->truncated = r->file.head.truncated;
+    recording_walk(&r->file, execute, &w);
     for (size_t i = 0; i < path->nr_segments; i++)
         finish_segment(&path->segment[i]);
     find_alike(path);
@@ -683,18 +600,19 @@ size_t path_addresses(const struct path *path, const char *function,
     uint64_t(*hit)[3] = NULL; /* address, offset, count */
     size_t nr = 0, capacity = 0, kept = 0;
 
-    for (uint32_t b = 0; b < r->head.nr_blocks; b++) {
-        const struct rec_block *block = &r->block[b];
+    for (uint32_t b = 0; b < r->file.head.nr_blocks; b++) {
+        const struct recorded_block *block = &r->file.block[b];
+        const struct cut *cut = &r->cut[b];
         uint64_t address = block->head.vaddr, count = 0;
         size_t part = 0;
 
         for (uint16_t i = 0; i < block->head.nr; address += block->length[i++]) {
             const struct path_function *f;
 
-            count += block->changes[i];
-            while (part + 1 < block->nr_parts && block->part[part + 1].first <= i)
+            count += cut->changes[i];
+            while (part + 1 < cut->nr_parts && cut->part[part + 1].first <= i)
                 part++;
-            f = &path->function[block->part[part].function];
+            f = &path->function[cut->part[part].function];
             if (!count || strcmp(f->name, function) != 0)
                 continue;
             hit = grow(hit, nr, &capacity, sizeof *hit);
@@ -728,14 +646,13 @@ void path_free(struct path *path)
     for (size_t i = 0; i < path->nr_functions; i++)
         free(path->function[i].name);
     free(path->function);
-    for (uint32_t i = 0; r && r->block && i < r->head.nr_blocks; i++) {
-        free(r->block[i].length);
-        free(r->block[i].part);
-        free(r->block[i].changes);
+    for (uint32_t i = 0; r && r->cut && i < r->file.head.nr_blocks; i++) {
+        free(r->cut[i].part);
+        free(r->cut[i].changes);
     }
     if (r) {
-        free(r->block);
-        free(r->token);
+        free(r->cut);
+        recording_free(&r->file);
     }
     free(r);
     *path = (struct path){0};

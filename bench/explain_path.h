@@ -16,8 +16,7 @@
 #include <stdint.h>
 
 #include "bench/explain_symbols.h"
-
-enum path_class { PATH_USER, PATH_KERNEL, PATH_HYPERVISOR, PATH_EARLY, PATH_CLASSES };
+#include "bench/explain_recording.h"
 
 struct path_function {
     char *name;
@@ -38,8 +37,6 @@ struct path_node {
     struct path_node *child;
     size_t nr, capacity;
 };
-
-#define PATH_NO_VECTOR (-1)
 
 /**
  * Code of one class from its entry until another class takes over; or a group of segments that

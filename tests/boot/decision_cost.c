@@ -12,17 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/explain_path.h"
-#include "bench/plugin/path.h"
-
-struct block {
-    struct path_block head;
-    size_t function; /* index of its first instruction's symbol; nr of symbols: none */
-};
+#include "bench/explain_symbols.h"
+#include "bench/explain_recording.h"
 
 /* What is known of the path so far. */
 static struct {
     const struct symbols *symbols;
+    struct recording path;
+    size_t *function; /* by block: the symbol that it begins in; nr of symbols: none */
     size_t run, pick; /* sched_run(), and the policy's pick or what it calls first */
     bool deciding, picked;
     uint64_t cost;
@@ -46,19 +43,20 @@ static void end_decision(void)
     d.cost = 0;
 }
 
-/* `nr` instructions of a block have run. */
-static void execute(const struct block *b, uint32_t nr)
+static void execute(void *data, uint32_t number, uint32_t from, uint32_t to, int vector)
 {
-    bool entered = d.run < d.symbols->nr && b->head.vaddr == d.symbols->symbol[d.run].start;
+    const struct path_block *b = &d.path.block[number].head;
+    size_t function = d.function[number];
+    bool entered = d.run < d.symbols->nr && b->vaddr == d.symbols->symbol[d.run].start;
 
-    if (entered || (d.deciding && (b->head.class != PATH_HYPERVISOR || (d.picked && b->function == d.run))))
+    if (entered || (d.deciding && (b->class != PATH_HYPERVISOR || (d.picked && function == d.run))))
         end_decision();
     d.deciding |= entered;
     if (!d.deciding)
         return;
-    d.picked |= b->function == d.pick;
-    d.cost += nr;
-    d.now[b->function] += nr;
+    d.picked |= function == d.pick;
+    d.cost += to - from;
+    d.now[function] += to - from;
 }
 
 static size_t find(const char *name)
@@ -69,53 +67,16 @@ static size_t find(const char *name)
     return d.symbols->nr;
 }
 
-static bool read_blocks(FILE *f, struct block *blocks, uint32_t nr)
+static void find_functions(void)
 {
-    for (uint32_t i = 0; i < nr; i++) {
-        const struct symbol *s;
+    d.function = calloc(d.path.head.nr_blocks + 1ul, sizeof *d.function);
+    if (!d.function)
+        abort();
+    for (uint32_t i = 0; i < d.path.head.nr_blocks; i++) {
+        const struct symbol *s = symbols_find(d.symbols, d.path.block[i].head.vaddr);
 
-        if (fread(&blocks[i].head, sizeof blocks[i].head, 1, f) != 1 || fseek(f, blocks[i].head.nr, SEEK_CUR))
-            return false;
-        s = symbols_find(d.symbols, blocks[i].head.vaddr);
-        blocks[i].function = s ? (size_t)(s - d.symbols->symbol) : d.symbols->nr;
+        d.function[i] = s ? (size_t)(s - d.symbols->symbol) : d.symbols->nr;
     }
-    return true;
-}
-
-/* A token is judged when the one behind it is known: it may cut it. */
-static bool walk(FILE *f)
-{
-    struct path_head head;
-    struct block *blocks;
-    const struct block *b = NULL;
-    uint32_t token, from = 0, first = 0;
-    bool good;
-
-    if (fread(&head, sizeof head, 1, f) != 1 || head.magic != PATH_MAGIC || head.version != PATH_VERSION ||
-        !(blocks = calloc(head.nr_blocks + 1ul, sizeof *blocks)))
-        return false;
-    good = read_blocks(f, blocks, head.nr_blocks);
-    for (uint64_t i = 0; good && i < head.nr_tokens; i++) {
-        uint32_t value;
-
-        good = fread(&token, sizeof token, 1, f) == 1;
-        value = token & ~PATH_KIND;
-        if (b && (!good || (token & PATH_KIND) != PATH_CUT))
-            execute(b, b->head.nr - first);
-        else if (b && value > first)
-            execute(b, value - first);
-        b = NULL;
-        if ((token & PATH_KIND) == PATH_FROM)
-            from = value;
-        if (!good || (token & PATH_KIND) != PATH_BLOCK)
-            continue;
-        good = value < head.nr_blocks;
-        b = &blocks[value];
-        first = from;
-        from = 0;
-    }
-    free(blocks);
-    return good;
 }
 
 static int by_cost(const void *a, const void *b)
@@ -129,7 +90,6 @@ int main(int argc, char **argv)
 {
     struct symbols symbols = {0};
     char name[64];
-    FILE *f;
 
     if (argc != 4) {
         fprintf(stderr, "usage: decision_cost PATH HYPERVISOR POLICY\n");
@@ -144,18 +104,24 @@ int main(int argc, char **argv)
     d.run = find("sched_run");
     snprintf(name, sizeof name, "%s_pick", strcmp(argv[3], "credit") ? argv[3] : "fair");
     d.pick = find(name);
-    f = fopen(argv[1], "rb");
-    if (!f || !d.now || !d.parts || d.pick == symbols.nr || !walk(f) || !d.nr) {
+    if (!d.now || !d.parts)
+        abort();
+    if (recording_read(&d.path, argv[1]) < 0)
+        return 1;
+    find_functions();
+    recording_walk(&d.path, execute, NULL);
+    if (d.pick == symbols.nr || !d.nr) {
         fprintf(stderr, "decision_cost: no decision of %s in %s\n", name, argv[1]);
         return 1;
     }
-    fclose(f);
     qsort(d.costs, d.nr, sizeof *d.costs, by_cost);
     printf("%s: %zu decisions, %lu to %lu instructions, half of them at most %lu\n", argv[3], d.nr, (unsigned long)d.costs[0],
            (unsigned long)d.costs[d.nr - 1], (unsigned long)d.costs[(d.nr - 1) / 2]);
     for (size_t i = 0; getenv("PARTS") && i < symbols.nr; i++)
         if (d.parts[i])
             printf("  %-32s %8.1f\n", symbols.symbol[i].name, (double)d.parts[i] / d.nr);
+    recording_free(&d.path);
+    free(d.function);
     free(d.costs);
     free(d.now);
     free(d.parts);
