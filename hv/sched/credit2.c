@@ -29,8 +29,7 @@
  *     runqueue has RESIST more credit. A busy pcpu looks every 2 ms at one other runqueue by
  *     chance, and takes its first if that has RESIST more credit than what is here; one that would
  *     idle takes over at once.
- *   - CAP: a domain has a budget for each period of 10 ms; those of its units that run take parts
- *     out of it and give back what they do not use, as in fair.h.
+ *   - CAP: a domain has a budget for each period of 10 ms; as budget.h has it.
  *
  * Fairness: of units that always want to run, in the whole pool, credits differ by RESIST and by what
  * one burns in a slice, so what domains got differs from their feasible shares by no more, however long.
@@ -38,6 +37,7 @@
  * the numbers of units that want to run, are atomic.
  * Does not: average loads; count a domain's parked units out.
  */
+#include "budget.h"
 #include "core/pheap.h"
 #include "lib.h"
 #include "policy.h"
@@ -50,7 +50,6 @@
 #define SLICE_MOST     MILLISECS(2)
 #define SLICE_ALONE    MILLISECS(10)
 #define CAP_PERIOD     MILLISECS(10)
-#define BUDGET_LEAST   MICROSECS(10)
 #define BALANCE_PERIOD MILLISECS(2)
 /* Credit that was given begins away from 0, so that burning never wraps. */
 #define GIVEN_START    (1ull << 40)
@@ -80,8 +79,7 @@ struct credit2_cpu {
 
 struct credit2_domain {
     u32 competing;               /* its units that want to run */
-    s64 budget;
-    u64 period;
+    struct budget budget;
 };
 
 enum credit2_place { NOWHERE, WAITING, PARKED };
@@ -97,8 +95,7 @@ struct credit2_unit {
     u8 slot;                     /* of the heap that it waits in */
     bool parked;
     bool boosted;                /* woke with credit left, and has not run its slice since */
-    s64 taken;                   /* of its domain's budget */
-    u64 taken_period;
+    struct budget_part part;     /* of its domain's budget */
 };
 
 static struct credit2_pool *pool_of(const struct runqueue *q)
@@ -146,21 +143,13 @@ static u64 cost_of(const struct sched_unit *u, ns_t ran)
 
 static __attribute__((noinline)) bool used_up(const struct sched_unit *u, ns_t now)
 {
-    struct credit2_domain *d = domain_of(u);
     struct credit2_pool *pool = u->dom->pool->priv;
-    s64 quota = (s64)u->dom->cap * (s64)(CAP_PERIOD / 100);
-    s64 missed;
-    bool out;
+    bool gone;
 
     spin_lock(&pool->lock);
-    missed = (s64)(now / CAP_PERIOD - d->period);
-    if (missed > 0) { /* another pcpu's now may be later */
-        d->period += missed;
-        d->budget = missed > 1000 ? quota : min_of(d->budget + missed * quota, quota);
-    }
-    out = d->budget < (s64)BUDGET_LEAST;
+    gone = budget_is_gone(&domain_of(u)->budget, now);
     spin_unlock(&pool->lock);
-    return out;
+    return gone;
 }
 
 /* True: its domain may not use more in this period. */
@@ -169,39 +158,26 @@ static inline bool out_of_budget(const struct sched_unit *u, ns_t now)
     return unlikely(u->dom->cap) && used_up(u, now);
 }
 
-static ns_t next_period(ns_t now)
-{
-    return (now / CAP_PERIOD + 1) * CAP_PERIOD;
-}
-
 /* u, of a capped domain, is about to run: take its part. @return how long it may run. */
 static ns_t take_budget(struct sched_unit *u, ns_t now)
 {
-    struct credit2_domain *d = domain_of(u);
     struct credit2_pool *pool = u->dom->pool->priv;
-    u32 beside = min_of(u->dom->refs, (u32)u->dom->pool->nr_cpus);
-    s64 part;
+    ns_t most;
 
     spin_lock(&pool->lock);
-    part = max_of(d->budget / (s64)max_of(beside, 1u), (s64)BUDGET_LEAST);
-    unit_of(u)->taken = min_of(part, d->budget);
-    unit_of(u)->taken_period = d->period;
-    d->budget -= unit_of(u)->taken;
+    most = budget_take(&domain_of(u)->budget, &unit_of(u)->part, min_of(u->dom->refs, (u32)u->dom->pool->nr_cpus), now);
     spin_unlock(&pool->lock);
-    return min_of((ns_t)unit_of(u)->taken, next_period(now) - now);
+    return most;
 }
 
 static void give_back(struct sched_unit *u)
 {
-    struct credit2_domain *d = domain_of(u);
     struct credit2_pool *pool = u->dom->pool->priv;
 
     if (likely(!u->dom->cap))
         return;
     spin_lock(&pool->lock);
-    if (unit_of(u)->taken < 0 || unit_of(u)->taken_period == d->period)
-        d->budget += unit_of(u)->taken;
-    unit_of(u)->taken = 0;
+    budget_return(&domain_of(u)->budget, &unit_of(u)->part);
     spin_unlock(&pool->lock);
 }
 
@@ -374,10 +350,7 @@ static void credit2_cpu_init(struct sched_pcpu *p)
 
 static void credit2_domain_init(struct sched_domain *dom, ns_t now)
 {
-    struct credit2_domain *d = dom->priv;
-
-    d->period = now / CAP_PERIOD;
-    d->budget = (s64)dom->cap * (s64)(CAP_PERIOD / 100);
+    budget_set(&((struct credit2_domain *)dom->priv)->budget, CAP_PERIOD, dom->cap, now);
 }
 
 static void credit2_unit_init(struct sched_unit *u)
@@ -393,10 +366,8 @@ static void credit2_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t n
     struct credit2_pool *pool = dom->pool->priv;
 
     spin_lock(&pool->lock);
-    if (cap != dom->cap) {
-        d->period = now / CAP_PERIOD;
-        d->budget = (s64)cap * (s64)(CAP_PERIOD / 100);
-    }
+    if (cap != dom->cap)
+        budget_set(&d->budget, CAP_PERIOD, cap, now);
     spin_unlock(&pool->lock);
     TRACE_sched_credit(dom->domain->id, 0, 0, weight, cap);
 }
@@ -451,7 +422,7 @@ static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_un
         limit_credit(q, u, CREDIT_RESET);
     if (out_of_budget(u, now)) {
         park(q, u);
-        r.decide_by = next_period(now);
+        r.decide_by = budget_period_end(CAP_PERIOD, now);
         return r;
     }
     unit_of(u)->boosted = !u->moved && credit(q, u) > 0;
@@ -486,7 +457,7 @@ static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran,
     c->burned += cost / u->dom->weight;
     c->rest = cost % u->dom->weight;
     if (u->dom->cap)
-        c->taken -= (s64)ran;
+        c->part.taken -= (s64)ran;
     TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, (s32)(credit(p->q, u) / 1000));
 }
 
@@ -638,7 +609,7 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
         }
     }
     if (unlikely(!list_empty(&c->parked)))
-        choice.slice = min_of(choice.slice, next_period(now) - now);
+        choice.slice = min_of(choice.slice, budget_period_end(CAP_PERIOD, now) - now);
     return choice;
 }
 

@@ -12,7 +12,7 @@
 static void recount(struct fair_pool *p)
 {
     p->fluid_cpus = (u64)max_of(p->cpus, 1);
-    p->fluid_weight = p->weight ? p->weight : p->fluid_cpus * SCHED_WEIGHT_NORMAL;
+    p->fluid_weight = p->weight ? CPU_WORTH * p->weight : p->fluid_cpus * SCHED_WEIGHT_NORMAL;
     p->counts++;
 }
 
@@ -21,8 +21,8 @@ static inline void advance(struct fair_pool *p, ns_t now)
     u64 passed = now - p->updated, ticks;
 
     p->updated = now;
-    if (unlikely(passed >> 38)) { /* minutes without a decision: exactness is not what matters */
-        p->vt += passed / p->fluid_weight * p->fluid_cpus << VT_SHIFT;
+    if (unlikely(passed >> 31)) { /* seconds without a decision: exactness is not what matters */
+        p->vt += min_of(passed, 1ull << 46) * p->fluid_cpus / p->fluid_weight << VT_SHIFT;
         return;
     }
     ticks = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
@@ -41,7 +41,7 @@ static s64 vt_of(const struct fair_pool *p, s64 ns)
     return ns * (s64)p->fluid_cpus * (1 << VT_SHIFT) / (s64)p->fluid_weight;
 }
 
-/* Credit saved while asleep or parked, or by giving way, is worth a slice at most, and no more than 30 ms. */
+/* Credit saved while asleep, or by giving way, is worth a slice at most, and no more than 30 ms. */
 static void limit_savings(const struct fair_pool *p, struct fair_domain *d)
 {
     u64 least = p->vt - (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
@@ -57,17 +57,17 @@ static struct fair_domain *domain_at(struct pheap_node *n)
     return container_of(n, struct fair_domain, node);
 }
 
-/* Its weight would give it as many pcpus as it has units, or more: what it does not get at once it gets never. */
+/* Its weight would give it as much as it can use, or more: what it does not get at once it gets never. */
 static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
 {
-    return (s64)d->weight * p->cpus >= (s64)(d->competing * p->weight);
+    return (s64)d->weight * p->cpus >= (s64)(d->worth * p->weight);
 }
 
-/* What a unit of d that always runs is charged, from any one time to now: a full domain's keeps up with V. Of pools of several pcpus. */
+/* What a unit of d that always runs is charged, from any one time to now: a full domain's keeps up with V. Where domains may be full. */
 static u64 price(const struct fair_pool *p, const struct fair_domain *d)
 {
     if (d->set == FAIR_FULL)
-        return d->price + (p->vt - d->price_vt) / d->competing;
+        return d->price + (p->vt - d->price_vt) / d->worth * CPU_WORTH;
     return d->price + ((p->updated - d->price_at) << VT_SHIFT) / d->weight;
 }
 
@@ -78,7 +78,8 @@ static void leave_set(struct fair_pool *p, struct fair_domain *d)
     d->price_at = p->updated;
     if (d->set == FAIR_FULL) {
         pheap_remove(&p->full, &d->node);
-        p->cpus += d->competing;
+        p->cpus += d->worth;
+        d->first = false;
         if (d->vt < p->vt) /* it had what it could use: no savings */
             d->vt = p->vt;
     } else if (d->set != FAIR_OUT) {
@@ -92,20 +93,23 @@ static void leave_set(struct fair_pool *p, struct fair_domain *d)
 static void share(struct fair_pool *p, struct fair_domain *d)
 {
     p->weight += d->weight;
-    d->set = p->several ? FAIR_SHARING : FAIR_ALONE;
-    if (p->several) {
-        d->node.key = ~(((u64)d->weight << 32) / d->competing);
+    d->set = p->fills ? FAIR_SHARING : FAIR_ALONE;
+    if (p->fills) {
+        d->node.key = ~(((u64)d->weight << 32) / d->worth);
         pheap_insert(&p->sharing, &d->node);
     }
 }
 
 static void fill(struct fair_pool *p, struct fair_domain *d)
 {
-    p->cpus -= d->competing;
+    p->cpus -= d->worth;
     d->set = FAIR_FULL;
-    d->node.key = ((u64)d->weight << 32) / d->competing;
+    d->node.key = ((u64)d->weight << 32) / d->worth;
     pheap_insert(&p->full, &d->node);
-    list_for_each_safe(pos, &d->waiting) { /* they go before all who share now */
+    d->first = d->worth == CPU_WORTH * d->competing;
+    if (!d->first)
+        return;
+    list_for_each_safe(pos, &d->waiting) { /* they go before all others now */
         struct sched_unit *u = list_entry(pos, struct fair_unit, in_domain)->unit;
 
         if (fair_unit(u)->place != FAIR_BOOSTED && fair_unit(u)->node.key != FAIR_FULL_KEY) {
@@ -140,15 +144,21 @@ static void settle(struct fair_pool *p)
     }
 }
 
-/* d has another number of units that compete, or another weight. */
-static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight)
+/* d has another number of units that compete, or another weight or cap. */
+static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight, u16 cap)
 {
     leave_set(p, d);
     d->competing = competing;
     d->weight = weight;
+    d->cap = cap;
+    d->worth = CPU_WORTH * competing;
+    if (cap) {
+        d->worth = min_of(d->worth, (u32)cap);
+        p->fills = true;
+    }
     if (competing)
         share(p, d);
-    if (p->several)
+    if (p->fills)
         settle(p);
     recount(p);
 }
@@ -162,10 +172,10 @@ void fair_compete(struct fair_pool *p, struct sched_unit *u)
     fair_unit(u)->competes = true;
     if (!d->competing)
         limit_savings(p, d);
-    if (d->competing && !p->several)
+    if (d->competing && !p->fills)
         d->competing++;
     else
-        count_units(p, d, d->competing + 1, d->weight);
+        count_units(p, d, d->competing + 1, d->weight, d->cap);
 }
 
 void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
@@ -173,10 +183,10 @@ void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
     struct fair_domain *d = fair_domain(u);
 
     fair_unit(u)->competes = false;
-    if (d->competing > 1 && !p->several)
+    if (d->competing > 1 && !p->fills)
         d->competing--;
     else
-        count_units(p, d, d->competing - 1, d->weight);
+        count_units(p, d, d->competing - 1, d->weight, d->cap);
 }
 
 void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
@@ -184,9 +194,9 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
     if (now > p->updated)
         advance(p, now);
     if (unlikely(p->nr_cpus != pool->nr_cpus)) {
-        p->cpus += (s64)pool->nr_cpus - p->nr_cpus;
+        p->cpus += CPU_WORTH * ((s64)pool->nr_cpus - p->nr_cpus);
         p->nr_cpus = pool->nr_cpus;
-        p->several = pool->several;
+        p->fills |= pool->several;
         settle(p);
         recount(p);
     }
@@ -198,18 +208,19 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
+    ns_t most = d->cap ? SLICE_CAPPED : SLICE;
     u64 share, beside;
 
     if (pool->t.slice)
-        return pool->t.slice;
+        return d->cap ? min_of(pool->t.slice, most) : pool->t.slice;
     if (likely(d->slice_count == p->counts))
         return d->slice;
     d->slice_count = p->counts;
     if (d->set == FAIR_FULL || !d->competing)
-        return d->slice = SLICE;
+        return d->slice = most;
     beside = min_of(d->competing, (u32)p->nr_cpus);
     share = SHARE_PERIOD * d->weight * p->fluid_cpus / (p->fluid_weight * beside * beside);
-    return d->slice = min_of(max_of(share, SLICE_SHORTEST), SLICE);
+    return d->slice = min_of(max_of(share, SLICE_SHORTEST), most);
 }
 
 /* ---- making, unmaking, parameters ---- */
@@ -241,8 +252,8 @@ void fair_domain_init(struct sched_domain *dom, ns_t now)
 
     d->vt = p->vt;
     d->weight = dom->weight;
-    d->period = now / CAP_PERIOD;
-    d->budget = (s64)dom->cap * (s64)(CAP_PERIOD / 100);
+    d->cap = dom->cap;
+    budget_set(&d->budget, CAP_PERIOD, dom->cap, now);
     d->dom = dom;
     list_init(&d->waiting);
     fair_unlock(p);
@@ -267,11 +278,9 @@ void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
         d->vt = p->vt - (p->vt - d->vt) * d->weight / weight;
     else
         d->vt = p->vt + (d->vt - p->vt) * d->weight / weight;
-    count_units(p, d, d->competing, weight);
-    if (cap != dom->cap) {
-        d->period = now / CAP_PERIOD;
-        d->budget = (s64)cap * (s64)(CAP_PERIOD / 100);
-    }
+    count_units(p, d, d->competing, weight, cap);
+    if (cap != dom->cap)
+        budget_set(&d->budget, CAP_PERIOD, cap, now);
     TRACE_sched_credit(dom->domain->id, 0, fair_credit_us(d, p->vt), weight, cap);
     fair_unlock(p);
 }
@@ -295,7 +304,7 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     u64 ticks = (ran << VT_SHIFT) + d->rest;
 
     spin_lock(&p->lock); /* V may be as it was */
-    if (p->several && f->price != FAIR_UNPRICED) {
+    if (p->fills && f->price != FAIR_UNPRICED) {
         if (now > p->updated)
             advance(p, now);
         d->vt -= f->price;
@@ -307,53 +316,14 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     }
     f->used += ran;
     if (u->dom->cap)
-        f->taken -= (s64)ran;
+        f->part.taken -= (s64)ran;
     trace_charge(p, u, now);
     fair_unlock(p);
 }
 
-/* ---- caps ---- */
-
-/* Give a capped domain the time of the present period; of those that it missed, only debts count. */
-static void refill(const struct sched_domain *dom, struct fair_domain *d, ns_t now)
-{
-    s64 quota = (s64)dom->cap * (s64)(CAP_PERIOD / 100), missed = (s64)(now / CAP_PERIOD - d->period);
-
-    if (missed <= 0) /* another pcpu's now may be later */
-        return;
-    d->period += missed;
-    d->budget = missed > 1000 ? quota : min_of(d->budget + missed * quota, quota);
-}
-
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now)
 {
-    if (likely(!u->dom->cap))
-        return false;
-    refill(u->dom, fair_domain(u), now);
-    return fair_domain(u)->budget < (s64)BUDGET_LEAST;
-}
-
-ns_t fair_take_budget(struct sched_unit *u, ns_t now)
-{
-    struct fair_domain *d = fair_domain(u);
-    struct fair_unit *f = fair_unit(u);
-    u64 beside = min_of((u64)d->competing, (u64)u->dom->pool->nr_cpus);
-    s64 most = min_of(d->budget, (s64)(fair_next_period(now) - now)); /* what it cannot use, the domain's others may */
-
-    f->taken = min_of(max_of(d->budget / (s64)max_of(beside, 1ull), (s64)BUDGET_LEAST), most);
-    f->taken_period = d->period;
-    d->budget -= f->taken;
-    return (ns_t)f->taken;
-}
-
-void fair_give_back(struct sched_unit *u)
-{
-    struct fair_domain *d = fair_domain(u);
-    struct fair_unit *f = fair_unit(u);
-
-    if (f->taken < 0 || f->taken_period == d->period)
-        d->budget += f->taken;
-    f->taken = 0;
+    return unlikely(u->dom->cap) && budget_is_gone(&fair_domain(u)->budget, now);
 }
 
 /* ---- queues ---- */
@@ -491,18 +461,15 @@ void fair_dequeue(struct runqueue *q, struct sched_unit *u)
     }
 }
 
-/* A period has begun: the parked that have budget compete again. */
+/* A period has begun: the parked that have budget wait again. */
 static void unpark(struct runqueue *q, ns_t now)
 {
-    struct fair_pool *p = fair_pool(q->pool);
-
     list_for_each_safe(pos, &fair_queue(q)->parked) {
         struct sched_unit *u = list_entry(pos, struct fair_unit, link)->unit;
 
         if (fair_out_of_budget(u, now))
             continue;
         fair_dequeue(q, u);
-        fair_compete(p, u);
         fair_enqueue(q, u);
     }
 }
@@ -583,7 +550,6 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
         fair_unit(u)->in_boost = boost;
         if (!fair_out_of_budget(u, now))
             return u;
-        fair_stop_competing(fair_pool(q->pool), u);
         fair_park(q, u);
     }
 }
@@ -666,16 +632,14 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
 
     if (!u->moved)
         fair_unit(u)->left = fair_unit(u)->set_back = 0;
+    fair_compete(pool, u);
     if (fair_out_of_budget(u, now)) {
-        if (fair_unit(u)->competes)
-            fair_stop_competing(pool, u);
         fair_park(q, u);
-        r.decide_by = fair_next_period(now);
+        r.decide_by = budget_period_end(CAP_PERIOD, now);
         r.preempt = false;
         fair_unlock(pool);
         return r;
     }
-    fair_compete(pool, u);
     if ((!u->moved || fair_unit(u)->in_boost) && fair_under(pool, fair_domain(u))) {
         enqueue_boosted(q, u, false);
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), pool->vt));
@@ -694,8 +658,7 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     struct fair_pool *p = fair_lock(q->pool, now);
 
-    if (fair_unit(u)->place != FAIR_PARKED)
-        fair_stop_competing(p, u);
+    fair_stop_competing(p, u);
     fair_dequeue(q, u);
     if (u->dom->cap)
         fair_give_back(u);
@@ -708,7 +671,7 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
     struct fair_domain *d = c->domain;
     ns_t left = c->left;
 
-    c->price = p->several ? price(p, d) : FAIR_UNPRICED;
+    c->price = p->fills ? price(p, d) : FAIR_UNPRICED;
     if (left) {
         c->left = 0;
         return left;
@@ -742,15 +705,16 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
         if (others || others_may_come(pool))
             choice.slice = boost ? slice / BOOST_PART : slice;
         if (u->dom->cap) {
-            ns_t budget = fair_take_budget(u, now);
+            u32 beside = min_of(fair_domain(u)->competing, (u32)pool->nr_cpus);
+            ns_t budget = budget_take(&fair_domain(u)->budget, &fair_unit(u)->part, beside, now);
 
             choice.slice = min_of(choice.slice, budget);
         }
     }
     if (unlikely(!list_empty(&f->parked)))
-        choice.slice = min_of(choice.slice, fair_next_period(now) - now);
+        choice.slice = min_of(choice.slice, budget_period_end(CAP_PERIOD, now) - now);
     else if (unlikely(p->nr_parked && u))
-        choice.slice = min_of(choice.slice, fair_next_period(now) + UNPARKED_AFTER - now);
+        choice.slice = min_of(choice.slice, budget_period_end(CAP_PERIOD, now) + UNPARKED_AFTER - now);
     return choice;
 }
 

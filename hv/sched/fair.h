@@ -8,8 +8,8 @@
  * waits, so the order of the waiting does not change, a heap holds it, and no tick hands out credit:
  * use is accounted when something happens, exactly as used.
  *
- * Feasible shares. A domain cannot use more pcpus than it has units that want to run, whatever its
- * weight. Those whose weight would give them more ("full") get their units' worth, and the rest
+ * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
+ * lets it, whatever its weight: that is its worth. Those whose weight would give them more ("full") get their worth, and the rest
  * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and while a
  * domain is full it is charged at that rate (water filling; Chandra et al., Surplus Fair Scheduling, OSDI 2000,
  * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
@@ -23,12 +23,10 @@
  * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
  * 10 s, and the light are served as often as the heavy.
  *
- * Caps. In each period of 30 ms a domain may use cap % of one pcpu. A unit that is picked takes what
- * it may use out of the domain's budget and gives back the rest: no number of pcpus overdraws it.
- * What it overran (latency of a timer) is taken off the next period. Unused time is not carried
- * over. When the budget is gone the domain's units are parked until the period ends; parked units do
- * not compete. All pcpus of the pool decide anew when they come back: what they have to get until the next
- * period's end cannot wait for the slices of others.
+ * Caps. As budget.h has it, in periods of 30 ms. When the budget is gone the domain's units are parked until the period ends. They compete all the same: a domain whose
+ * cap is less than what its weight would give it is full, and comes first when the period begins; any other earns meanwhile
+ * what it has to catch up with, since it was served early. All pcpus of the pool decide anew when they come back: what they have
+ * to get until the next period's end cannot wait for the slices of others.
  *
  * Locks: everything here is guarded by the pool's lock (fair_lock()), which is inside the
  * runqueues'.
@@ -36,6 +34,7 @@
 #ifndef PARANGON_SCHED_FAIR_H
 #define PARANGON_SCHED_FAIR_H
 
+#include "budget.h"
 #include "core/pheap.h"
 #include "lib.h"
 #include "policy.h"
@@ -46,12 +45,13 @@
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
 #define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
 #define CAP_PERIOD   MILLISECS(30)
+#define CPU_WORTH    100             /* what one pcpu is worth, in the unit of caps */
 /* Where units are parked, all of the pool's pcpus look so long after a period's end for what came back elsewhere. */
 #define UNPARKED_AFTER MICROSECS(100)
 /* Less than this of a slice left is not worth a turn of its own. */
 #define SLICE_LEAST  MICROSECS(500)
-/* Less than this of a capped domain's time is not worth a turn. */
-#define BUDGET_LEAST MICROSECS(10)
+/* Who has a cap takes turns, so that each can use what it may before the period ends. */
+#define SLICE_CAPPED (CAP_PERIOD / 8)
 /*
  * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
  * that a sleeper's credit does not wrap, and lasts 18 years with total weight 256 on one pcpu, 26
@@ -70,10 +70,10 @@ struct fair_pool {
     u64 fluid_weight, fluid_cpus; /* of the next two, what V goes by: see recount() */
     u64 counts;              /* how often they were counted */
     u64 weight;              /* sum over the domains that compete and are not full */
-    s64 cpus;                /* pcpus that are left to them */
+    s64 cpus;                /* hundredths of a pcpu that are left to them */
     u16 nr_cpus;             /* of the pool, as counted in cpus */
-    bool several;            /* it was more than one at some time: domains are in sharing or full */
-    struct pheap sharing, full; /* domains that compete, in pools of several pcpus: most weight per unit first; least first */
+    bool fills;              /* there were several, or a cap, at some time: domains are in sharing or full */
+    struct pheap sharing, full; /* domains that compete, then: most weight for their worth first; least first */
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
     u32 nr_parked;
@@ -84,14 +84,16 @@ struct fair_domain {
     u64 rest;                /* remainder of its last division */
     u64 price, price_vt;     /* what a unit of it has been charged that always runs, and V, when set, weight or units last changed... */
     ns_t price_at;           /* ...which was then */
-    u32 competing;           /* its units that are runnable and not parked */
+    u32 competing;           /* its units that are runnable */
+    u32 worth;               /* hundredths of a pcpu that these can use */
     u16 weight;
-    s64 budget;              /* capped: ns that its units may still take in this period */
-    u64 period;              /* the period (time / CAP_PERIOD) that budget is for */
+    u16 cap;
+    struct budget budget;    /* capped */
     struct pheap_node node;  /* in the pool's sharing or full */
     ns_t slice;              /* the policy's own, as of that count: see slice_of() */
     u64 slice_count;
     u8 set;                  /* enum fair_set */
+    bool first;              /* full, and worth a pcpu for each unit: what one of these does not get at once it gets never */
     struct list waiting;     /* its units that wait, boosted or not */
     struct sched_domain *dom;
 };
@@ -129,10 +131,9 @@ struct fair_unit {
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
     u64 slice_vt;            /* its domain's vt when the slice began */
-    u64 price;               /* its domain's when it was last charged or picked; FAIR_UNPRICED: the pool had one pcpu then */
+    u64 price;               /* its domain's when it was last charged or picked; FAIR_UNPRICED: no domain could be full then */
     u64 set_back;            /* how far its domain's others have set it back since it came to wait, at most its patience */
-    s64 taken;               /* of its domain's budget, and not used yet */
-    u64 taken_period;
+    struct budget_part part; /* of its domain's budget */
 };
 
 static inline struct fair_pool *fair_pool(const struct cpupool *pool)
@@ -194,21 +195,17 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
 void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now);
 
-/** u wants to run, or does not any more (or is parked): its domain's weight counts while any of its units does. */
+/** u wants to run, or does not any more: its domain's weight counts while any of its units does. */
 void fair_compete(struct fair_pool *p, struct sched_unit *u);
 void fair_stop_competing(struct fair_pool *p, struct sched_unit *u);
 
 /** A capped domain has nothing left that u could take; of what it has, the present period's is known. */
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now);
-/** When the present period ends. */
-static inline ns_t fair_next_period(ns_t now)
-{
-    return (now / CAP_PERIOD + 1) * CAP_PERIOD;
-}
-/** u is picked and its domain capped: take its time out of the budget. @return how long it may run at most. */
-ns_t fair_take_budget(struct sched_unit *u, ns_t now);
 /** u has stopped, or is about to be picked again: give back what it took and did not use. */
-void fair_give_back(struct sched_unit *u);
+static inline void fair_give_back(const struct sched_unit *u)
+{
+    budget_return(&fair_domain(u)->budget, &fair_unit(u)->part);
+}
 
 /** Queue u: by its vt, or (preempted in a slice of which something is left) where it was; until the period ends. */
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
@@ -229,13 +226,10 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
  * is not the one. If it has yielded, it is the one only where nobody else is.
  */
 struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
-/**
- * By what a unit is ordered: least first. A full domain is due a pcpu for each unit and comes first; one
- * preempted in a slice of which something is left keeps the place that it had.
- */
+/** By what a unit is ordered: least first. One preempted in a slice of which something is left keeps the place that it had. */
 static inline u64 fair_key(const struct fair_unit *c)
 {
-    return c->domain->set == FAIR_FULL ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
+    return c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting
