@@ -303,9 +303,7 @@ static int replay(const struct options *o)
         return STATUS_USAGE;
     printf("replayed under %s: %llu decisions, %llu wake-ups, %llu blocks, %llu yields\n", o->setup.config.policy,
            (unsigned long long)r.decisions, (unsigned long long)r.wakes, (unsigned long long)r.blocks, (unsigned long long)r.yields);
-    if (r.overlaps)
-        printf("processors at work at once: %u places where the order of their steps is open, %u of them other than tried first (%u runs)\n",
-               r.overlaps, r.otherwise, r.attempts);
+    printf("%llu records\n", (unsigned long long)r.records);
     if (!r.differs) {
         printf("every decision as recorded\n");
         return STATUS_DONE;

@@ -211,6 +211,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     struct sim_vcpu *from = prev->is_idle ? NULL : &sim.vcpus[prev->arch.index];
     struct sim_vcpu *to = next->is_idle ? NULL : &sim.vcpus[next->arch.index];
 
+    sim_replay_switches(prev);
     sim_current[cpu] = next;
     occupy(cpu, to);
     sim.switches += to != NULL;

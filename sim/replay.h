@@ -5,13 +5,13 @@
  *
  * What it proves: given what guests did, the decisions follow from the policy's code alone: every record of a decision, wake-up, charge,
  * boost, reset and move, each with what it says. The first difference ends the replay: what follows would be consequences.
- * On several processors operations overlap as the records' time stamps say, locks included (replay.c). Where these leave the order of two
- * processors' steps open, an order is looked for in which all that follows comes out as recorded; how often is in the result. So a
- * difference means: in no order that was tried.
+ * While it is recorded, the scheduler works on one processor at a time and numbers what it does (hv/sched/framework.h), so the order is known
+ * on any number of processors, and nothing is searched for.
  * The trace says when processors and vCPUs came (sched_told), and where processors are; of a trace without that (the simulator's)
  * all are there from the beginning, as the setup says, with the weights and caps that are given. The policy is given; where the
  * trace says another (sched_start), a line on stderr says so. Tunables are the trace's where it says them (sched_told).
- * Does not: replay the unplugging of processors, pools, or a trace that lost records.
+ * Pools and their policies are the trace's; processors go and come back as it says.
+ * Does not: replay a trace that lost records, or in which the class of the scheduler was off for a while.
  */
 #ifndef PARANGON_SIM_REPLAY_H
 #define PARANGON_SIM_REPLAY_H
@@ -28,7 +28,6 @@ struct sim_replay_domain {
 struct sim_replay_result {
     uint64_t decisions, wakes, blocks, yields; /* replayed */
     uint64_t records;                          /* of all kinds, that came out as recorded */
-    unsigned overlaps, otherwise, attempts;    /* where the order was open, and not the first that was tried; runs */
     bool differs;
     uint64_t at;                               /* ticks since the trace's first record, where it differs */
     unsigned cpu;

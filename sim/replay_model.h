@@ -12,8 +12,10 @@ void sim_model_end(void);
 
 /* replay.c, called by the model: */
 /** The scheduler has its policy, and no processor yet. */
-void sim_replay_listen(void);
-/** The operation waits for a lock. */
+void sim_replay_makes_pools(void);
+/** The operation waits for its turn. */
 void sim_replay_waits(void);
+/** Its decision is made, and `from` does not run any more. */
+void sim_replay_switches(const struct vcpu *from);
 
 #endif

@@ -25,14 +25,15 @@ struct sim_replay_cpu {
 /** The scheduler's records that a replay goes by. All others (switch, corun...) follow from these, or are not decided. */
 enum sim_replay_kind {
     SIM_REPLAY_PICK, SIM_REPLAY_WAKE, SIM_REPLAY_BLOCK, SIM_REPLAY_YIELD, SIM_REPLAY_TICK, SIM_REPLAY_BOOST, SIM_REPLAY_RESET,
-    SIM_REPLAY_GANG, SIM_REPLAY_MIGRATE, SIM_REPLAY_BUSY, SIM_REPLAY_TOLD, SIM_REPLAY_KINDS,
+    SIM_REPLAY_GANG, SIM_REPLAY_MIGRATE, SIM_REPLAY_TOLD, SIM_REPLAY_KINDS,
 };
 
 /** One of them. */
 struct sim_replay_record {
     uint64_t at;                    /* ns: when it was made */
-    uint64_t now;                   /* ns: what the scheduler worked by (pick, wake, told, yield); else 0 */
+    uint64_t now;                   /* ns: what the scheduler worked by (pick, wake, told); else 0 */
     uint64_t ticks;                 /* its time stamp */
+    uint32_t turn;                  /* number of the operation (pick, wake, told); else 0 */
     uint32_t vcpu;                  /* index of the vCPU; UINT32_MAX: an idle one's, or none */
     uint16_t cpu;                   /* where it was made */
     uint16_t domid;                 /* as it says; 0: it names no vCPU */
@@ -50,6 +51,9 @@ extern const struct sim_replay_names sim_replay_names[SIM_REPLAY_KINDS];
 /** Records in the order of their processors' times; all of one processor in the order of its ring. */
 struct sim_replay_input {
     const struct sim_config *config;
+    const char *pools;                       /* besides pool 0, as sched_make_pools() takes them */
+    const struct sim_replay_record *tuned;   /* tunables of pools before any processor came */
+    size_t nr_tuned;
     const struct sim_replay_cpu *cpus;       /* config->cpus of them; NULL: all from the beginning, placed as the configuration says */
     const struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
@@ -61,8 +65,6 @@ struct sim_replay_input {
 struct sim_replay_outcome {
     size_t done;                    /* records that came out as recorded */
     size_t ended;                   /* index of the first that did not; nr_records: all did */
-    uint32_t overlaps, otherwise;   /* places where the records leave the order of two processors' steps open; where not the first was right */
-    uint32_t attempts;              /* runs that this took */
     bool came;                      /* where it ended, this came instead: */
     struct sim_replay_record instead;
 };

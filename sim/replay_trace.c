@@ -8,12 +8,13 @@
 #include "sim/replay_steps.h"
 #include "trace/reader.h"
 
-#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
+#define IDLE_DOM      0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
+#define SIM_POOLS_MAX 16      /* MAX_POOLS of hv/sched/policy.h */
 
 /* An event's fields; NULL: it has none of this name. */
 struct fields {
     const struct trace_event *event;
-    const struct trace_field *dom, *vcpu, *a, *b, *now;
+    const struct trace_field *dom, *vcpu, *a, *b, *now, *turn;
 };
 
 struct replay {
@@ -21,9 +22,10 @@ struct replay {
     struct fields of[SIM_REPLAY_KINDS];
     int64_t offset;                              /* ns: the recorded machine's system time less its time stamps */
     char policy[9];                              /* "": the trace does not say */
-    int64_t made, cpu_comes, tuned;              /* what sched_told says of a vCPU, of a processor, of a pool */
-    const struct sim_replay_record *tunables;    /* that the machine began with; NULL: the trace does not say */
-    struct sim_replay_record first_tuned;
+    int64_t made, cpu_comes, tuned, claims, has_policy; /* what sched_told says of a vCPU, of a processor, of pools */
+    struct sim_replay_record tunables[SIM_POOLS_MAX]; /* that the pools began with, as far as the trace says */
+    size_t nr_tunables;
+    char pools[SIM_POOLS_MAX * 512];             /* besides pool 0: their processors and policies */
     struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
     uint32_t *index;  /* domid * 256 + vCPU */
@@ -65,7 +67,8 @@ static bool find_fields(struct replay *r)
         f->a = names->a ? trace_event_field(f->event, names->a) : NULL;
         f->b = names->b ? trace_event_field(f->event, names->b) : NULL;
         f->now = trace_event_field(f->event, "now");
-        if ((names->a && !f->a) || (names->b && !f->b)) {
+        f->turn = trace_event_field(f->event, "turn");
+        if ((names->a && !f->a) || (names->b && !f->b) || (f->now && !f->turn)) {
             fprintf(stderr, "parangon: records %s of this trace are of another build\n", names->event);
             return false;
         }
@@ -73,6 +76,8 @@ static bool find_fields(struct replay *r)
     r->made = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "made");
     r->cpu_comes = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "cpu");
     r->tuned = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "tuned");
+    r->claims = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "claims");
+    r->has_policy = number_of(r->of[SIM_REPLAY_TOLD].a->enumeration, "policy");
     return true;
 }
 
@@ -105,7 +110,7 @@ static void find_policy(struct replay *r)
 static void find_clock(struct replay *r)
 {
     const struct trace_event *start = trace_schema_event(r->log->schema, "sched_start");
-    const struct fields of[] = {r->of[SIM_REPLAY_PICK], r->of[SIM_REPLAY_TOLD],
+    const struct fields of[] = {r->of[SIM_REPLAY_TOLD],
                                 {.event = start, .now = start ? trace_event_field(start, "system_time") : NULL}};
     int64_t least = INT64_MAX;
 
@@ -148,8 +153,9 @@ static struct sim_replay_record record_of(const struct replay *r, unsigned kind,
 
     if (out.domid == IDLE_DOM && kind == SIM_REPLAY_PICK)
         out.vcpu_id = 0;
-    out.now = f->now ? (uint64_t)value(f->now, item->record) : kind == SIM_REPLAY_YIELD ? out.at : 0;
-    if (kind == SIM_REPLAY_WAKE)
+    out.now = (uint64_t)value(f->now, item->record);
+    out.turn = (uint32_t)value(f->turn, item->record);
+    if (kind == SIM_REPLAY_WAKE || kind == SIM_REPLAY_PICK)
         out.now = whole_time(out.now, out.at);
     return out;
 }
@@ -162,6 +168,34 @@ static void note_cpu(struct replay *r, const struct sim_replay_record *told)
     r->cpus[told->vcpu_id] = (struct sim_replay_cpu){told->now, (uint16_t)place, (uint16_t)(place >> 16), (uint16_t)(place >> 32),
                                                      (uint16_t)(place >> 48)};
     r->nr_cpus++;
+}
+
+/* A pool besides pool 0 is made, or what it has of processors or policy: "0,2-3:rr/". */
+static void note_pool(struct replay *r, const struct sim_replay_record *told)
+{
+    size_t length = strlen(r->pools);
+
+    for (unsigned cpu = 0; told->a == r->claims && cpu < 64; cpu++)
+        if ((uint64_t)told->b >> cpu & 1)
+            length += (size_t)snprintf(r->pools + length, sizeof r->pools - length, "%s%u", length && r->pools[length - 1] != '/' ? "," : "", cpu);
+    if (told->a == r->has_policy)
+        snprintf(r->pools + length, sizeof r->pools - length, ":%.8s/", (const char *)&told->b);
+}
+
+/* Does it say what the machine begins with? Then it is no operation of the replay. */
+static bool of_beginning(struct replay *r, const struct sim_replay_record *record)
+{
+    if (record->kind != SIM_REPLAY_TOLD)
+        return false;
+    if (record->a == r->cpu_comes)
+        note_cpu(r, record);
+    else if (record->a == r->claims || record->a == r->has_policy)
+        note_pool(r, record);
+    else if (record->a == r->tuned && !r->nr_cpus && r->nr_tunables < SIM_POOLS_MAX)
+        r->tunables[r->nr_tunables++] = *record;
+    else
+        return false;
+    return true;
 }
 
 static bool means_vcpu(const struct replay *r, const struct sim_replay_record *record)
@@ -184,15 +218,8 @@ static void find_records(struct replay *r, unsigned *most, bool *made)
             if (kind == SIM_REPLAY_KINDS)
                 continue;
             *record = record_of(r, kind, stream->cpu, &stream->items[i]);
-            if (kind == SIM_REPLAY_TOLD && record->a == r->cpu_comes) {
-                note_cpu(r, record);
+            if (of_beginning(r, record))
                 continue;
-            }
-            if (kind == SIM_REPLAY_TOLD && record->a == r->tuned && !r->tunables) {
-                r->first_tuned = *record;
-                r->tunables = &r->first_tuned;
-                continue;
-            }
             r->nr_records++;
             if (!means_vcpu(r, record))
                 continue;
@@ -265,9 +292,6 @@ static void report(const struct replay *r, const struct sim_replay_outcome *o, s
 
     result->differs = o->ended < r->nr_records;
     result->records = o->done;
-    result->overlaps = o->overlaps;
-    result->otherwise = o->otherwise;
-    result->attempts = o->attempts;
     for (size_t i = 0; i < r->nr_records; i++) {
         if (result->differs && r->records[i].at > end->at)
             continue;
@@ -296,18 +320,15 @@ static int replay(struct replay *r, const struct sim_setup *setup, struct sim_re
                                      .nr_vcpus = r->nr_vcpus,
                                      .records = r->records,
                                      .nr_records = r->nr_records,
+                                     .pools = r->pools,
+                                     .tuned = r->tunables,
+                                     .nr_tuned = r->nr_tunables,
                                      .begin = ns_of(r, r->first)};
 
     config.cpus = r->nr_cpus ? r->nr_cpus : r->log->head.nr_cpus;
     if (r->nr_cpus) {
         input.cpus = r->cpus;
         config.threads = 1; /* the machine's; the scheduler is told of the recorded places */
-    }
-    if (r->tunables) {
-        config.slice = (uint64_t)r->tunables->b >> 32;
-        config.rate_limit = (uint64_t)r->tunables->b & 0xffffffff;
-        config.span = r->tunables->vcpu_id & 127u;
-        config.exclusive = r->tunables->vcpu_id >> 7;
     }
     for (size_t i = 0; i < r->nr_records; i++) {
         if (r->records[i].cpu >= config.cpus) {

@@ -490,7 +490,7 @@ int sim_model_begin(const struct sim_replay_input *input)
         sim.config = &driven;
         sim.placed = input->cpus;
         if (start_scheduler(&driven) == 0) {
-            sim_replay_listen();
+            sim_replay_makes_pools();
             start_cpus();
             make_driven(&load, input->vcpus, input->nr_vcpus);
             return 0;

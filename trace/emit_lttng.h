@@ -14,6 +14,8 @@
 
 /** Start of a SPAN of this class: the trace clock, or 0 where the class is left out. */
 #define TRACE_START(class) (TRACE_COMPILED(class) ? trace_clock() : (uint64_t)0)
+/** A session may listen at any time. */
+#define TRACE_RECORDS(class) TRACE_COMPILED(class)
 
 #define CLASS(name, bit, doc)
 #define ENUM_DEF(name, doc, values)

@@ -13,6 +13,9 @@
  * than to read.
  */
 #define TRACE_START(class) (TRACE_COMPILED(class) ? trace_clock() : (uint64_t)0)
+/** Does this processor record the class now? 0 where the class is left out. */
+#define TRACE_RECORDS(class)                                                                       \
+    (TRACE_COMPILED(class) && __builtin_expect((trace_this_ring()->mask & TRACE_CLASS_##class) != 0, 0))
 
 #define CLASS(name, bit, doc)
 #define ENUM_DEF(name, doc, values)

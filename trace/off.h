@@ -47,8 +47,6 @@
 #define TRACE_ON_sched_start(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_start(__VA_ARGS__))
 #define TRACE_sched_told(...) TRACE_OFF(trace_off_sched_told(__VA_ARGS__))
 #define TRACE_ON_sched_told(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_told(__VA_ARGS__))
-#define TRACE_sched_busy(...) TRACE_OFF(trace_off_sched_busy(__VA_ARGS__))
-#define TRACE_ON_sched_busy(ring, ...) TRACE_ON_OFF(ring, trace_off_sched_busy(__VA_ARGS__))
 #endif
 
 #if !((TRACE_CLASSES) & TRACE_CLASS_MMU)

@@ -2,13 +2,14 @@
 /*
  * Typed emitters for every event of events.def: TRACE_<event>(one argument per field, in order).
  *
- *   TRACE_sched_wake(d->id, v->id, preempts, (u32)now);
+ *   TRACE_sched_wake(d->id, v->id, preempts, (u32)now, turn);
  *
  *   uint64_t start = TRACE_START(HYPERCALL);           a SPAN: begin,
  *   ...
  *   TRACE_hypercall(start, d->id, v->id, ...);          and end; the duration is taken here
  *
  *   TRACE_ON_trap(nmi_ring, start, ...);                the same into another ring (NMI and machine check)
+ *   if (TRACE_RECORDS(SCHED)) ...                       does this processor record the class now?
  *
  * A record costs at most 40 instructions with its RDTSC (tests/trace/cost.c counts them), 3 to 5
  * where its class is masked; there is one straight path and an out-of-line one at the end of a
@@ -45,6 +46,7 @@
 
 #if (TRACE_CLASSES) == 0
 #define TRACE_START(class) ((uint64_t)0)
+#define TRACE_RECORDS(class) 0
 #elif defined(TRACE_LTTNG)
 #include "trace/emit_lttng.h"
 #else

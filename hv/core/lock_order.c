@@ -25,7 +25,7 @@ static const char *const names[] = {
     [LOCK_PORT] = "port",             [LOCK_VIRQ] = "virq",               [LOCK_CONSOLE] = "console",
     [LOCK_FIFO_QUEUE] = "FIFO queue", [LOCK_GRANT] = "grant",             [LOCK_P2M] = "p2m",
     [LOCK_DOMAIN_LIST] = "domain list", [LOCK_DOMAIN] = "domain",         [LOCK_APIC_TIMER] = "local APIC timer",
-    [LOCK_SCHED] = "sched",
+    [LOCK_SCHED_TURN] = "turn of sched", [LOCK_SCHED] = "sched",
     [LOCK_RUNQUEUE] = "runqueue",     [LOCK_POLICY] = "policy",           [LOCK_TIMER] = "timer",
     [LOCK_HEAP] = "heap",             [LOCK_BUDDY] = "buddy",             [LOCK_LOG] = "log"};
 

@@ -9,9 +9,36 @@
 #include "core/arch.h"
 #include "lib.h"
 #include "policy.h"
+#include "trace/trace.h"
 
 /** Making and unmaking, parameters, affinity, pools: outside the runqueues' locks. */
 extern struct spinlock sched_lock;
+
+/**
+ * Where class SCHED is recorded, the scheduler's operations come one after another, whichever
+ * runqueues they are of, and their records carry their number: so a trace says all that decides what
+ * follows, idle pcpus and other hints included, and a replay has nothing to guess (sim/replay.h).
+ * Elsewhere they overlap as their locks let them. Outside sched_lock.
+ */
+extern struct spinlock sched_turns;
+extern u32 sched_turn; /* of the operation that is under way */
+
+/** An operation begins, or ends: sched_end() with what sched_begin() said. */
+static inline bool sched_begin(void)
+{
+    bool recorded = TRACE_RECORDS(SCHED);
+
+    if (recorded) {
+        spin_lock(&sched_turns);
+        sched_turn++;
+    }
+    return recorded;
+}
+static inline void sched_end(bool recorded)
+{
+    if (unlikely(recorded))
+        spin_unlock(&sched_turns);
+}
 
 /** Lock the runqueue that u belongs to. */
 struct runqueue *sched_lock_queue_of(const struct sched_unit *u);

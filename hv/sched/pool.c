@@ -7,19 +7,35 @@
  * as the pool; pcpus leave it and come back. Which pcpus a unit may run on (u->allowed) is its
  * affinity among the pool's online pcpus, or all of these where that leaves none: so unplugging
  * never strands a unit, and plugging in again restores what was asked for.
- * Locks: sched_lock around everything here, runqueues' inside it.
+ * Locks: sched_lock around everything here (a block holds it to its end), runqueues' inside it.
  * Does not: merge or split runqueues of a pool that has pcpus; move a domain that runs to another
  * pool.
  */
 #include "core/timer.h"
 #include "framework.h"
-#include "trace/trace.h"
 
 struct sched_pcpu sched_pcpus[NR_PCPUS];
 struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
 
 static struct cpupool *pools[MAX_POOLS];
 static u64 seed = 1;
+
+static bool lock_all(void)
+{
+    bool recorded = sched_begin();
+
+    spin_lock(&sched_lock);
+    return recorded;
+}
+
+static void unlock_all(const bool *recorded)
+{
+    spin_unlock(&sched_lock);
+    sched_end(*recorded);
+}
+
+/* An operation begins that ends with its block, on whichever way. */
+#define HOLD_SCHED_LOCK() bool recorded __attribute__((cleanup(unlock_all))) = lock_all()
 
 extern const struct sched_ops *const __start_sched_policies[];
 extern const struct sched_ops *const __stop_sched_policies[];
@@ -122,7 +138,7 @@ int sched_make_pools(const char *spec)
         struct cpumask cpus = CPUMASK_NONE;
         const struct sched_ops *ops;
         const char *end;
-        char name[16];
+        char name[16] = "";
         size_t n = 0;
         int id;
 
@@ -135,7 +151,6 @@ int sched_make_pools(const char *spec)
         spec = end + 1;
         while (*spec && *spec != '/' && n < sizeof(name) - 1)
             name[n++] = *spec++;
-        name[n] = 0;
         if (*spec && *spec++ != '/')
             return -XEN_EINVAL;
         ops = sched_find_policy(name);
@@ -145,22 +160,21 @@ int sched_make_pools(const char *spec)
         if (id < 0)
             return id;
         pools[id]->claimed = cpus;
+        TRACE_sched_told(id, 0, TRACE_TOLD_CLAIMS, cpus.word[0], now_ns(), sched_turn);
+        TRACE_sched_told(id, 0, TRACE_TOLD_POLICY, *(const u64 *)name, now_ns(), sched_turn);
     }
     return 0;
 }
 
 int sched_tune(struct cpupool *pool, const struct sched_tunables *t)
 {
-    int rc = -XEN_EBUSY;
+    HOLD_SCHED_LOCK();
 
-    spin_lock(&sched_lock);
-    if (t->span == pool->t.span || !pool->nr_queues) {
-        pool->t = *t;
-        TRACE_sched_told(pool->id, t->span | t->exclusive << 7, TRACE_TOLD_TUNED, t->slice << 32 | (u32)t->rate_limit, now_ns());
-        rc = 0;
-    }
-    spin_unlock(&sched_lock);
-    return rc;
+    if (t->span != pool->t.span && pool->nr_queues)
+        return -XEN_EBUSY;
+    pool->t = *t;
+    TRACE_sched_told(pool->id, t->span | t->exclusive << 7, TRACE_TOLD_TUNED, t->slice << 32 | (u32)t->rate_limit, now_ns(), sched_turn);
+    return 0;
 }
 
 /* ---- pcpus ---- */
@@ -223,7 +237,7 @@ static struct runqueue *shared_queue(const struct cpupool *pool, const struct sc
     return NULL;
 }
 
-static struct runqueue *make_queue(struct cpupool *pool, const struct sched_pcpu *p)
+static struct runqueue *make_queue(struct cpupool *pool, const struct sched_pcpu *p, ns_t now)
 {
     const struct sched_ops *ops = pool->ops;
     struct runqueue *q = arch_alloc(sizeof(*q));
@@ -238,7 +252,7 @@ static struct runqueue *make_queue(struct cpupool *pool, const struct sched_pcpu
     q->first = p->cpu;
     q->pool = pool;
     if (ops->queue_init)
-        ops->queue_init(q, now_ns());
+        ops->queue_init(q, now);
     pool->queue[pool->nr_queues++] = q;
     return q;
 }
@@ -275,7 +289,7 @@ static void send_away(struct sched_unit *u, struct runqueue *q, ns_t now)
     }
 }
 
-static void requeue_all(struct cpupool *pool)
+static void requeue_all(struct cpupool *pool, ns_t now)
 {
     list_for_each(d, &pool->domains) {
         list_for_each(n, &list_entry(d, struct sched_domain, node)->units) {
@@ -283,17 +297,17 @@ static void requeue_all(struct cpupool *pool)
             struct runqueue *q = sched_lock_queue_of(u);
 
             find_allowed(u);
-            send_away(u, q, now_ns());
+            send_away(u, q, now);
         }
     }
 }
 
-static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p)
+static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p, ns_t now)
 {
     struct runqueue *q = p->q;
 
     if (pool->ops->cpus_change)
-        pool->ops->cpus_change(pool, now_ns());
+        pool->ops->cpus_change(pool, now);
     spin_lock(&q->lock);
     cpumask_set(&q->cpus, p->cpu);
     q->nr_cpus++;
@@ -308,9 +322,10 @@ static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p)
     } else if (pool->several) {
         sched_note_idle(p);
     }
+    requeue_all(pool, now);
 }
 
-static int pcpu_create(struct vcpu *idle)
+static int pcpu_create(struct vcpu *idle, ns_t now)
 {
     struct sched_pcpu *p = sched_pcpu(idle->processor);
     struct cpupool *pool = pool_of_cpu(idle->processor);
@@ -321,21 +336,16 @@ static int pcpu_create(struct vcpu *idle)
     sched_setup_timer(p);
     if (pool->ops->cpu_size && !p->priv && !(p->priv = arch_alloc(pool->ops->cpu_size)))
         return -XEN_ENOMEM;
-    spin_lock(&sched_lock);
     find_place(p);
     TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_CPU,
-                     p->place.thread | (u64)p->place.core << 16 | (u64)p->place.socket << 32 | (u64)p->place.node << 48, now_ns());
-    if (!(p->q = shared_queue(pool, p)) && !(p->q = make_queue(pool, p))) {
-        spin_unlock(&sched_lock);
+                     p->place.thread | (u64)p->place.core << 16 | (u64)p->place.socket << 32 | (u64)p->place.node << 48, now, sched_turn);
+    if (!(p->q = shared_queue(pool, p)) && !(p->q = make_queue(pool, p, now)))
         return -XEN_ENOMEM;
-    }
     if (pool->ops->cpu_init)
         pool->ops->cpu_init(p);
-    cpu_joins(pool, p);
-    requeue_all(pool);
-    spin_unlock(&sched_lock);
+    cpu_joins(pool, p, now);
     idle->runstate.state = RUNSTATE_running;
-    idle->runstate.state_entry_time = now_ns();
+    idle->runstate.state_entry_time = now;
     return 0;
 }
 
@@ -344,16 +354,16 @@ int sched_cpu_down(unsigned int cpu)
     struct sched_pcpu *p = sched_pcpu(cpu);
     struct cpupool *pool = p->q ? p->q->pool : NULL;
     struct runqueue *q = p->q;
+    HOLD_SCHED_LOCK();
+    ns_t now = now_ns();
 
     if (!pool || !p->online)
         return -XEN_ENOENT;
-    spin_lock(&sched_lock);
-    if (pool->nr_cpus == 1) {
-        spin_unlock(&sched_lock);
+    if (pool->nr_cpus == 1)
         return -XEN_EBUSY;
-    }
+    TRACE_sched_told(DOMID_IDLE, cpu, TRACE_TOLD_DOWN, 0, now, sched_turn);
     if (pool->ops->cpus_change)
-        pool->ops->cpus_change(pool, now_ns());
+        pool->ops->cpus_change(pool, now);
     spin_lock(&q->lock);
     p->online = false;
     cpumask_clear(&q->cpus, cpu);
@@ -361,10 +371,9 @@ int sched_cpu_down(unsigned int cpu)
     cpumask_clear(&pool->cpus, cpu);
     pool->nr_cpus--;
     cpumask_clear_atomic(&pool->idle, cpu);
-    sched_decide_again(p, now_ns());
+    sched_decide_again(p, now);
     spin_unlock(&q->lock);
-    requeue_all(pool);
-    spin_unlock(&sched_lock);
+    requeue_all(pool, now);
     return 0;
 }
 
@@ -378,15 +387,15 @@ bool sched_cpu_is_idle(unsigned int cpu)
 int sched_cpu_up(unsigned int cpu)
 {
     struct sched_pcpu *p = sched_pcpu(cpu);
+    HOLD_SCHED_LOCK();
+    ns_t now = now_ns();
 
     if (!p->q)
         return -XEN_ENOENT;
-    spin_lock(&sched_lock);
     if (!p->online) {
-        cpu_joins(p->q->pool, p);
-        requeue_all(p->q->pool);
+        TRACE_sched_told(DOMID_IDLE, cpu, TRACE_TOLD_UP, 0, now, sched_turn);
+        cpu_joins(p->q->pool, p, now);
     }
-    spin_unlock(&sched_lock);
     arch_raise_schedule(cpu);
     return 0;
 }
@@ -470,22 +479,20 @@ int sched_vcpu_create(struct vcpu *v)
 {
     struct sched_domain *dom;
     struct sched_unit *u = NULL;
+    HOLD_SCHED_LOCK();
     ns_t now = now_ns();
 
     if (v->is_idle)
-        return pcpu_create(v);
+        return pcpu_create(v, now);
 
-    spin_lock(&sched_lock);
     dom = scheduled(v->domain);
     if (!dom)
         dom = make_domain(v->domain, pools[0], now);
     if (dom && !(u = make_unit(v, dom)) && !dom->refs)
         drop_domain(dom);
-    if (u)
-        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_MADE, u->cpu, now);
-    spin_unlock(&sched_lock);
     if (!u)
         return -XEN_ENOMEM;
+    TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_MADE, u->cpu, now, sched_turn);
     v->processor = u->cpu;
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = now;
@@ -504,7 +511,7 @@ static void drop_unit(struct sched_unit *u, ns_t now)
         q->pool->ops->unit_fini(q, u);
     sched_unlock(q, now);
     leave_domain(u);
-    TRACE_sched_told(u->vcpu->domain->id, u->vcpu->id, TRACE_TOLD_FORGET, 0, now);
+    TRACE_sched_told(u->vcpu->domain->id, u->vcpu->id, TRACE_TOLD_FORGET, 0, now, sched_turn);
     if (u->priv != u + 1)
         arch_free(u->priv);
     arch_free(u);
@@ -512,20 +519,20 @@ static void drop_unit(struct sched_unit *u, ns_t now)
 
 void sched_vcpu_destroy(struct vcpu *v)
 {
+    HOLD_SCHED_LOCK();
+
     if (!v->unit)
         return;
     ASSERT_NAMED("sched_destroy_asleep", sched_is_off(v));
-    spin_lock(&sched_lock);
     drop_unit(v->unit, now_ns());
     v->unit = NULL;
-    spin_unlock(&sched_lock);
 }
 
 /*
  * u, which is off, belongs to dom and its policy from now on. It stays the same unit: whoever comes
  * late to wake it finds it under one of the two runqueues' locks, and asleep.
  */
-static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *priv)
+static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *priv, ns_t now)
 {
     struct runqueue *q = sched_lock_queue_of(u);
     void *old = u->priv;
@@ -541,7 +548,7 @@ static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *pr
     dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
     u->vcpu->processor = dom->pool->last_cpu;
     WRITE_ONCE(u->cpu, dom->pool->last_cpu);
-    sched_unlock(q, now_ns());
+    sched_unlock(q, now);
     if (old != u + 1)
         arch_free(old);
 }
@@ -550,66 +557,60 @@ int sched_set_pool(struct domain *d, unsigned int id)
 {
     struct cpupool *pool = sched_pool(id);
     void *priv[MAX_VCPUS] = {NULL};
-    struct sched_domain *old, *dom = NULL;
-    int rc = -XEN_EBUSY;
+    struct sched_domain *old, *dom;
+    HOLD_SCHED_LOCK();
+    ns_t now = now_ns();
 
     if (!pool)
         return -XEN_ENOENT;
-    spin_lock(&sched_lock);
     old = scheduled(d);
     if (old && old->pool == pool)
-        rc = 0;
-    if (!old || old->pool == pool || !pool->nr_cpus)
-        goto out;
+        return 0;
+    if (!old || !pool->nr_cpus)
+        return -XEN_EBUSY;
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i] && (!sched_is_off(d->vcpu[i]) || d->vcpu[i]->unit->runnable || !d->vcpu[i]->pause_flags))
-            goto out;
+            return -XEN_EBUSY;
     }
-    rc = -XEN_ENOMEM;
-    dom = make_domain(d, pool, now_ns());
+    dom = make_domain(d, pool, now);
     if (!dom)
-        goto out;
+        return -XEN_ENOMEM;
+    TRACE_sched_told(d->id, 0, TRACE_TOLD_POOL, id, now, sched_turn);
     for (unsigned int i = 0; i < d->max_vcpus && pool->ops->unit_size; i++) {
         if (d->vcpu[i] && !(priv[i] = arch_alloc(pool->ops->unit_size)))
             goto undo;
     }
     for (unsigned int i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i])
-            change_pool(d->vcpu[i]->unit, dom, priv[i]);
+            change_pool(d->vcpu[i]->unit, dom, priv[i], now);
     }
-    rc = 0;
-    goto out;
+    return 0;
 undo:
     for (unsigned int i = 0; i < d->max_vcpus; i++)
         arch_free(priv[i]);
     drop_domain(dom);
-out:
-    spin_unlock(&sched_lock);
-    return rc;
+    return -XEN_ENOMEM;
 }
 
 unsigned int sched_pool_of(const struct domain *d)
 {
-    unsigned int id;
+    HOLD_SCHED_LOCK();
 
-    spin_lock(&sched_lock);
-    id = d->vcpu[0]->unit->dom->pool->id;
-    spin_unlock(&sched_lock);
-    return id;
+    return d->vcpu[0]->unit->dom->pool->id;
 }
 
 int sched_pool_info(unsigned int id, struct sched_pool_info *info)
 {
+    HOLD_SCHED_LOCK();
+
     while (id < MAX_POOLS && !pools[id])
         id++;
     if (id >= MAX_POOLS)
         return -XEN_ENOENT;
     *info = (struct sched_pool_info){.id = id, .policy = pools[id]->ops->name, .t = pools[id]->t};
-    spin_lock(&sched_lock);
     info->cpus = pools[id]->cpus;
     list_for_each(d, &pools[id]->domains)
         info->nr_domains++;
-    spin_unlock(&sched_lock);
     return 0;
 }
 
@@ -618,11 +619,11 @@ int sched_pool_info(unsigned int id, struct sched_pool_info *info)
 int sched_set_params(struct domain *d, u16 weight, u16 cap)
 {
     struct sched_domain *dom;
+    HOLD_SCHED_LOCK();
     ns_t now = now_ns();
 
     if (!weight || cap > 100 * d->max_vcpus)
         return -XEN_EINVAL;
-    spin_lock(&sched_lock);
     dom = scheduled(d);
     if (dom) {
         cpumask_for_each(cpu, &dom->pool->cpus) {
@@ -634,7 +635,7 @@ int sched_set_params(struct domain *d, u16 weight, u16 cap)
         }
         if (dom->pool->ops->params)
             dom->pool->ops->params(dom, weight, cap, now);
-        TRACE_sched_told(d->id, 0, TRACE_TOLD_PARAMS, (u32)cap << 16 | weight, now);
+        TRACE_sched_told(d->id, 0, TRACE_TOLD_PARAMS, (u32)cap << 16 | weight, now, sched_turn);
         dom->weight = weight;
         dom->cap = cap;
         cpumask_for_each(cpu, &dom->pool->cpus) {
@@ -647,7 +648,6 @@ int sched_set_params(struct domain *d, u16 weight, u16 cap)
     }
     d->weight = weight;
     d->cap = cap;
-    spin_unlock(&sched_lock);
     return 0;
 }
 
@@ -655,37 +655,35 @@ int sched_set_affinity_mask(struct vcpu *v, const struct cpumask *cpus)
 {
     struct sched_unit *u = v->unit;
     struct runqueue *q;
-    int rc = -XEN_EINVAL;
+    HOLD_SCHED_LOCK();
     ns_t now;
 
-    spin_lock(&sched_lock);
-    if (cpumask_meet(cpus, &u->dom->pool->cpus)) {
-        q = sched_lock_queue_of(u);
-        now = now_ns();
-        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_HARD, cpus->word[0], now);
-        u->affinity = *cpus;
-        find_allowed(u);
-        send_away(u, q, now);
-        rc = 0;
-    }
-    spin_unlock(&sched_lock);
-    return rc;
+    if (!cpumask_meet(cpus, &u->dom->pool->cpus))
+        return -XEN_EINVAL;
+    q = sched_lock_queue_of(u);
+    now = now_ns();
+    TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_HARD, cpus->word[0], now, sched_turn);
+    u->affinity = *cpus;
+    find_allowed(u);
+    send_away(u, q, now);
+    return 0;
 }
 
 void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
 {
+    HOLD_SCHED_LOCK();
     struct runqueue *q = sched_lock_queue_of(v->unit);
 
     v->unit->soft = *cpus;
-    TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_SOFT, cpus->word[0], now_ns());
+    TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_SOFT, cpus->word[0], now_ns(), sched_turn);
     spin_unlock(&q->lock);
 }
 
 void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft, struct cpumask *pool)
 {
-    spin_lock(&sched_lock);
+    HOLD_SCHED_LOCK();
+
     *hard = v->unit->affinity;
     *soft = v->unit->soft;
     *pool = v->unit->dom->pool->cpus;
-    spin_unlock(&sched_lock);
 }

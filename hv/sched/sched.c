@@ -16,11 +16,10 @@
  * There is no periodic tick: each decision may carry a time limit, for which one timer per pcpu is
  * set. A policy gives none where nothing else is runnable, so a lone vCPU is never disturbed.
  * Locks: sched_lock for making and unmaking, outside a runqueue's lock; both inside event port
- * locks, outside timer locks.
+ * locks, outside timer locks. Outside of both, where records are made, the turn (framework.h).
  */
 #include "core/timer.h"
 #include "framework.h"
-#include "trace/trace.h"
 
 /* An idle pcpu that could not look into another's runqueue looks again after this. */
 #define STEAL_AGAIN MICROSECS(50)
@@ -30,6 +29,9 @@ _Static_assert((int)SCHED_TURN == TRACE_PICK_TURN && (int)SCHED_BOOST == TRACE_P
                (int)SCHED_IDLE == TRACE_PICK_IDLE && (int)SCHED_ONLY == TRACE_PICK_ONLY &&
                (int)SCHED_FORCED == TRACE_PICK_FORCED_IDLE && (int)SCHED_CORUN == TRACE_PICK_CORUN,
                "the trace names what decided");
+
+struct spinlock sched_turns = SPINLOCK(LOCK_SCHED_TURN);
+u32 sched_turn;
 
 /* ---- the states of a vCPU ---- */
 
@@ -335,6 +337,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
     }
     if (unlikely(u->moved) && !vcpu_runnable(v)) {
         u->moved = false;
+        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_PLACED, u->cpu, now, sched_turn);
         spin_unlock(&q->lock);
         return;
     }
@@ -343,7 +346,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
     sched_waits(q, u);
     r = q->pool->ops->wake(q, u, now);
     u->moved = false;
-    TRACE_sched_wake(v->domain->id, v->id, r.preempt, (u32)now);
+    TRACE_sched_wake(v->domain->id, v->id, r.preempt, (u32)now, sched_turn);
 
     p = sched_pcpu(r.cpu);
     if (r.preempt) {
@@ -360,11 +363,15 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
 
 void sched_wake(struct vcpu *v)
 {
+    bool recorded = sched_begin();
+
     sched_wake_unit(v->unit, sched_lock_queue_of(v->unit));
+    sched_end(recorded);
 }
 
 void sched_sleep(struct vcpu *v)
 {
+    bool recorded = sched_begin();
     struct sched_unit *u = v->unit;
     struct runqueue *q = sched_lock_queue_of(u);
     ns_t now = now_ns();
@@ -373,13 +380,14 @@ void sched_sleep(struct vcpu *v)
         arch_raise_schedule(u->cpu);
     } else if (!vcpu_runnable(v)) {
         if (u->runnable) {
-            TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_ASLEEP, 0, now);
+            TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_ASLEEP, 0, now, sched_turn);
             sched_unqueue(q, u, now);
             TRACE_sched_block(v->domain->id, v->id, trace_asleep(v));
         }
         runstate_change(v, state_asleep(v), now);
     }
     sched_unlock(q, now);
+    sched_end(recorded);
 }
 
 void sched_block_current(void)
@@ -410,7 +418,7 @@ void sched_charge_current(struct sched_pcpu *p, ns_t now)
 {
     struct sched_unit *u = p->curr;
 
-    if (!u)
+    if (!u || now < p->charged) /* another pcpu's now may be later */
         return;
     if (p->q->pool->ops->charge)
         p->q->pool->ops->charge(p, u, now - p->charged, now);
@@ -440,7 +448,6 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
     struct sched_unit *u;
 
     if (!spin_trylock(&from->lock)) {
-        TRACE_sched_busy(from->first);
         *again = true;
         return false;
     }
@@ -582,7 +589,7 @@ void sched_run(void)
     struct sched_pcpu *p = sched_pcpu(this_cpu());
     struct runqueue *q = p->q;
     const struct sched_ops *ops = q->pool->ops;
-    bool several = q->pool->several, again = false;
+    bool several = q->pool->several, again = false, recorded;
     struct sched_unit *prev, *stays = NULL, *leaves = NULL;
     struct sched_choice choice;
     struct vcpu *from, *to;
@@ -590,6 +597,7 @@ void sched_run(void)
     u8 why;
 
     __asm__("" : "+r"(p)); /* a pointer, and not a table and an index at each use */
+    recorded = sched_begin();
     spin_lock(&q->lock);
     now = now_ns();
     prev = p->curr;
@@ -599,6 +607,7 @@ void sched_run(void)
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
         if (runnable && !prev->yielded && now < p->decide_by && !p->replace) {
             spin_unlock(&q->lock);
+            sched_end(recorded);
             return;
         }
         if (ops->charge)
@@ -609,6 +618,7 @@ void sched_run(void)
             TRACE_sched_block(prev->dom->domain->id, prev->vcpu->id, trace_asleep(prev->vcpu));
         } else if (several && unlikely(p->replace || !p->online || !sched_allowed(prev, p->cpu))) {
             sched_unqueue(q, prev, now);
+            prev->moved = true; /* by who wakes it first, or below */
             leaves = prev;
         } else {
             stays = prev;
@@ -662,9 +672,10 @@ void sched_run(void)
         sched_send_kicks(q, now);
     from = prev ? prev->vcpu : p->idle;
     to = choice.unit ? choice.unit->vcpu : p->idle;
-    TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, now);
+    TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, (u32)now, sched_turn);
     if (from == to) {
         spin_unlock(&q->lock);
+        sched_end(recorded);
         return;
     }
 
@@ -690,6 +701,7 @@ void sched_run(void)
             trace_corun(p);
     }
     spin_unlock(&q->lock);
+    sched_end(recorded);
 
     /*
      * Other vCPUs of the domain may look at from's state; its own copy is only seen when it runs
@@ -698,11 +710,8 @@ void sched_run(void)
     if (prev && from->domain->max_vcpus > 1)
         runstate_copy_out(from);
     switch_to(p, from, to, several);
-    if (unlikely(leaves)) {
-        q = sched_lock_queue_of(leaves);
-        leaves->moved = true;
-        sched_wake_unit(leaves, q);
-    }
+    if (unlikely(leaves))
+        sched_wake(leaves->vcpu);
     if (choice.unit)
         runstate_copy_out(to);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one, two and four processors every record the same, under each
 # policy: hogs with weights, a cap and two vCPUs, domains that sleep and wake, ones that poll and yield. Runs are counted (icount), and (threads)
-# two processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
+# two and four processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
 #   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER [threads]
 # Exit status 77 (skipped) with a reason where QEMU, the hypervisor or the micro kernel is missing.
 set -eu
@@ -52,8 +52,10 @@ replay() { # NAME POLICY: every record as it was made
 
 if [ -n "$threads" ]; then
     for policy in credit credit2 smt; do
-        record $policy-threads 2 sched=$policy
-        replay $policy-threads $policy
+        for cpus in 2 4; do
+            record $policy-$cpus $cpus sched=$policy
+            replay $policy-$cpus $policy
+        done
     done
     exit 0
 fi
@@ -73,7 +75,7 @@ assert all(v["run"] > 0 for v in who["vcpus"])
 ' $name.json $cpus || fail "$name: who ran where"
     done
 done
-record slices 2 'sched=credit sched-slice=1000 sched-ratelimit=100' # the trace says so
+record slices 4 'sched=credit sched-slice=1000 sched-ratelimit=100' # the trace says so
 replay slices credit
 
 code=0

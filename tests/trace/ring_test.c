@@ -78,7 +78,7 @@ Test(trace_ring, zero_ring_records_nothing)
 {
     struct trace_ring ring = { 0 };
 
-    TRACE_ON_sched_wake(&ring, 1, 2, 3, 0);
+    TRACE_ON_sched_wake(&ring, 1, 2, 3, 0, 0);
     cr_assert_eq(ring.pos, 0);
 }
 
@@ -113,7 +113,7 @@ Test(trace_ring, records_cross_no_sub_buffer_and_none_is_lost)
 
     start(TRACE_RECORD, REGION);
     for (int i = 0; i < 1000; i++)
-        TRACE_sched_wake(i, 0, 0, 0);
+        TRACE_sched_wake(i, 0, 0, 0, 0);
     log = read_back(REGION);
     cr_assert_not_null(log);
     cr_assert_eq(log->lost, 0);
@@ -151,7 +151,7 @@ Test(trace_ring, full_ring_keeps_the_oldest_and_counts_the_rest)
     kept = shared(0)->size / TRACE_PAGE *
            ((TRACE_PAGE - sizeof(struct trace_sub_head)) / sizeof(struct trace_record_sched_wake));
     for (uint64_t i = 0; i < kept + 123; i++)
-        TRACE_sched_wake(i, 0, 0, 0);
+        TRACE_sched_wake(i, 0, 0, 0, 0);
     cr_assert_eq(shared(0)->lost, 123);
     TRACE_sched_yield(1, 1); /* a smaller one that would fit must not come after a gap */
     log = read_back(REGION);
@@ -170,7 +170,7 @@ Test(trace_ring, flight_recorder_overwrites_whole_sub_buffers)
     start(TRACE_FLIGHT, REGION);
     subs = shared(0)->size / TRACE_PAGE;
     for (uint64_t i = 0; i < 3 * subs * in_sub + 5; i++)
-        TRACE_sched_wake(i, 0, 0, 0);
+        TRACE_sched_wake(i, 0, 0, 0, 0);
     log = read_back(REGION);
     cr_assert_not_null(log);
     kept = (subs - 1) * in_sub + 5;
@@ -186,11 +186,11 @@ Test(trace_ring, mask_is_looked_at_for_each_record)
 
     start(TRACE_RECORD, REGION);
     test_machine.ring[0].mask = TRACE_CLASSES_ALL & ~TRACE_CLASS_SCHED;
-    TRACE_sched_wake(1, 0, 0, 0);
+    TRACE_sched_wake(1, 0, 0, 0, 0);
     TRACE_page_alloc(1, 2, 3);
     test_machine.ring[0].mask = TRACE_CLASS_SCHED;
     TRACE_page_alloc(1, 2, 3);
-    TRACE_sched_wake(0, 0, 0, 0);
+    TRACE_sched_wake(0, 0, 0, 0, 0);
     log = read_back(REGION);
     cr_assert_not_null(log);
     cr_assert_eq(log->streams[0].nr_items, 2);
@@ -205,7 +205,7 @@ Test(trace_ring, nmi_has_a_ring_of_its_own)
 
     start(TRACE_RECORD, REGION);
     test_machine.cpu = 1;
-    TRACE_sched_wake(0, 0, 0, 0);
+    TRACE_sched_wake(0, 0, 0, 0, 0);
     TRACE_ON_trap(&test_machine.nmi_ring[1], TRACE_START(EXIT), 7, 0, TRACE_RES_DONE, TRACE_TRAP_NMI, 2, 0, 0);
     log = read_back(REGION);
     cr_assert_not_null(log);
@@ -226,9 +226,9 @@ Test(trace_ring, spans_are_sorted_by_their_start_and_merged)
 
     start(TRACE_RECORD, REGION);
     outer = TRACE_START(HYPERCALL);
-    TRACE_sched_wake(0, 0, 0, 0);
+    TRACE_sched_wake(0, 0, 0, 0, 0);
     test_machine.cpu = 1;
-    TRACE_sched_wake(0, 0, 0, 0);
+    TRACE_sched_wake(0, 0, 0, 0, 0);
     test_machine.cpu = 0;
     TRACE_hypercall(outer, 0, 0, TRACE_HC_DONE, 23, 0, 0, 0, 0);
     log = read_back(REGION);
@@ -262,7 +262,7 @@ static bool machine_runs(void *step)
         return false;
     }
     for (int i = 0; i < nr; i++)
-        TRACE_sched_wake(i, 0, 0, 0);
+        TRACE_sched_wake(i, 0, 0, 0, 0);
     return true;
 }
 
@@ -338,7 +338,7 @@ Test(trace_ring, held_ring_that_went_on_is_refused)
 
     start(TRACE_HELD, REGION);
     for (int i = 0; i < 20000; i++)
-        TRACE_sched_wake(i, 0, 0, 0);
+        TRACE_sched_wake(i, 0, 0, 0, 0);
     cr_assert_eq(write(fd, region, REGION), REGION);
     cr_assert_null(read_back(REGION));
     snprintf(path, sizeof(path), "%s.trace", memory);

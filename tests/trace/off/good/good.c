@@ -25,7 +25,7 @@ int64_t good_call(struct thing *thing, uint64_t argument)
     int64_t result;
 
     if (thing->state)
-        TRACE_sched_wake(thing->id, thing->kind, 0, 0);
+        TRACE_sched_wake(thing->id, thing->kind, 0, 0, 0);
     result = thing->run(thing, argument);
     TRACE_hypercall(start, thing->id, thing->kind,
                     result == -11          ? TRACE_HC_CONTINUED
