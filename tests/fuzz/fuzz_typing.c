@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "pv_host.h"
 #include "walker.h"
+#include "x86/mm.h"
 #include "x86/pv/io_rights.h"
 #include "x86/pv/typing.h"
 #include "x86/x86.h"
@@ -428,8 +429,8 @@ static void begin(void)
     memset(limit_refs, 0, sizeof(limit_refs));
     memset(limit_types, 0, sizeof(limit_types));
     memset(plain, 0, sizeof(plain));
-    io_frame = FRAMES - 1;
-    frame_table[io_frame].owner = DOMID_IO;
+    io_frame = frame_alloc(DOMID_IO, 0, 0, 0).n; /* from now on nobody's memory */
+    frame_table[io_frame].word = 0;
     for (int k = 0; k < 2; k++) {
         u64 n = 0;
 
