@@ -223,6 +223,30 @@ static void ends_poll(void)
     apic_write(LVT_TIMER, MASKED);
 }
 
+static volatile unsigned inside, within;
+
+static void take_slowly(unsigned vector)
+{
+    uint64_t end = now_ns() + 150000000;
+
+    within += inside;
+    inside = 1;
+    taken++;
+    while (now_ns() < end) /* no exit, no exception */
+        ;
+    inside = 0;
+    apic_write(EOI, 0);
+}
+
+/* An interrupt is delivered once, however long its handler runs with interrupts off. */
+static void once(void)
+{
+    irq_hook = take_slowly;
+    self_ipi(VECTOR_LOW);
+    window();
+    EXPECT(taken == 1 && !within, "%u taken of one, %u within its handler", taken, within);
+}
+
 static void refused_vectors(void)
 {
     apic_write(ESR, 0);
@@ -275,6 +299,7 @@ BOTH_MODES(priorities, "priorities");
 BOTH_MODES(cr8, "cr8");
 BOTH_MODES(timer, "timer");
 BOTH_MODES(ends_poll, "ends-poll");
+BOTH_MODES(once, "once");
 BOTH_MODES(refused_vectors, "vectors");
 BOTH_MODES(disabled, "disabled");
 

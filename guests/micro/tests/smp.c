@@ -246,6 +246,46 @@ static void smp_ipi(void)
 }
 MICRO_SMP_TEST(smp_ipi, "smp-ipi", PLATFORM_XEN);
 
+/* ---- vCPUs that spin for each other ---- */
+
+static volatile unsigned turn;
+
+static void wait_for_turn(unsigned n)
+{
+    while (turn != n && !stop)
+        __asm__ volatile("pause");
+}
+
+static void pong(unsigned vcpu)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        wait_for_turn(2 * i + 1);
+        turn++;
+    }
+}
+
+/* Who waits in a loop with PAUSE gives way: on one processor each turn would take a slice else, 2 s in all and more. */
+static void smp_pause(void)
+{
+    uint64_t began, took;
+
+    if (!start_ap())
+        return;
+    turn = 0;
+    stop = false;
+    ap[1].fn = pong;
+    began = now_ns();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        turn++;
+        wait_for_turn(2 * i + 2);
+    }
+    took = now_ns() - began;
+    EXPECT(took < 1000000000, "%u turns took %lu us", 2 * ROUNDS, took / 1000);
+    EXPECT(ap_done(), "it does not come to its end");
+    test_note("%lu ns a turn", took / (2 * ROUNDS));
+}
+MICRO_SMP_TEST(smp_pause, "smp-pause", PLATFORM_PVH);
+
 /* A timer of each vCPU arrives at that one's port. */
 static uint32_t timer_port;
 
@@ -758,11 +798,11 @@ MICRO_SMP_TEST(smp_apic_ipi, "smp-apic-ipi", PLATFORM_PVH);
 
 /*
  * STARTUP's code at a page below 1 MiB. What it leaves at 0x100: how often it began, the machine status word, CS, flags; then it
- * halts for good, or spins or halts with interrupts on.
+ * halts for good, or spins or halts with interrupts on, or spins with them off.
  */
 #define INIT    0x4500
 #define STARTUP 0x4600 /* and the page's number */
-enum then { HALT_FOR_GOOD, SPIN, HALT };
+enum then { HALT_FOR_GOOD, SPIN, HALT, SPIN_DEAF };
 
 struct left {
     uint16_t count, msw, cs, flags;
@@ -776,7 +816,7 @@ static volatile struct left *put_code(unsigned number, enum then then)
                                     0xbc, 0x00, 0x02, 0x9c,             /* mov $0x200, %sp; pushf */
                                     0x2e, 0x8f, 0x06, 0x06, 0x01,       /* pop %cs:0x106 */
                                     0x2e, 0xf0, 0xff, 0x06, 0x00, 0x01, /* lock incw %cs:0x100 */};
-    static const uint8_t end[][4] = {{0xfa, 0xf4, 0xeb, 0xfc}, {0xfb, 0xeb, 0xfe}, {0xfb, 0xf4, 0xeb, 0xfd}};
+    static const uint8_t end[][4] = {{0xfa, 0xf4, 0xeb, 0xfc}, {0xfb, 0xeb, 0xfe}, {0xfb, 0xf4, 0xeb, 0xfd}, {0xfa, 0xeb, 0xfe}};
     uint8_t *page = phys_ptr((uint64_t)number << PAGE_SHIFT);
 
     memset(page, 0, PAGE_SIZE);
@@ -871,6 +911,20 @@ static void smp_init_self(void)
     expect_begins(3, 8, HALT_FOR_GOOD, "its own INIT");
 }
 MICRO_SMP_TEST(smp_init_self, "smp-init-self", PLATFORM_PVH);
+
+/* One that spins with interrupts off for ever: INIT asks for none. */
+static void smp_init_deaf(void)
+{
+    if (cpuid_bare(0, 0).b == 0x756e6547) { /* Genu */
+        test_skip("Bochs interrupts no VMX guest whose IF stays clear");
+        return;
+    }
+    expect_begins(3, 8, SPIN_DEAF, "whatever it did");
+    wait_a_while();
+    expect_begins(3, 9, SPIN_DEAF, "a loop with interrupts off");
+    expect_begins(3, 8, HALT_FOR_GOOD, "another");
+}
+MICRO_SMP_TEST(smp_init_deaf, "smp-init-deaf", PLATFORM_PVH);
 
 /* As fast as they can be sent, with NMIs and interrupts in between: whatever it was at, the last INIT and STARTUP count. */
 static void smp_init_storm(void)

@@ -89,6 +89,7 @@ static void go_behind(struct vcpu *v, struct regs *r, u64 rip)
 static const u8 instruction_of[HVM_EXIT_NR] = { /* one more than its kind; 0: one of several */
     [HVM_EXIT_CPUID] = 1 + INSN_CPUID, [HVM_EXIT_HYPERCALL] = 1 + INSN_VMMCALL, [HVM_EXIT_MSR_READ] = 1 + INSN_RDMSR,
     [HVM_EXIT_MSR_WRITE] = 1 + INSN_WRMSR, [HVM_EXIT_HLT] = 1 + INSN_HLT, [HVM_EXIT_XSETBV] = 1 + INSN_XSETBV,
+    [HVM_EXIT_PAUSE] = 1 + INSN_PAUSE,
 };
 
 /* The length of the instruction that exited, read from the guest where the processor did not tell it. */
@@ -212,6 +213,15 @@ static void exit_hlt(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
     sched_block_current();
     if (hvm_irq_waits(v))
         vcpu_unpause(v, VPF_BLOCKED); /* it came in between */
+}
+
+/* It waits for another vCPU of its domain, which may want this pcpu. */
+static void exit_pause(struct vcpu *v, struct regs *r, struct hvm_exit_info *x)
+{
+    if (!find_length(v, r, HVM_EXIT_PAUSE, x))
+        return;
+    hvm_skip(v, r);
+    sched_yield_current();
 }
 
 /* XCR0 (SDM vol. 3 §13.3): x87 always, AVX with SSE, nothing that the processor or the hypervisor has not. */
@@ -485,6 +495,7 @@ hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR] = {
     [HVM_EXIT_SHUTDOWN] = exit_shutdown,
     [HVM_EXIT_INVALID] = exit_invalid,
     [HVM_EXIT_UNKNOWN] = exit_unknown,
+    [HVM_EXIT_PAUSE] = exit_pause,
 };
 
 bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why)
@@ -513,5 +524,5 @@ const char *const hvm_exit_names[HVM_EXIT_NR] = {
     [HVM_EXIT_NESTED_FAULT] = "nested fault", [HVM_EXIT_HLT] = "HLT", [HVM_EXIT_EXCEPTION] = "exception",
     [HVM_EXIT_CR_WRITE] = "MOV to CR", [HVM_EXIT_XSETBV] = "XSETBV", [HVM_EXIT_CACHE] = "cache", [HVM_EXIT_FORBIDDEN] = "forbidden",
     [HVM_EXIT_TASK_SWITCH] = "task switch", [HVM_EXIT_SHUTDOWN] = "shutdown", [HVM_EXIT_INVALID] = "invalid state",
-    [HVM_EXIT_UNKNOWN] = "unknown",
+    [HVM_EXIT_UNKNOWN] = "unknown", [HVM_EXIT_PAUSE] = "PAUSE",
 };

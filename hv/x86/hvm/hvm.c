@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hardware-assisted domains and vCPUs: how they begin and end, how a vCPU comes to the processor and is entered. hvm.h has the whole
+ * Hardware-assisted domains and vCPUs: which vendor's hardware, how they begin and end, how a vCPU comes to the processor, leaves it, is
+ * woken and is entered; and what is logged of one: a domain's exits at its end, a vCPU's state when it is crashed. hvm.h has the whole
  * picture; the processor's part is behind struct hvm_ops.
+ * Not here: exits (exit.c), what goes in before an entry (irq.c), INIT and STARTUP (startup.c).
+ * Locks: none. Domains are made and ended by one processor at a time; a vCPU comes and goes on its own.
  */
 #include "hvm.h"
 #include "x86/cpu.h"
@@ -138,6 +141,8 @@ int hvm_vcpu_create(struct vcpu *v)
     }
     if (rc)
         hvm_vcpu_destroy(v);
+    else
+        hvm_after_init(v, &v->arch.regs);
     return rc;
 }
 

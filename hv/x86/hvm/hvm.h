@@ -57,6 +57,7 @@ enum hvm_exit {
     HVM_EXIT_SHUTDOWN,    /* triple fault */
     HVM_EXIT_INVALID,     /* the processor refuses the state: the hypervisor's or the guest's mistake */
     HVM_EXIT_UNKNOWN,
+    HVM_EXIT_PAUSE,       /* in a loop, of one of several vCPUs; without a filter (QEMU) any, where there are fewer pcpus than vCPUs */
     HVM_EXIT_NR
 };
 
@@ -86,6 +87,9 @@ struct hvm_segment {
 enum hvm_register { HVM_CR0, HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_PAT, HVM_CPL, HVM_DR6, HVM_DR7, HVM_KERNEL_GS_BASE, HVM_STAR, HVM_LSTAR,
                     HVM_CSTAR, HVM_SYSCALL_MASK, HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP, HVM_NR_REGISTERS };
 
+/** The PAT of a processor that was just turned on (SDM vol. 3 table 12-12). */
+#define HVM_PAT_RESET 0x0007040600070406ull
+
 enum hvm_event_type { HVM_EVENT_INTERRUPT = 0, HVM_EVENT_NMI = 2, HVM_EVENT_EXCEPTION = 3 };
 /** An event as both vendors lay it out (APM vol. 2 §15.20, SDM vol. 3 §25.8.3): vector, type in bits 8 to 10, these; above them an error code. */
 #define HVM_EVENT_ERROR   (1ull << 11)
@@ -105,7 +109,7 @@ struct hvm_ops {
     u8 io_map_order, msr_map_order;
     /** No access to this MSR exits; below 0x2000, or so from 0xc0000000 on. */
     void (*direct_msr)(u8 *map, u32 msr);
-    /** State after INIT (SDM vol. 3 table 9-1), off the processor. 0, -XEN_ENOMEM. */
+    /** What stays as it is through INIT; hvm_after_init() makes the rest. 0, -XEN_ENOMEM. */
     int (*vcpu_create)(struct vcpu *v);
     void (*vcpu_destroy)(struct vcpu *v);
     /** Comes to, or leaves, this pcpu. */
@@ -340,6 +344,8 @@ void hvm_vcpu_init(struct vcpu *v);
 void hvm_vcpu_startup(struct vcpu *v, u8 vector);
 /** An NMI for v. From any pcpu. */
 void hvm_vcpu_nmi(struct vcpu *v);
+/** v's state after INIT (SDM vol. 3 table 9-1), on its own pcpu, or off the processor. */
+void hvm_after_init(struct vcpu *v, struct regs *r);
 /** What h->startup says, on v's own pcpu before it enters the guest. */
 void hvm_start_up(struct vcpu *v, struct regs *r);
 /** VCPUOP_initialise by a struct vcpu_hvm_context. Errors of arch_vcpu_initialise(). */

@@ -54,7 +54,7 @@ static void put_segment(struct vcpu *v, enum hvm_segment_name n, u16 selector, u
 }
 
 /* Table 9-1, column INIT. The FPU, MSRs but EFER and the place of the local APIC stay. */
-static void after_init(struct vcpu *v, struct regs *r)
+void hvm_after_init(struct vcpu *v, struct regs *r)
 {
     static const enum hvm_segment_name data[] = {HVM_ES, HVM_SS, HVM_DS, HVM_FS, HVM_GS};
     struct hvm_vcpu *h = v->arch.hvm;
@@ -188,7 +188,7 @@ void hvm_start_up(struct vcpu *v, struct regs *r)
     u8 vector = what >> 8;
 
     if (what & START_INIT)
-        after_init(v, r);
+        hvm_after_init(v, r);
     if (what & START_SIPI) {
         put_segment(v, HVM_CS, vector << 8, 0x09b, 0xffff, (u64)vector << 12);
         r->rip = 0;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AMD's SVM behind struct hvm_ops: enabling, the VMCB, what is intercepted, what an exit was (APM vol. 2 ch. 15).
+ * AMD's SVM behind struct hvm_ops: enabling, the VMCB, what is intercepted, what an exit was, and from one exit to the next entry: the exits
+ * of hot.h are dealt with right here, all others by hvm_exited() (APM vol. 2 ch. 15).
  *
- * What never exits: page faults and all other exceptions but #DB, #AC and #MC; control registers; INVLPG; RDTSC and RDTSCP; the MSRs of
- * the save area; task priority (CR8). What always does: CPUID, HLT, ports, the other MSRs, SVM's own instructions, interrupts of
- * the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
+ * What never exits: page faults and all other exceptions but #DB, #AC and #MC; control registers but writes of the task priority (CR8);
+ * INVLPG; RDTSC and RDTSCP; the MSRs of the save area. What always does: CPUID, HLT, ports, the other MSRs, SVM's own instructions,
+ * interrupts of the machine. #DB and #AC exit because a guest can make their delivery endless, with no interrupt taken in between.
+ * PAUSE exits where a domain has several vCPUs, one of which may wait for another that does not run: in loops where the processor has a
+ * filter (§15.14.4); each time where it has none (QEMU's TCG), and then only with fewer pcpus than vCPUs.
  * Tagged TLB: each vCPU has an address-space number (§15.16) of this pcpu; to flush it, it gets another one. When the numbers are
  * used up, everything is flushed and all begin again (a generation; svm_asid.h).
  * NMIs: while the guest handles one, from its injection to its next IRET, another waits (§15.9, §15.20; virtual NMIs, §15.21.10, are not used). IRET
@@ -12,7 +15,7 @@
  * in a shadow of MOV SS or STI that an NMI waits behind; if that one stores or loads RFLAGS, the guest's own trap flag can be wrong once.
  * Every exception exits meanwhile, so that no frame has the flag.
  * Without nrip-save (QEMU's TCG) the next RIP of the usual instructions is found by reading them; exit.length is 0 where that fails.
- * Ports have it always (§15.10.2).
+ * Ports have it always (§15.10.2). There, interrupts go in as virtual interrupts (inject_once()).
  */
 #include "svm.h"
 #include "svm_asid.h"
@@ -32,13 +35,18 @@
 #define EXCEPTIONS (1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC)
 #define WITH_ERROR (0xfu << VEC_TS | 1u << VEC_PF | 1u << VEC_AC)
 
+/* A loop that waits: so many PAUSEs, no two further apart than this in cycles (§15.14.4). At 40 to 65 cycles each some 10 us: what a vCPU
+ * that runs has done by then, and a thousandth of what one takes that does not. */
+#define PAUSE_COUNT 500
+#define PAUSE_GAP   512
+
 static struct {
     u64 host_vmcb;             /* physical: TR, FS, GS and MSRs of the hypervisor itself */
     struct svm_asids asids;
 } pcpu_svm[NR_PCPUS];
 
 static svm_exit_fn exited, exited_without_nrip;
-static bool has_nrip;
+static bool has_nrip, has_pause_filter;
 
 static bool present(void)
 {
@@ -57,6 +65,7 @@ static bool present(void)
         return false;
     }
     has_nrip = d & (1u << 3);
+    has_pause_filter = d & (1u << 10);
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) {
         printk("SVM is there, and firmware has turned it off\n");
         return false;
@@ -96,7 +105,6 @@ static void direct_msr(u8 *map, u32 msr)
 
 static int vcpu_create_svm(struct vcpu *v)
 {
-    static const u16 data = 0x093, code = 0x09b;
     struct hvm_vcpu *h = v->arch.hvm;
     struct vmcb *m = arch_alloc_pages(0);
 
@@ -117,20 +125,12 @@ static int vcpu_create_svm(struct vcpu *v)
     m->virtual_interrupt = SVM_V_INTR_MASKING;
     m->nested_paging = 1;
     m->nested_cr3 = virt_to_mfn(v->domain->arch.hvm->root).n << PAGE_SHIFT;
-    m->g_pat = 0x0007040600070406;
-
-    /* After INIT (APM vol. 2 §14.1.3). */
-    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
-        m->segment[i] = (struct vmcb_segment){.attributes = data, .limit = 0xffff};
-    m->segment[HVM_CS] = (struct vmcb_segment){.selector = 0xf000, .attributes = code, .limit = 0xffff, .base = 0xffff0000};
-    m->segment[HVM_TR].attributes = 0x08b;
-    m->segment[HVM_LDTR].attributes = 0x082;
-    m->cr0 = 0x60000010;
-    m->dr6 = 0xffff0ff0;
-    m->dr7 = 0x400;
-    m->efer = EFER_SVME;
-    v->arch.regs.rflags = X86_FLAGS_ONE;
-    v->arch.regs.rip = 0xfff0;
+    m->g_pat = HVM_PAT_RESET;
+    if (has_pause_filter ? v->domain->max_vcpus > 1 : !(arch_online_mask() >> (v->domain->max_vcpus - 1))) {
+        m->intercept1 |= SVM_PAUSE;
+        m->pause_count = PAUSE_COUNT;
+        m->pause_threshold = PAUSE_GAP;
+    }
     return 0;
 }
 
@@ -172,7 +172,7 @@ static const u8 reason_of[0x90] = {
     [0x40 ... 0x5f] = 1 + HVM_EXIT_EXCEPTION,
     [0x60] = 1 + HVM_EXIT_INTERRUPT, [0x61] = 1 + HVM_EXIT_NMI, [0x62] = 1 + HVM_EXIT_INTERRUPT, [0x63] = 1 + HVM_EXIT_INTERRUPT,
     [0x64] = 1 + HVM_EXIT_WINDOW, [0x6f] = 1 + HVM_EXIT_FORBIDDEN, [0x72] = 1 + HVM_EXIT_CPUID, [0x73] = 1 + HVM_EXIT_FORBIDDEN, [EXIT_IRET] = 1 + HVM_EXIT_WINDOW,
-    [0x76] = 1 + HVM_EXIT_CACHE, [0x78] = 1 + HVM_EXIT_HLT, [0x7a] = 1 + HVM_EXIT_FORBIDDEN, [0x7b] = 1 + HVM_EXIT_IO, [0x7c] = 1 + HVM_EXIT_MSR_READ,
+    [0x76] = 1 + HVM_EXIT_CACHE, [0x77] = 1 + HVM_EXIT_PAUSE, [0x78] = 1 + HVM_EXIT_HLT, [0x7a] = 1 + HVM_EXIT_FORBIDDEN, [0x7b] = 1 + HVM_EXIT_IO, [0x7c] = 1 + HVM_EXIT_MSR_READ,
     [0x7d] = 1 + HVM_EXIT_TASK_SWITCH, [0x7f] = 1 + HVM_EXIT_SHUTDOWN, [0x80] = 1 + HVM_EXIT_FORBIDDEN, [0x81] = 1 + HVM_EXIT_HYPERCALL,
     [0x82 ... 0x86] = 1 + HVM_EXIT_FORBIDDEN, [0x89] = 1 + HVM_EXIT_CACHE, [0x8a ... 0x8c] = 1 + HVM_EXIT_FORBIDDEN, [0x8d] = 1 + HVM_EXIT_XSETBV,
     [0x8e] = 1 + HVM_EXIT_FORBIDDEN,
@@ -339,6 +339,14 @@ static void find_next_rip(struct vcpu *v, struct vmcb *m)
         m->next_rip = m->rip + length;
 }
 
+static void close_window(struct vcpu *v)
+{
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    m->virtual_interrupt &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR);
+    m->intercept1 &= ~SVM_VINTR;
+}
+
 /* ---- the loop ---- */
 
 /* To the next entry, behind all that waits; a vCPU whose translations were dropped meanwhile gets another address-space number (svm_asid.h). */
@@ -491,10 +499,33 @@ static bool exited(struct vcpu *v, struct regs *r)
     return general(v, r);
 }
 
+/*
+ * QEMU's VMRUN keeps the vector of an interrupt that it has injected as that of an exception to come: where neither an exit nor an exception
+ * follows before it looks again (at a timer's time, by -icount), it delivers the vector once more, whatever IF says. As a virtual
+ * interrupt (§15.21.4) it goes in once. Not where the window is to be opened by the same means.
+ */
+static __cold_ void inject_once(struct vmcb *m)
+{
+    if (HVM_EVENT_TYPE(m->event_injection) == HVM_EVENT_INTERRUPT && !(m->intercept1 & SVM_VINTR)) {
+        m->virtual_interrupt = (u32)m->virtual_interrupt | SVM_V_IRQ | SVM_V_IGNORE_TPR | (m->event_injection & 0xff) << 32;
+        m->event_injection = 0;
+    }
+}
+
 static bool exited_without_nrip(struct vcpu *v, struct regs *r)
 {
-    find_next_rip(v, v->arch.hvm->vmcb);
-    return exited(v, r);
+    struct vmcb *m = v->arch.hvm->vmcb;
+
+    if (unlikely(m->virtual_interrupt & SVM_V_IRQ) && !(m->intercept1 & SVM_VINTR)) { /* inject_once()'s exited before it was delivered */
+        m->exit_int_info = m->virtual_interrupt >> 32 | HVM_EVENT_VALID;
+        close_window(v);
+    }
+    find_next_rip(v, m);
+    if (!exited(v, r))
+        return false;
+    if (unlikely(m->event_injection))
+        inject_once(m);
+    return true;
 }
 
 static void run(struct vcpu *v, struct regs *r)
@@ -504,6 +535,8 @@ static void run(struct vcpu *v, struct regs *r)
     if (READ_ONCE(h->asid_generation) != pcpu_svm[this_cpu()].asids.generation)
         new_asid(h);
     give_registers(h, h->vmcb, r);
+    if (!has_nrip && h->vmcb->event_injection)
+        inject_once(h->vmcb);
     svm_loop(r, h->vmcb_paddr, pcpu_svm[this_cpu()].host_vmcb, v, has_nrip ? exited : exited_without_nrip);
 }
 
@@ -538,14 +571,6 @@ static void open_window(struct vcpu *v)
     }
     m->virtual_interrupt |= SVM_V_IRQ | SVM_V_IGNORE_TPR;
     m->intercept1 |= SVM_VINTR;
-}
-
-static void close_window(struct vcpu *v)
-{
-    struct vmcb *m = v->arch.hvm->vmcb;
-
-    m->virtual_interrupt &= ~(SVM_V_IRQ | SVM_V_IGNORE_TPR);
-    m->intercept1 &= ~SVM_VINTR;
 }
 
 static void clear_shadow(struct vcpu *v)

@@ -68,6 +68,7 @@ _Static_assert(offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, efer
 #define SVM_IRET          (1u << 20)
 #define SVM_RSM           (1u << 19)
 #define SVM_INVD          (1u << 22)
+#define SVM_PAUSE         (1u << 23)
 #define SVM_HLT           (1u << 24)
 #define SVM_INVLPGA       (1u << 26)
 #define SVM_IOIO          (1u << 27)

@@ -576,7 +576,7 @@ static bool write_x2apic(struct vlapic *l, unsigned int reg, u64 value)
     return write_register(l, reg, value);
 }
 
-static void reset(struct vlapic *l)
+void vlapic_reset(struct vlapic *l)
 {
     spin_lock(&l->lock);
     stop_timer(l);
@@ -611,7 +611,7 @@ static bool set_base(struct vlapic *l, u64 value)
         return true;
     l->base = (l->base & BASE_BSP) | mode;
     if (!mode)
-        reset(l);
+        vlapic_reset(l);
     l->icr_high = 0;
     refresh_enabled(l);
     hvm_vcpu_kick(l->v); /* the PIC's interrupts may go past it now */
@@ -663,7 +663,7 @@ struct vlapic *vlapic_create(struct vcpu *v, u32 apic_id, bool x2apic)
     l->base = BASE_EN | (v->id == 0 ? BASE_BSP : 0);
     timer_setup(&l->timer, timer_fired, l);
     spin_lock_init(&l->lock, LOCK_APIC_TIMER);
-    reset(l);
+    vlapic_reset(l);
     return l;
 }
 
@@ -672,11 +672,6 @@ void vlapic_destroy(struct vlapic *l)
     if (l)
         timer_stop(&l->timer);
     arch_free(l);
-}
-
-void vlapic_reset(struct vlapic *l)
-{
-    reset(l);
 }
 
 void vlapic_virtual_wire(struct vlapic *l)

@@ -17,6 +17,10 @@
 #include "x86/cpu.h"
 #include "x86/mm.h"
 
+/* A loop that waits (§26.1.3), in cycles: between two PAUSEs, and in all: some 10 us, as in svm.c. */
+#define PAUSE_GAP    512
+#define PAUSE_WINDOW 32768
+
 static const u32 kept_msr[VMX_NR_MSRS] = {
     [VMX_STAR] = MSR_STAR, [VMX_LSTAR] = MSR_LSTAR, [VMX_CSTAR] = MSR_CSTAR, [VMX_SYSCALL_MASK] = MSR_SYSCALL_MASK,
     [VMX_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
@@ -99,23 +103,12 @@ static const u16 field_of[HVM_NR_REGISTERS] = {
     [HVM_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
 };
 
+/* Which of the MSRs that no VMCS keeps; VMX_NR_MSRS or more: none. Both kinds of numbers have one order. */
 static unsigned int msr_of(enum hvm_register n)
 {
-    switch (n) {
-    case HVM_STAR:
-        return VMX_STAR;
-    case HVM_LSTAR:
-        return VMX_LSTAR;
-    case HVM_CSTAR:
-        return VMX_CSTAR;
-    case HVM_SYSCALL_MASK:
-        return VMX_SYSCALL_MASK;
-    case HVM_KERNEL_GS_BASE:
-        return VMX_KERNEL_GS_BASE;
-    default:
-        return VMX_NR_MSRS;
-    }
+    return (unsigned int)n - HVM_KERNEL_GS_BASE;
 }
+_Static_assert(HVM_SYSCALL_MASK - HVM_KERNEL_GS_BASE == (int)VMX_SYSCALL_MASK && VMX_SYSCALL_MASK == VMX_NR_MSRS - 1, "order of MSRs");
 
 static u64 get_loaded(const struct vmx_vcpu *x, enum hvm_register n)
 {
@@ -194,7 +187,7 @@ void vmx_set(struct vcpu *v, enum hvm_register n, u64 value)
         break;
     default:
         msr = msr_of(n);
-        if (msr == VMX_NR_MSRS) {
+        if (msr >= VMX_NR_MSRS) {
             vmwrite(field_of[n], value);
             break;
         }
@@ -295,46 +288,46 @@ static void vcpu_destroy_vmx(struct vcpu *v)
     v->arch.hvm->vmx = NULL;
 }
 
-/* What the guest does not see. */
+/* Page faults: with bit 14 of the exceptions clear, none exits (§26.2). */
+static const u16 zero_at_first[] = {
+    VMCS_PF_MASK, VMCS_PF_MATCH, VMCS_CR3_TARGETS, VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS, VMCS_ENTRY_EVENT, VMCS_TPR_THRESHOLD,
+    VMCS_TSC_OFFSET, VMCS_CR4_SHADOW, VMCS_GUEST_DEBUGCTL, VMCS_INTERRUPTIBILITY, VMCS_ACTIVITY, VMCS_PENDING_DEBUG,
+    VMCS_GUEST_SYSENTER_CS, VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP,
+};
+
+/* What the guest does not see, and what of its state is zero through INIT. */
 static void write_controls(struct vcpu *v, struct vmx_vcpu *x)
 {
     const struct hvm_domain *hd = v->domain->arch.hvm;
     u64 io = virt_to_mfn(hd->io_map).n << PAGE_SHIFT;
+    u32 secondary = vmx_caps.secondary & ~(v->domain->max_vcpus > 1 ? 0 : SECONDARY_PAUSE_LOOP);
 
+    for (unsigned int i = 0; i < ARRAY_SIZE(zero_at_first); i++)
+        vmwrite(zero_at_first[i], 0);
     vmwrite(VMCS_PIN, vmx_caps.pin);
     vmwrite(VMCS_PRIMARY, x->primary);
-    vmwrite(VMCS_SECONDARY, vmx_caps.secondary);
+    vmwrite(VMCS_SECONDARY, secondary);
+    if (secondary & SECONDARY_PAUSE_LOOP) {
+        vmwrite(VMCS_PAUSE_GAP, PAUSE_GAP);
+        vmwrite(VMCS_PAUSE_WINDOW, PAUSE_WINDOW);
+    }
     vmwrite(VMCS_EXIT, vmx_caps.exit);
     vmwrite(VMCS_ENTRY, x->entry_controls);
     vmwrite(VMCS_EXCEPTIONS, 1u << VEC_DB | 1u << VEC_AC | 1u << VEC_MC);
-    vmwrite(VMCS_PF_MASK, 0); /* with bit 14 of the exceptions clear: no page fault exits (§26.2) */
-    vmwrite(VMCS_PF_MATCH, 0);
-    vmwrite(VMCS_CR3_TARGETS, 0);
-    vmwrite(VMCS_EXIT_MSR_STORES, 0);
-    vmwrite(VMCS_EXIT_MSR_LOADS, 0);
     vmwrite(VMCS_ENTRY_MSR_LOADS, vmx_caps.entry_list != 0);
     vmwrite(VMCS_ENTRY_MSR_LIST, vmx_caps.entry_list);
-    vmwrite(VMCS_ENTRY_EVENT, 0);
     vmwrite(VMCS_IO_BITMAP_A, io);
     vmwrite(VMCS_IO_BITMAP_B, io + PAGE_SIZE);
     vmwrite(VMCS_MSR_BITMAP, virt_to_mfn(hd->msr_map).n << PAGE_SHIFT);
     vmwrite(VMCS_VIRTUAL_APIC, virt_to_mfn(x->apic_page).n << PAGE_SHIFT);
-    vmwrite(VMCS_TPR_THRESHOLD, 0);
-    vmwrite(VMCS_TSC_OFFSET, 0);
     vmwrite(VMCS_EPTP, vmx_eptp(v->domain));
     vmwrite(VMCS_LINK, ~0ull);
     vmwrite(VMCS_CR0_MASK, vmx_caps.cr0_host);
     vmwrite(VMCS_CR4_MASK, vmx_caps.cr4_host);
-    vmwrite(VMCS_CR4_SHADOW, 0);
-    vmwrite(VMCS_GUEST_DEBUGCTL, 0);
-    vmwrite(VMCS_INTERRUPTIBILITY, 0);
-    vmwrite(VMCS_ACTIVITY, 0);
-    vmwrite(VMCS_PENDING_DEBUG, 0);
 }
 
 static int vcpu_create_vmx(struct vcpu *v)
 {
-    static const u16 data = 0x093, code = 0x09b;
     struct vmx_vcpu *x = arch_alloc(sizeof(*x));
 
     if (!x)
@@ -354,26 +347,8 @@ static int vcpu_create_vmx(struct vcpu *v)
     x->primary = vmx_caps.primary;
     x->entry_controls = vmx_caps.entry;
     write_controls(v, x);
-
-    /* After INIT (table 10-1). */
-    for (unsigned int i = 0; i < HVM_NR_SEGMENTS; i++)
-        set_segment(v, i, &(struct hvm_segment){.attributes = data, .limit = 0xffff});
-    set_segment(v, HVM_CS, &(struct hvm_segment){.selector = 0xf000, .attributes = code, .limit = 0xffff, .base = 0xffff0000});
-    set_segment(v, HVM_TR, &(struct hvm_segment){.attributes = 0x08b, .limit = 0xffff});
-    set_segment(v, HVM_LDTR, &(struct hvm_segment){.attributes = 0x082, .limit = 0xffff});
-    vmx_set(v, HVM_CR0, 0x60000010);
-    vmx_set(v, HVM_CR3, 0);
-    vmx_set(v, HVM_CR4, 0);
-    vmx_set(v, HVM_EFER, 0);
-    vmx_set(v, HVM_PAT, 0x0007040600070406);
-    vmx_set(v, HVM_DR7, 0x400);
-    vmx_set(v, HVM_SYSENTER_CS, 0);
-    vmx_set(v, HVM_SYSENTER_ESP, 0);
-    vmx_set(v, HVM_SYSENTER_EIP, 0);
-    x->dr6 = 0xffff0ff0;
+    vmx_set(v, HVM_PAT, HVM_PAT_RESET);
     x->rip = x->rsp = x->rflags = ~0ull; /* what the VMCS has is to be written */
-    v->arch.regs.rflags = X86_FLAGS_ONE;
-    v->arch.regs.rip = 0xfff0;
     vmx_clear(x); /* whichever pcpu runs it activates it */
     return 0;
 }

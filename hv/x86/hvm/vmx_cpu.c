@@ -72,7 +72,7 @@ static bool controls_ok(void)
                 0, &c->primary) ||
         (c->primary & (PRIMARY_CR3_LOAD | PRIMARY_CR3_STORE | PRIMARY_INVLPG | PRIMARY_RDTSC)) ||
         !settle(MSR_VMX_SECONDARY, SECONDARY_EPT | SECONDARY_UNRESTRICTED | (cpu_features.rdtscp ? SECONDARY_RDTSCP : 0),
-                SECONDARY_VPID | SECONDARY_WBINVD, &c->secondary) ||
+                SECONDARY_VPID | SECONDARY_WBINVD | SECONDARY_PAUSE_LOOP, &c->secondary) ||
         !settle(MSR_VMX_TRUE_EXIT,
                 EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER, 0, &c->exit) ||
         !settle(MSR_VMX_TRUE_ENTRY, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &c->entry))

@@ -38,6 +38,7 @@ static const struct { u8 why, what; } reason_of[] = {
     [32] = {1 + HVM_EXIT_MSR_WRITE, INSTRUCTION},
     [36] = {1 + HVM_EXIT_FORBIDDEN, INSTRUCTION | DETAILS}, /* MWAIT */
     [39] = {1 + HVM_EXIT_FORBIDDEN, INSTRUCTION | DETAILS}, /* MONITOR */
+    [40] = {1 + HVM_EXIT_PAUSE, INSTRUCTION},
     [43] = {1 + HVM_EXIT_WINDOW, 0},                   /* task priority lowered */
     [48] = {1 + HVM_EXIT_NESTED_FAULT, VECTORING | DETAILS},
     [49] = {1 + HVM_EXIT_INVALID, VECTORING},          /* an EPT entry that means nothing */
