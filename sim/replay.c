@@ -280,6 +280,9 @@ static void do_told(const struct sim_replay_record *op, struct vcpu *v)
     case TRACE_TOLD_SOFT:
         sched_set_soft_affinity(v, &mask);
         break;
+    case TRACE_TOLD_CPU:
+        sim_model_cpu_comes(op->vcpu_id);
+        break;
     case TRACE_TOLD_DOWN:
         (void)sched_cpu_down(op->vcpu_id);
         break;
@@ -303,7 +306,8 @@ static void operate(void)
     struct vcpu *v = op->vcpu == UINT32_MAX ? NULL : &sim.vcpus[op->vcpu].hv;
 
     if (op->kind == SIM_REPLAY_PICK) {
-        sim_current[sim_cpu]->pause_flags = 0;
+        if (sim_current[sim_cpu])
+            sim_current[sim_cpu]->pause_flags = 0;
         for (const struct sim_replay_record *r = record(t->next); r < op; r++)
             if (r->kind == SIM_REPLAY_BLOCK)
                 sim.vcpus[r->vcpu].hv.pause_flags = asleep_by(r->a);

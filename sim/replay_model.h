@@ -9,6 +9,8 @@
 /** Make the machine, and its vCPUs as far as the scheduler is not told of them. @return 0; -1 (said) */
 int sim_model_begin(const struct sim_replay_input *input);
 void sim_model_end(void);
+/** Processor cpu, which was not there, has come. */
+void sim_model_cpu_comes(unsigned cpu);
 
 /* replay.c, called by the model: */
 /** The scheduler has its policy, and no processor yet. */

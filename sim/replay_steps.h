@@ -16,9 +16,8 @@ struct sim_replay_vcpu {
     bool made;                      /* the trace says when; else it is there from the beginning */
 };
 
-/** A processor: when it came, and where it is. */
+/** Where a processor is. */
 struct sim_replay_cpu {
-    uint64_t now;
     uint16_t thread, core, socket, node;
 };
 
@@ -54,7 +53,7 @@ struct sim_replay_input {
     const char *pools;                       /* besides pool 0, as sched_make_pools() takes them */
     const struct sim_replay_record *tuned;   /* tunables of pools before any processor came */
     size_t nr_tuned;
-    const struct sim_replay_cpu *cpus;       /* config->cpus of them; NULL: all from the beginning, placed as the configuration says */
+    const struct sim_replay_cpu *cpus;       /* config->cpus of them, which come as the records say; NULL: all from the beginning, placed as the configuration says */
     const struct sim_replay_vcpu *vcpus;
     unsigned nr_vcpus;
     const struct sim_replay_record *records;

@@ -165,8 +165,7 @@ static void note_cpu(struct replay *r, const struct sim_replay_record *told)
 {
     uint64_t place = (uint64_t)told->b;
 
-    r->cpus[told->vcpu_id] = (struct sim_replay_cpu){told->now, (uint16_t)place, (uint16_t)(place >> 16), (uint16_t)(place >> 32),
-                                                     (uint16_t)(place >> 48)};
+    r->cpus[told->vcpu_id] = (struct sim_replay_cpu){(uint16_t)place, (uint16_t)(place >> 16), (uint16_t)(place >> 32), (uint16_t)(place >> 48)};
     r->nr_cpus++;
 }
 
@@ -187,9 +186,7 @@ static bool of_beginning(struct replay *r, const struct sim_replay_record *recor
 {
     if (record->kind != SIM_REPLAY_TOLD)
         return false;
-    if (record->a == r->cpu_comes)
-        note_cpu(r, record);
-    else if (record->a == r->claims || record->a == r->has_policy)
+    if (record->a == r->claims || record->a == r->has_policy)
         note_pool(r, record);
     else if (record->a == r->tuned && !r->nr_cpus && r->nr_tunables < SIM_POOLS_MAX)
         r->tunables[r->nr_tunables++] = *record;
@@ -221,6 +218,8 @@ static void find_records(struct replay *r, unsigned *most, bool *made)
             if (of_beginning(r, record))
                 continue;
             r->nr_records++;
+            if (kind == SIM_REPLAY_TOLD && record->a == r->cpu_comes)
+                note_cpu(r, record);
             if (!means_vcpu(r, record))
                 continue;
             if (record->vcpu_id >= most[record->domid])

@@ -158,24 +158,26 @@ static int start_scheduler(const struct sim_config *config)
     return 0;
 }
 
+void sim_model_cpu_comes(unsigned cpu)
+{
+    struct vcpu *idle = &idle_vcpus[cpu];
+
+    sim.cpus[cpu] = (struct sim_cpu){.deadline = SIM_NEVER, .rate = 65536, .since = sim_now};
+    timer_init_cpu(cpu);
+    idle->is_idle = true;
+    idle->domain = &idle_domain;
+    idle->processor = cpu;
+    sim_current[cpu] = idle;
+    if (sched_vcpu_create(idle))
+        abort();
+    sim.nr_idle++;
+}
+
 static void start_cpus(void)
 {
-    for (unsigned cpu = 0; cpu < sim.nr_cpus; cpu++) {
-        struct vcpu *idle = &idle_vcpus[cpu];
-
-        sim.cpus[cpu] = (struct sim_cpu){.deadline = SIM_NEVER, .rate = 65536, .since = sim_now};
-        sim_cpu = cpu;
-        if (sim.placed)
-            sim_now = sim.placed[cpu].now;
-        timer_init_cpu(cpu);
-        idle->is_idle = true;
-        idle->domain = &idle_domain;
-        idle->processor = cpu;
-        sim_current[cpu] = idle;
-        if (sched_vcpu_create(idle))
-            abort();
-    }
-    sim.nr_idle = sim.nr_cpus;
+    for (sim_cpu = 0; sim_cpu < sim.nr_cpus; sim_cpu++)
+        sim_model_cpu_comes(sim_cpu);
+    sim_cpu = 0;
 }
 
 static int start_trace(const struct sim_config *config)
@@ -491,7 +493,8 @@ int sim_model_begin(const struct sim_replay_input *input)
         sim.placed = input->cpus;
         if (start_scheduler(&driven) == 0) {
             sim_replay_makes_pools();
-            start_cpus();
+            if (!sim.placed) /* else they come as the trace says */
+                start_cpus();
             make_driven(&load, input->vcpus, input->nr_vcpus);
             return 0;
         }

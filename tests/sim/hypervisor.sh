@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one, two and four processors every record the same, under each
 # policy: hogs with weights, a cap and two vCPUs, domains that sleep and wake, ones that poll and yield. Runs are counted (icount), and (threads)
-# two and four processors run on threads of the host. Under another policy, or one of altered code, the first that differs is found.
+# two and four processors run on threads of the host. Processors are unplugged and plugged in again under load; domains move between pools of
+# two policies. Under another policy, or one of altered code, the first that differs is found.
 #   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER [threads]
 # Exit status 77 (skipped) with a reason where QEMU, the hypervisor or the micro kernel is missing.
 set -eu
@@ -31,17 +32,32 @@ domain() { printf 'domain %s\n    kernel = micro\n    memory = 8M\n    cmdline =
     domain waits1 'tests=timer+sched' 256 0 1
     domain waits2 'tests=timer+sched+evtchn-2l' 64 0 1
 } > plan
+{
+    printf 'parangon-plan 1\ndomain first\n    kernel = micro\n    memory = 16M\n    privileged = yes\n    cmdline = costs=none tests=pcpu-unplug wake=0-1000-10-20000\n'
+    domain light 'tests=none spin=20-900' 100 0 1
+    domain heavy 'tests=none spin=20-900' 300 0 1
+    domain pinned 'tests=none wake=20-900-300-2000' 256 0 1
+    echo '    affinity = 1'
+    domain twice 'tests=none spin-vcpus=2 spin=20-900' 256 0 2
+} > unplug
+{
+    printf 'parangon-plan 1\ndomain first\n    kernel = micro\n    memory = 16M\n    privileged = yes\n    cmdline = costs=none tests=pcpu-pools\n'
+    for name in a b c d p q; do
+        domain $name 'tests=version+mmu+timer+evtchn spin=0-60' 256 0 1
+        case $name in p | q) echo '    pool = 1' ;; esac
+    done
+} > pools
 
-record() { # NAME CPUS OPTIONS
+record() { # NAME CPUS OPTIONS [PLAN]
     truncate -s 64M $1.mem
     clock='-accel tcg -icount shift=3,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm'
     [ -z "$threads" ] || clock='-accel tcg,thread=multi'
     # shellcheck disable=SC2086
     nice -n 10 timeout 280 "$qemu" $firmware -M pc -cpu qemu64 -smp $2 -m 256 $clock -seed 1 -nodefaults -no-user-config -display none \
-        -no-reboot -serial file:$1.log -kernel hypervisor -append "trace $3" -initrd plan,micro \
+        -no-reboot -serial file:$1.log -kernel hypervisor -append "trace $3" -initrd ${4:-plan},micro \
         -object memory-backend-file,id=trace,mem-path=$1.mem,share=on,size=64M -device ivshmem-plain,memdev=trace > $1.qemu 2>&1 ||
         { cat $1.qemu; tail -5 $1.log; fail "$1: QEMU failed"; }
-    grep -q 'the last domain has ended' $1.log || { tail -5 $1.log; fail "$1 did not end well"; }
+    grep -q 'the last domain has ended\|domain 0 has ended: power off' $1.log || { tail -5 $1.log; fail "$1 did not end well"; }
 }
 
 replay() { # NAME POLICY: every record as it was made
@@ -50,12 +66,24 @@ replay() { # NAME POLICY: every record as it was made
     [ "$(sed -n 's/.*: \([0-9]*\) decisions.*/\1/p' $1.said)" -gt 100 ] || fail "$1: so few decisions prove nothing"
 }
 
+moving() { # POLICY: processors that go and come back; domains that go to another pool
+    record unplug-$1 3 sched=$1 unplug
+    [ "$(grep -c 'is unplugged' unplug-$1.log)" -ge 20 ] || fail "so few processors went that it proves nothing"
+    replay unplug-$1 $1
+    [ $1 = credit ] || return 0
+    record pools 4 'sched=credit pools=2-3:rr' pools
+    replay pools credit
+    moves=$("$parangon" trace show --events pools.mem | grep -c 'sched_told: .*what = pool,')
+    [ "$moves" -ge 50 ] || fail "$moves moves between pools prove nothing"
+}
+
 if [ -n "$threads" ]; then
     for policy in credit credit2 smt; do
         for cpus in 2 4; do
             record $policy-$cpus $cpus sched=$policy
             replay $policy-$cpus $policy
         done
+        moving $policy
     done
     exit 0
 fi
@@ -77,6 +105,13 @@ assert all(v["run"] > 0 for v in who["vcpus"])
 done
 record slices 4 'sched=credit sched-slice=1000 sched-ratelimit=100' # the trace says so
 replay slices credit
+record sockets 4 'sched=credit2 topology=2,1 sched-slice=1000'
+replay sockets credit2
+record exclusive 4 'sched=smt topology=2,2 sched-exclusive'
+replay exclusive smt
+for policy in credit credit2 smt; do
+    moving $policy
+done
 
 code=0
 "$parangon" sim --replay credit-4.mem --sched rr > other.said || code=$?
