@@ -6,7 +6,8 @@
  * What never exits: page faults and all other exceptions but #DB, #AC and #MC; CR3, CR0 but for NE, CD and NW, CR4 but for bits that the guest
  * has not (so CLTS and LMSW never do: none of their bits is among these); INVLPG; RDTSC and RDTSCP; the MSRs of system calls and segments; task
  * priority (CR8, by the TPR shadow) unless it is lowered. What always does: CPUID, HLT, ports, the other MSRs, XSETBV, VMX's own
- * instructions, interrupts of the machine. #DB and #AC exit because a guest can make their delivery endless.
+ * instructions, interrupts of the machine. #DB and #AC exit because a guest can make their delivery endless. Loops with PAUSE exit where a
+ * domain has several vCPUs, one of which may wait for another that does not run (PAUSE-loop exiting, in ring 0).
  * What no VMCS keeps stays in the processor while the vCPU is on it and is exchanged by switch_to() and switch_from(): CR2, DR6, the MSRs
  * of SYSCALL and SWAPGS. The hypervisor uses none of them meanwhile.
  * Tagged TLB: each vCPU has a VPID of its pcpu, and gets another one when it comes to another pcpu; nested tables are tagged by their root,
