@@ -559,8 +559,8 @@ static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, 
     return first.unit;
 }
 
-/* u, the first, has no credit: everybody gets some. */
-static void reset(const struct runqueue *q, const struct sched_unit *u)
+/* u, the first, has no credit: everybody gets some. @return what u has then. */
+static __attribute__((noinline)) s64 reset(const struct runqueue *q, const struct sched_unit *u)
 {
     struct credit2_pool *pool = pool_of(q);
     u64 given = (u64)(-credit(q, u)) / CREDIT_RESET * CREDIT_RESET + CREDIT_RESET, step = READ_ONCE(pool->step);
@@ -568,6 +568,7 @@ static void reset(const struct runqueue *q, const struct sched_unit *u)
     TRACE_sched_reset(q->first, (s32)(credit(q, u) / 1000), given);
     WRITE_ONCE(pool->step, max_of(given, step - step / 16));
     __atomic_fetch_add(&pool->given, given, __ATOMIC_RELAXED);
+    return credit(q, u);
 }
 
 /**
@@ -596,9 +597,11 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
         unpark(q, now);
     u = choose(p, prev, &next, now);
     if (u) {
-        if (credit(q, u) <= 0)
-            reset(q, u);
-        unit_of(u)->had = credit(q, u);
+        s64 had = credit(q, u);
+
+        if (had <= 0)
+            had = reset(q, u);
+        unit_of(u)->had = had;
         choice.unit = u;
         choice.slice = slice_for(q, u, next);
         choice.why = unit_of(u)->boosted ? SCHED_BOOST : choice.slice == NS_NEVER ? SCHED_ONLY : SCHED_TURN;

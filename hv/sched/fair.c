@@ -290,21 +290,20 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
     fair_unlock(fair_lock(pool, now));
 }
 
-/* With V as it is by now. Apart: with it in line a charge that is not traced saves and restores more registers. */
-static __attribute__((noinline)) void trace_charge(const struct fair_pool *p, const struct sched_unit *u, ns_t now)
+/* Says so with V as it is by now, and unlocks. */
+static __attribute__((noinline)) void end_charge(struct fair_pool *p, const struct sched_unit *u, ns_t now)
 {
     TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), p->vt + (u64)vt_of(p, (s64)(now - p->updated))));
+    fair_unlock(p);
 }
 
-void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
+static __always_inline_ void charge_locked(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
 {
-    struct fair_pool *p = fair_pool(pcpu->q->pool);
-    struct fair_domain *d = fair_domain(u);
     struct fair_unit *f = fair_unit(u);
+    struct fair_domain *d = f->domain;
     u64 ticks = (ran << VT_SHIFT) + d->rest;
 
-    spin_lock(&p->lock); /* V may be as it was */
-    if (p->fills && f->price != FAIR_UNPRICED) {
+    if (p->fills && f->price != FAIR_UNPRICED) { /* else V may be as it was */
         if (now > p->updated)
             advance(p, now);
         d->vt -= f->price;
@@ -317,8 +316,24 @@ void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t n
     f->used += ran;
     if (u->dom->cap)
         f->part.taken -= (s64)ran;
-    trace_charge(p, u, now);
-    fair_unlock(p);
+    end_charge(p, u, now);
+}
+
+static __attribute__((noinline)) void wait_and_charge(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
+{
+    spin_lock(&p->lock);
+    charge_locked(p, u, ran, now);
+}
+
+/* Nothing in it returns here: no register is saved. */
+void fair_charge(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t ran, ns_t now)
+{
+    struct fair_pool *p = fair_pool(pcpu->q->pool);
+
+    if (likely(spin_trylock(&p->lock)))
+        charge_locked(p, u, ran, now);
+    else
+        wait_and_charge(p, u, ran, now);
 }
 
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now)
@@ -730,7 +745,6 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     struct fair_pool *p = fair_pool(pool);
     struct fair_unit *c, *first = NULL;
     struct pheap_node *n;
-    bool yielded;
     u64 key;
 
     if (unlikely(!prev || f->special || p->nr_parked || prev->restricted || prev->dom->cap))
@@ -742,14 +756,13 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
             return false;
     }
     c = fair_unit(prev);
-    yielded = prev->yielded;
-    c->left = rest_of_slice(c, yielded);
-    if (unlikely(yielded)) {
+    c->left = rest_of_slice(c, prev->yielded);
+    if (unlikely(prev->yielded)) {
         fair_advance(p, pool, now);
         limit_savings(p, c->domain);
     }
     key = fair_key(c);
-    if (n && (key >= n->key || yielded)) {
+    if (n && (key >= n->key || prev->yielded)) {
         first->place = FAIR_NOWHERE;
         list_del(&first->in_domain);
         c->place = FAIR_WAITING;

@@ -128,6 +128,7 @@ int sched_init(const char *policy)
     for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
         arch_free(sched_pcpus[cpu].priv);
     memset(sched_pcpus, 0, sizeof(sched_pcpus));
+    sched_turn = 0;
     id = make_pool(ops, &SCHED_TUNABLES_DEFAULT);
     return min_of(id, 0);
 }

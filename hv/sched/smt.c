@@ -121,12 +121,6 @@ static bool others_run(const struct sched_pcpu *p)
 
 /* ---- the operations ---- */
 
-static void smt_queue_init(struct runqueue *q, ns_t now)
-{
-    fair_queue_init(q, now);
-    smt_queue(q)->owner = NULL;
-}
-
 static void smt_cpu_init(struct sched_pcpu *p)
 {
     smt_cpu(p)->idle_since = NS_NEVER;
@@ -367,8 +361,7 @@ static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_uni
 /* Another number of the group's pcpus may run after this. */
 static __attribute__((noinline)) struct sched_choice pick_and_count(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
-    bool group = smt_queue(p->q)->draining || exclusive(p->q);
-    struct sched_choice choice = group ? pick_for_group(p, prev, now) : fair_pick(p, prev, now);
+    struct sched_choice choice = smt_queue(p->q)->draining || exclusive(p->q) ? pick_for_group(p, prev, now) : fair_pick(p, prev, now);
 
     set_runs(p, choice.unit);
     note_crowd(p->q);
@@ -391,7 +384,7 @@ static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *pre
 SCHED_POLICY(smt, .doc = "credit that fills cores before threads; with exclusive, one domain a core", .span = SPAN_CORE,
              .pool_size = sizeof(struct smt_pool), .queue_size = sizeof(struct smt_queue), .cpu_size = sizeof(struct smt_cpu),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
-             .pool_init = fair_pool_init, .queue_init = smt_queue_init, .cpu_init = smt_cpu_init,
+             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .cpu_init = smt_cpu_init,
              .domain_init = fair_domain_init, .domain_fini = smt_domain_fini, .unit_init = fair_unit_init, .unit_fini = smt_unit_fini,
              .params = fair_params, .cpus_change = fair_cpus_change, .place = smt_place, .wake = smt_wake,
              .sleep = smt_sleep, .charge = fair_charge, .balance = smt_balance, .steal = smt_steal, .pick = smt_pick);
