@@ -459,7 +459,7 @@ static void check_shares(const struct sim_result *r)
 
         tried.shares++;
         tried.exploits += t.exploited && l->kind == SIM_HOG;
-        if (t.config.fluid && !t.exploited)
+        if (t.config.fluid && !t.exploited && !caps)
             note_lag(r->domains[d].behind);
         if (fabs(error) / feasible > t.worst_share && l->kind == SIM_HOG)
             t.worst_share = fabs(error) / feasible;
