@@ -298,8 +298,6 @@ static long copy(gva_t arg, u32 count)
     for (; count; count--, arg += sizeof(narrow)) {
         long rc;
 
-        if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_copy, (u64)arg, (u64)count);
         if (!guest_read(&narrow, arg))
             return -XEN_EFAULT;
         memset(op, 0, sizeof(*op));
@@ -317,6 +315,8 @@ static long copy(gva_t arg, u32 count)
         narrow.status = op->status;
         if (!guest_write(arg, &narrow))
             return -XEN_EFAULT;
+        if (count > 1 && hypercall_preempt_check())
+            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (u64)GNTTABOP_copy, (u64)arg + sizeof(narrow), (u64)(count - 1));
     }
     return 0;
 }

@@ -295,8 +295,6 @@ static long each(u64 cmd, gva_t arg, u64 count)
     size_t answer = cmd == GNTTABOP_copy ? offsetof(struct gnttab_copy, status) : 0; /* the rest may be what was copied to */
 
     for (; count; count--, arg += size) {
-        if (hypercall_preempt_check())
-            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, cmd, (u64)arg, count);
         if (guest_copy_from(&op, arg, size))
             return -XEN_EFAULT;
         switch (cmd) {
@@ -318,6 +316,8 @@ static long each(u64 cmd, gva_t arg, u64 count)
         }
         if (guest_copy_to(arg + answer, (u8 *)&op + answer, size - answer))
             return -XEN_EFAULT;
+        if (count > 1 && hypercall_preempt_check())
+            return hypercall_continue(__HYPERVISOR_grant_table_op, 3, cmd, (u64)(arg + size), count - 1);
     }
     return 0;
 }

@@ -133,6 +133,30 @@ Test(grant, read_only_stays_read_only)
     as_before();
 }
 
+Test(grant, a_list_that_is_stopped_each_time_comes_to_its_end)
+{
+    struct host_vcpu *h = host_vcpu(user->vcpu[0]);
+    struct gnttab_swap_grant_ref *swap;
+    gva_t gva;
+
+    swap = host_guest_alloc(3 * sizeof(*swap), &gva);
+    for (unsigned int i = 0; i < 3; i++)
+        swap[i] = (struct gnttab_swap_grant_ref){.ref_a = 10 + i, .ref_b = 20 + i, .status = 77};
+    host_preempt_after = 1;
+    (void)do_grant_table_op(GNTTABOP_swap_grant_ref, gva, 3, 0, 0, 0);
+    for (u64 left = 2; left; left--) {
+        cr_assert(h->has_continued);
+        cr_assert_eq(h->continued[3], left);
+        cr_assert_eq(swap[2 - left].status, GNTST_okay);
+        cr_assert_eq(swap[3 - left].status, 77);
+        h->has_continued = false;
+        host_preempt_after = 1;
+        (void)do_grant_table_op(h->continued[1], h->continued[2], h->continued[3], 0, 0, 0);
+    }
+    cr_assert_not(h->has_continued);
+    cr_assert_eq(swap[2].status, GNTST_okay);
+}
+
 Test(grant, without_a_grant_there_is_no_way)
 {
     cr_assert_eq(update(3, page.n << PAGE_SHIFT | PTE_P), -XEN_EINVAL);
@@ -289,7 +313,7 @@ Test(grant, a_long_list_makes_way)
     for (unsigned int i = 0; i < 4; i++)
         op[i] = (struct gnttab_map_grant_ref){
             .host_addr = slot_address(i), .flags = GNTMAP_host_map | GNTMAP_contains_pte, .ref = REF, .dom = owner->id, .status = 77};
-    host_preempt_after = 3;
+    host_preempt_after = 2;
     (void)do_grant_table_op(GNTTABOP_map_grant_ref, gva, 4, 0, 0, 0);
     cr_assert(h->has_continued);
     cr_assert_eq(op[1].status, GNTST_okay);

@@ -113,7 +113,7 @@ Test(multicall, an_entry_that_stops_half_way_is_changed_and_issued_again)
     list[1] = (struct multicall_entry){.op = __HYPERVISOR_grant_table_op,
                                        .args = {GNTTABOP_swap_grant_ref, gva, 4}};
     version_call(&list[2]);
-    host_preempt_after = 4; /* one look after entry 0, then before the third swap */
+    host_preempt_after = 3; /* one look after entry 0, then after each swap */
     (void)do_multicall(list_gva, 3, 0, 0, 0, 0);
     cr_expect_eq(continued[0], __HYPERVISOR_multicall);
     cr_expect_eq(continued[1], list_gva + sizeof(*list), "it goes on with the same entry");
