@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 #include "core/timer.h"
-#include "sched/framework.h"
+#include "sched/policy.h"
+#include "sched/sched.h"
 #include "trace/trace.h"
 
 #define BUFFER 65536u /* bytes of the records of one operation */

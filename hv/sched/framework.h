@@ -14,15 +14,6 @@
 /** Making and unmaking, parameters, affinity, pools: outside the runqueues' locks. */
 extern struct spinlock sched_lock;
 
-/**
- * Where class SCHED is recorded, the scheduler's operations come one after another, whichever
- * runqueues they are of, and their records carry their number: so a trace says all that decides what
- * follows, idle pcpus and other hints included, and a replay has nothing to guess (sim/replay.h).
- * Elsewhere they overlap as their locks let them. Outside sched_lock.
- */
-extern struct spinlock sched_turns;
-extern u32 sched_turn; /* of the operation that is under way */
-
 /** An operation begins, or ends: sched_end() with what sched_begin() said. */
 static inline bool sched_begin(void)
 {

@@ -162,4 +162,13 @@ void sched_get_runstate(const struct vcpu *v, struct vcpu_runstate_info *out);
 /** Time that a pcpu has idled although units waited, because of exclusivity. */
 ns_t sched_forced_idle(unsigned int cpu);
 
+/**
+ * Where class SCHED is recorded, the scheduler's operations come one after another, whichever
+ * runqueues they are of, and their records carry their number: so a trace says all that decides what
+ * follows, idle pcpus and other hints included, and a replay has nothing to guess (sim/replay.h).
+ * Elsewhere they overlap as their locks let them. Outside sched_lock.
+ */
+extern struct spinlock sched_turns;
+extern u32 sched_turn; /* of the operation that is under way */
+
 #endif
