@@ -52,10 +52,13 @@
  * were due before is ahead by one. */
 #define WAIT_SLICES 4
 
+/* A process that has found so many seeds ends. */
+#define FAILED_ENOUGH 10
+
 /* How often a property was put to the test, over all seeds. */
 static struct tried {
     unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits;
-    unsigned long failed;
+    unsigned long seeds, failed;
     double lag, lag_slices, wait;   /* ns; the same in slices; worst wait, of its bound */
 } tried;
 
@@ -536,7 +539,7 @@ static bool run_seed(uint64_t seed)
 /* Every `step`-th seed from `first` on; no more than ten failures are printed. */
 static void run_seeds(uint64_t first, uint64_t seeds, unsigned step)
 {
-    for (uint64_t i = 0; i < seeds && tried.failed < 10; i += step)
+    for (uint64_t i = 0; i < seeds && tried.failed < FAILED_ENOUGH; i += step, tried.seeds++)
         tried.failed += !run_seed(first + i);
 }
 
@@ -549,6 +552,7 @@ static void add(struct tried *sum, const struct tried *part)
     sum->forced_equal += part->forced_equal;
     sum->shares += part->shares;
     sum->exploits += part->exploits;
+    sum->seeds += part->seeds;
     sum->failed += part->failed;
     sum->lag = fmax(sum->lag, part->lag);
     sum->lag_slices = fmax(sum->lag_slices, part->lag_slices);
@@ -637,6 +641,7 @@ int main(int argc, char **argv)
            "forced idle time (%lu equal to the ns), %lu shares, %lu of them beside domains that give way early\n",
            tried.waits, tried.wait * 100, tried.caps, tried.cores_changed, tried.forced_machines, tried.forced_equal, tried.shares, tried.exploits);
     printf("largest lag behind a fluid schedule: %.1f ms, or %.1f slices\n", tried.lag * 1e-6, tried.lag_slices);
-    printf("%llu seeds, %lu failed%s\n", (unsigned long long)seeds, tried.failed, all_were_tried(seeds) ? "" : ", something was not tried");
+    printf("%lu seeds, %lu failed%s%s\n", tried.seeds, tried.failed, tried.seeds < seeds ? ": no more were tried" : "",
+           all_were_tried(seeds) ? "" : ", something was not tried");
     return tried.failed || !all_were_tried(seeds);
 }
