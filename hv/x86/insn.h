@@ -69,6 +69,15 @@ DEBUG_REG(6)
 DEBUG_REG(7)
 #undef DEBUG_REG
 
+/** DR0 to DR3: where breakpoints lie. None is in force meanwhile that may lie in the hypervisor. */
+static inline void write_breakpoints(const u64 dr[4])
+{
+    write_dr0(dr[0]);
+    write_dr1(dr[1]);
+    write_dr2(dr[2]);
+    write_dr3(dr[3]);
+}
+
 static inline void invlpg(u64 va)
 {
     __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");

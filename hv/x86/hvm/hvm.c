@@ -166,10 +166,7 @@ void hvm_switch_to(struct vcpu *v)
     cpu_load_own_gdt();
     __asm__ volatile("lldt %w0\n\tmov %0, %%ds\n\tmov %0, %%es\n\tmov %0, %%fs\n\tmov %0, %%gs" ::"r"(0));
     write_dr7(0x400);
-    write_dr0(v->arch.dr[0]);
-    write_dr1(v->arch.dr[1]);
-    write_dr2(v->arch.dr[2]);
-    write_dr3(v->arch.dr[3]);
+    write_breakpoints(v->arch.dr);
     if (unlikely(v->arch.hvm->last_cpu != this_cpu())) { /* what this one's TLB may remember of it is from before it was elsewhere */
         v->arch.hvm->last_cpu = this_cpu();
         hvm_ops->flush(v);

@@ -62,10 +62,7 @@ long pv_note_debugreg(struct vcpu *v, unsigned int reg, u64 value)
 /* DR6 stays clean here: what a trap sets goes to the guest's own (traps.c). */
 static void load_debugregs(const struct vcpu *v)
 {
-    write_dr0(v->arch.dr[0]);
-    write_dr1(v->arch.dr[1]);
-    write_dr2(v->arch.dr[2]);
-    write_dr3(v->arch.dr[3]);
+    write_breakpoints(v->arch.dr);
     write_dr7(v->arch.dr[7]);
 }
 
