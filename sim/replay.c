@@ -366,13 +366,13 @@ static void give_way(struct turn *t)
     }
 }
 
-/* Operations that wait to wake what they gave away, and which has been woken by others, have nothing to do any more. */
+/* Operations that wait to wake what they gave away, and which others have woken or placed, have nothing to do any more. */
 static void end_idle_turns(void)
 {
     for (unsigned c = 0; c < sim.nr_cpus; c++) {
         struct turn *t = &replay.turns[c];
 
-        if (t->busy && t->left && t->left->unit && t->left->unit->runnable)
+        if (t->busy && t->left && (t->left->unit->runnable || !t->left->unit->moved))
             resume(t);
     }
 }

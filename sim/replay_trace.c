@@ -129,12 +129,15 @@ static void find_clock(struct replay *r)
     r->offset = least == INT64_MAX ? 0 : -least;
 }
 
-/* A time of which only the low 32 bits are recorded, shortly before `at`. */
+/*
+ * A time of which only the low 32 bits are recorded, at most 4 s before `at`: so long may a processor that is a thread of the host have
+ * stood still between. It may be a little after `at`, by the two clocks' roundings.
+ */
 static uint64_t whole_time(uint64_t low, uint64_t at)
 {
-    uint64_t now = (at & ~0xffffffffull) | (low & 0xffffffff);
+    const uint64_t latest = at + (1u << 28);
 
-    return now > at + 0x80000000u && now >= 1ull << 32 ? now - (1ull << 32) : now;
+    return latest - ((latest - low) & 0xffffffff);
 }
 
 /* One record in numbers; its vCPU is not looked up yet. */

@@ -412,8 +412,7 @@ int domain_claim(struct domain *d, u64 pages)
 static bool any_vcpu_running(const struct domain *d)
 {
     for (unsigned int i = 0; i < d->max_vcpus; i++)
-        if (d->vcpu[i]->runstate.state == RUNSTATE_running || d->vcpu[i] == current_vcpu() ||
-            !arch_vcpu_settled(d->vcpu[i]))
+        if (!sched_is_off(d->vcpu[i]) || d->vcpu[i] == current_vcpu() || !arch_vcpu_settled(d->vcpu[i]))
             return true;
     return false;
 }

@@ -323,7 +323,6 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
         u16 cpu;
 
         if (u->runnable || (!vcpu_runnable(v) && !u->moved)) {
-            u->moved = false;
             spin_unlock(&q->lock);
             return;
         }
@@ -486,13 +485,10 @@ static bool take_from_nearest(struct sched_pcpu *p, ns_t now, bool *again)
 static void balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now, bool *again)
 {
     const struct sched_ops *ops = p->q->pool->ops;
+    struct runqueue *from = ops->balance ? ops->balance(p, prev, now) : NULL;
 
-    if (ops->balance) {
-        struct runqueue *from = ops->balance(p, prev, now);
-
-        if (from)
-            (void)take_from(p, from, now, again);
-    }
+    if (from)
+        (void)take_from(p, from, now, again);
 }
 
 /*
@@ -563,8 +559,20 @@ static void trace_corun(const struct sched_pcpu *p)
     }
 }
 
-/* What the processor does for a decision; v's registers are in memory when it is off. */
-static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, bool several)
+/*
+ * u's registers are in memory. Only now may another pcpu switch to it; and only now may it be
+ * destroyed, so that one that leaves is woken first: whoever ends its domain waits for
+ * sched_is_off().
+ */
+static void saved(struct sched_unit *u, bool leaves)
+{
+    if (unlikely(leaves))
+        sched_wake(u->vcpu);
+    __atomic_store_n(&u->saving, false, __ATOMIC_RELEASE);
+}
+
+/* What the processor does for a decision; from leaves for another pcpu, or not. */
+static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, bool several, bool leaves)
 {
     /*
      * Its last pcpu still stores its registers. This one's are stored before it waits, so that two
@@ -573,7 +581,7 @@ static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, 
     if (several && !to->is_idle && unlikely(__atomic_load_n(&to->unit->saving, __ATOMIC_ACQUIRE))) {
         if (!from->is_idle) {
             arch_context_switch(from, p->idle);
-            __atomic_store_n(&from->unit->saving, false, __ATOMIC_RELEASE);
+            saved(from->unit, leaves);
             from = p->idle;
         }
         while (__atomic_load_n(&to->unit->saving, __ATOMIC_ACQUIRE))
@@ -581,7 +589,7 @@ static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, 
     }
     arch_context_switch(from, to);
     if (several && !from->is_idle)
-        __atomic_store_n(&from->unit->saving, false, __ATOMIC_RELEASE);
+        saved(from->unit, leaves);
 }
 
 void sched_run(void)
@@ -709,9 +717,7 @@ void sched_run(void)
      */
     if (prev && from->domain->max_vcpus > 1)
         runstate_copy_out(from);
-    switch_to(p, from, to, several);
-    if (unlikely(leaves))
-        sched_wake(leaves->vcpu);
+    switch_to(p, from, to, several, leaves);
     if (choice.unit)
         runstate_copy_out(to);
 }

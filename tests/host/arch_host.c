@@ -37,6 +37,8 @@ jmp_buf host_machine_end;
 bool host_catch_end;
 unsigned int host_threads = 1, host_cores = NR_PCPUS;
 const char *host_pools;
+void (*host_on_switch)(struct vcpu *prev);
+void (*host_on_raise)(unsigned int cpu);
 
 static struct {
     struct vcpu *idle, *running;
@@ -88,6 +90,8 @@ void host_machine_start(u64 frames, unsigned int n, const char *policy)
         at += 1ull << order;
     }
     host_now = SECONDS(1);
+    host_on_switch = NULL;
+    host_on_raise = NULL;
     host_timer_interrupts = host_timer_programmed = 0;
     host_fail_alloc = host_preempt_after = 0;
     host_guest_fault_after = ~(size_t)0;
@@ -396,6 +400,8 @@ bool host_schedule_raised(unsigned int cpu)
 void arch_raise_schedule(unsigned int cpu)
 {
     cpus[cpu].raised = true;
+    if (host_on_raise)
+        host_on_raise(cpu);
 }
 
 void arch_context_switch(struct vcpu *prev, struct vcpu *next)
@@ -407,6 +413,8 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         host_vcpu(next)->switches_in++;
     cpus[host_cpu].running = next;
     host_set_current(next);
+    if (host_on_switch)
+        host_on_switch(prev);
 }
 
 void host_schedule(void)

@@ -125,6 +125,9 @@ extern bool host_catch_end;
 extern unsigned int host_threads, host_cores;
 /** Further pools as sched_make_pools() takes them, before host_machine_start(); NULL: none. */
 extern const char *host_pools;
+/** Called at the end of each context switch, and of each call that makes a pcpu decide; NULL (at each start): nothing is. */
+extern void (*host_on_switch)(struct vcpu *prev);
+extern void (*host_on_raise)(unsigned int cpu);
 
 /* ---- what was said ---- */
 

@@ -471,6 +471,63 @@ Test(sched, the_last_pcpu_stays)
     host_machine_stop();
 }
 
+/* What another pcpu finds in the midst of a switch away from vCPU 0. */
+static int killed;
+static bool off;
+
+static void try_to_kill(struct vcpu *prev)
+{
+    if (prev != vcpu(0))
+        return;
+    host_on_switch = NULL;
+    killed = domain_kill(domains[0]);
+}
+
+static void look_if_off(unsigned int cpu)
+{
+    if (host_vcpu(vcpu(0))->switches_out)
+        off |= sched_is_off(vcpu(0));
+}
+
+/* A vCPU whose registers have just been saved, since it blocks or is given away, is not destroyed before its pcpu is done with it. */
+Test(sched, a_domain_ends_in_the_midst_of_a_switch)
+{
+    FOR_EACH_POLICY(policy) {
+        for (int given_away = 0; given_away < 2; given_away++) {
+            start(policy, 1, 2);
+            if (given_away)
+                cr_assert_eq(sched_set_affinity(vcpu(0), 2u >> vcpu(0)->processor), 0);
+            else
+                vcpu_pause(vcpu(0), VPF_BLOCKED);
+            host_on_switch = try_to_kill;
+            killed = 0;
+            host_schedule();
+            cr_assert_eq(killed, -XEN_ERESTART, "%s: %d", policy, killed);
+            cr_assert(sched_is_off(vcpu(0)), "%s", policy);
+            cr_assert_eq(domain_kill(domains[0]), 0, "%s", policy);
+            host_machine_stop();
+        }
+    }
+}
+
+/* Nor while it is being woken elsewhere. */
+Test(sched, a_vcpu_that_is_given_away_is_woken_before_it_is_off)
+{
+    FOR_EACH_POLICY(policy) {
+        unsigned int there;
+
+        start(policy, 1, 2);
+        there = 1 - vcpu(0)->processor;
+        cr_assert_eq(sched_set_affinity(vcpu(0), 1u << there), 0);
+        host_on_raise = look_if_off;
+        off = false;
+        host_schedule();
+        cr_assert_eq(host_running(there), vcpu(0), "%s", policy);
+        cr_assert(!off, "%s: destroying it was possible", policy);
+        host_machine_stop();
+    }
+}
+
 /* A domain goes through pools of every policy and back, runs in each, and leaves nothing behind. */
 Test(sched, a_domain_moves_between_pools)
 {
