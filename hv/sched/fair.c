@@ -80,8 +80,8 @@ static void leave_set(struct fair_pool *p, struct fair_domain *d)
         pheap_remove(&p->full, &d->node);
         p->cpus += d->worth;
         d->first = false;
-        if (d->vt < p->vt) /* it had what it could use: no savings */
-            d->vt = p->vt;
+        if (d->vt < p->vt - d->saved) /* it had what it could use: no more savings than it came with */
+            d->vt = p->vt - d->saved;
     } else if (d->set != FAIR_OUT) {
         if (d->set == FAIR_SHARING)
             pheap_remove(&p->sharing, &d->node);
@@ -104,6 +104,7 @@ static void fill(struct fair_pool *p, struct fair_domain *d)
 {
     p->cpus -= d->worth;
     d->set = FAIR_FULL;
+    d->saved = fair_under(p, d) ? p->vt - d->vt : 0;
     d->node.key = ((u64)d->weight << 32) / d->worth;
     pheap_insert(&p->full, &d->node);
     d->first = d->worth == CPU_WORTH * d->competing;
@@ -148,6 +149,7 @@ static void settle(struct fair_pool *p)
 static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight, u16 cap)
 {
     leave_set(p, d);
+    p->capped += (cap && competing) - (d->cap && d->competing);
     d->competing = competing;
     d->weight = weight;
     d->cap = cap;
@@ -170,7 +172,7 @@ void fair_compete(struct fair_pool *p, struct sched_unit *u)
     if (fair_unit(u)->competes) /* it moves only */
         return;
     fair_unit(u)->competes = true;
-    if (!d->competing)
+    if (!d->competing && !u->moved)
         limit_savings(p, d);
     if (d->competing && !p->fills)
         d->competing++;
@@ -208,11 +210,11 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    ns_t most = d->cap ? SLICE_CAPPED : SLICE;
+    ns_t most = p->capped ? SLICE_CAPPED : SLICE;
     u64 share, beside;
 
     if (pool->t.slice)
-        return d->cap ? min_of(pool->t.slice, most) : pool->t.slice;
+        return p->capped ? min_of(pool->t.slice, SLICE_CAPPED) : pool->t.slice;
     if (likely(d->slice_count == p->counts))
         return d->slice;
     d->slice_count = p->counts;
@@ -412,7 +414,7 @@ static void enqueue_at(struct runqueue *q, struct sched_unit *u, u64 key)
 
 void fair_enqueue(struct runqueue *q, struct sched_unit *u)
 {
-    enqueue_at(q, u, fair_key(fair_unit(u)));
+    enqueue_at(q, u, fair_key(fair_unit(u)) + u->yielded);
 }
 
 /* Before all others but those boosted before, or (first) before these too. */
@@ -578,8 +580,7 @@ static inline ns_t rest_of_slice(const struct fair_unit *c, bool yielded)
 void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     if (prev) {
-        if (prev->dom->cap)
-            fair_give_back(prev);
+        fair_give_back(prev);
         fair_unit(prev)->left = rest_of_slice(fair_unit(prev), prev->yielded);
         if (prev->yielded)
             limit_savings(fair_pool(p->q->pool), fair_domain(prev));
@@ -614,11 +615,7 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
     /* Where restricted affinity wastes what V gives, it follows the others, or who slept would go before them for long. */
     if (n && unlikely(n->key > pool->vt + DEBT_MOST))
         pool->vt = n->key - DEBT_MOST;
-    if (prev && prev->dom->cap) {
-        fair_give_back(prev);
-        if (fair_out_of_budget(prev, now))
-            prev = NULL;
-    }
+    prev = fair_with_budget(prev, now);
     if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < fair_unit(prev)->turn / BOOST_PART)
         mine = 0;
     else if (prev)
@@ -675,8 +672,7 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 
     fair_stop_competing(p, u);
     fair_dequeue(q, u);
-    if (u->dom->cap)
-        fair_give_back(u);
+    fair_give_back(u);
     fair_unlock(p);
 }
 
@@ -747,14 +743,11 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     struct pheap_node *n;
     u64 key;
 
-    if (unlikely(!prev || f->special || p->nr_parked || prev->restricted || prev->dom->cap))
+    if (unlikely(!prev || f->special || p->capped || prev->restricted))
         return false;
     n = first_waiting(q);
-    if (n) {
+    if (n)
         first = container_of(n, struct fair_unit, node);
-        if (unlikely(first->domain->dom->cap))
-            return false;
-    }
     c = fair_unit(prev);
     c->left = rest_of_slice(c, prev->yielded);
     if (unlikely(prev->yielded)) {
@@ -766,7 +759,7 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
         first->place = FAIR_NOWHERE;
         list_del(&first->in_domain);
         c->place = FAIR_WAITING;
-        c->node.key = key;
+        c->node.key = key + prev->yielded;
         list_add_tail(&c->domain->waiting, &c->in_domain);
         pheap_replace_first(&f->waiting, &c->node);
         relist(q);

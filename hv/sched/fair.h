@@ -50,7 +50,10 @@
 #define UNPARKED_AFTER MICROSECS(100)
 /* Less than this of a slice left is not worth a turn of its own. */
 #define SLICE_LEAST  MICROSECS(500)
-/* Who has a cap takes turns, so that each can use what it may before the period ends. */
+/*
+ * The longest slice while domains with a cap compete: these have to get what they may use before their period ends. What waits
+ * for slices of others then is lost, by 2 to 3 % where all processors are owed.
+ */
 #define SLICE_CAPPED (CAP_PERIOD / 8)
 /*
  * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
@@ -77,6 +80,7 @@ struct fair_pool {
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
     u32 nr_parked;
+    u32 capped;              /* domains with a cap that compete */
 };
 
 struct fair_domain {
@@ -84,6 +88,7 @@ struct fair_domain {
     u64 rest;                /* remainder of its last division */
     u64 price, price_vt;     /* what a unit of it has been charged that always runs, and V, when set, weight or units last changed... */
     ns_t price_at;           /* ...which was then */
+    u64 saved;               /* full: its credit, in V, when it became so */
     u32 competing;           /* its units that are runnable */
     u32 worth;               /* hundredths of a pcpu that these can use */
     u16 weight;
@@ -204,11 +209,24 @@ bool fair_out_of_budget(const struct sched_unit *u, ns_t now);
 /** u has stopped, or is about to be picked again: give back what it took and did not use. */
 static inline void fair_give_back(const struct sched_unit *u)
 {
-    budget_return(&fair_domain(u)->budget, &fair_unit(u)->part);
+    if (unlikely(u->dom->cap))
+        budget_return(&fair_domain(u)->budget, &fair_unit(u)->part);
+}
+/** u, which ran (or NULL), or NULL where its domain has used up what it may. */
+static inline struct sched_unit *fair_with_budget(struct sched_unit *u, ns_t now)
+{
+    if (!u || likely(!u->dom->cap))
+        return u;
+    fair_give_back(u);
+    return fair_out_of_budget(u, now) ? NULL : u;
 }
 
-/** Queue u: by its vt, or (preempted in a slice of which something is left) where it was; until the period ends. */
+/**
+ * Queue u: by its vt, or (preempted in a slice of which something is left) where it was. Who gives way comes behind its equals:
+ * else one that is owed a whole pcpu would lose it to each that gives its own away.
+ */
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
+/** Or until the period ends. */
 void fair_park(struct runqueue *q, struct sched_unit *u);
 /** u was taken first and is not to run: it is first again. */
 void fair_put_back(struct runqueue *q, struct sched_unit *u);

@@ -209,11 +209,7 @@ static struct runqueue *smt_balance(struct sched_pcpu *p, struct sched_unit *pre
     if (!exclusive(p->q) || !others_run(p))
         return fair_balance(p, prev, now);
     pool = fair_lock(p->q->pool, now);
-    if (prev && prev->dom->cap) {
-        fair_give_back(prev);
-        if (fair_out_of_budget(prev, now))
-            prev = NULL;
-    }
+    prev = fair_with_budget(prev, now);
     if (!prev && !smt_queue(p->q)->draining && !waiting_of(smt_queue(p->q)->owner, p->q, p))
         u = waiting_of(smt_queue(p->q)->owner, NULL, p);
     fair_unlock(pool);

@@ -18,9 +18,9 @@
  *              scheduler says of that is, to the ns, what the model counts; or less, if it has idled
  *              with nobody in its own runqueue, of which the scheduler does not say that it forced it
  *   share      hogs that may run anywhere get their feasible share within 1 % over 10 s or 20 rounds,
- *              whichever is longer, and within 2 % in machines of even seeds, where some have caps (none
- *              under credit2); with a slice that the machine sets (and for the policies that do not
- *              shorten theirs) within a slice for each of a domain's vCPUs, if that is more
+ *              whichever is longer; in machines of even seeds some have caps (none under credit2); with a
+ *              slice that the machine sets (and for the policies that do not shorten theirs) within a slice
+ *              for each of a domain's vCPUs, if that is more
  *   exploit    beside domains that give way just before a slice of 30 or 2 ms or a tick of 10 ms ends,
  *              hogs get no less than that: nothing is gained by it
  *
@@ -445,7 +445,7 @@ static void note_lag(double behind)
 }
 
 /*
- * Policies that promise shares: what each domain got is within 1 % of its feasible share, 2 % beside caps; or within what a slice
+ * Policies that promise shares: what each domain got is within 1 % of its feasible share, or within what a slice
  * for each of its vCPUs makes of the time, which may be more. credit and smt make their own slices short enough.
  */
 static void check_shares(const struct sim_result *r)
@@ -458,7 +458,7 @@ static void check_shares(const struct sim_result *r)
         const struct sim_load *l = &t.loads[r->domains[d].load];
         double feasible = r->domains[d].feasible, error = r->domains[d].got - feasible;
         double slices = slice_length() * 1e-9 / r->seconds * fmin(l->vcpus, t.config.cpus);
-        double bound = fmax(feasible * (caps ? 0.02 : 0.01), own ? MS(1) * 1e-9 * l->vcpus / r->seconds : slices);
+        double bound = fmax(feasible * 0.01, own ? MS(1) * 1e-9 * l->vcpus / r->seconds : slices);
         char what[96];
 
         tried.shares++;
