@@ -9,9 +9,9 @@
  *
  * Eight domains of one vCPU that compute all the time, weights 1 to 8 (times 64): the design of SOSP'03, figure 5, on one to eight
  * processors. Each tells how long it ran and waited within one window of system time, from its runstate (guests/micro/tests/share.c).
- * The trace of the same run gives the worst error in any window: the range, over time, of what a domain has got less what it was
- * owed, and the longest stretch that one ran, which is the slice in force (of domains of one vCPU). What is owed is the feasible share (nobody can use more
- * than one processor), as the simulator's water-filling has it.
+ * The trace of the same run gives the worst error in any window: the most that a domain was behind the fluid schedule and the most that it
+ * was ahead, together (sim/lag.h, with the simulator's own code), and the longest stretch that one ran, which is the slice in force (of
+ * domains of one vCPU). What is owed is the feasible share (nobody can use more than one processor), as the simulator's water-filling has it.
  *
  * Counted time: an instruction is 2^SHIFT ns, for all processors of a machine together, so decisions and shares are real and repeat to
  * the byte, and the work done in a share means nothing. Several processors take turns that are short (turns.h; under Xen they are as long as
@@ -36,6 +36,7 @@
 #include "bench/shares_cast.h"
 #include "bench/turns.h"
 #include "bench/xen_shares.h"
+#include "sim/lag.h"
 #include "sim/setup.h"
 #include "trace/gnuplot.h"
 #include "trace/who.h"
@@ -250,36 +251,28 @@ static void read_console(struct shares *s, const char *console)
 static int read_trace(struct shares *s, unsigned to_ms)
 {
     struct trace_log *log = trace_log_open(s->memory);
+    struct sim_lags lags;
     struct who who;
-    double got[DOMAINS] = {0}, low[DOMAINS] = {0}, high[DOMAINS] = {0};
-    uint64_t from, to;
 
     if (!log)
         return -1;
-    if (log->lost || trace_who(&who, log) < 0) {
+    if (log->lost || trace_who(&who, log) < 0 ||
+        sim_lag_read(s->memory, (FROM_MS + 100) * 1000000ull, (to_ms - 100) * 1000000ull, NULL, 0, &lags) < 0) {
         fprintf(stderr, "parangon: the trace of %s on %u processors is not whole\n", s->policy, s->cpus);
         trace_log_close(log);
         return -1;
     }
-    from = (FROM_MS + 100) * (who.tsc_hz / 1000);
-    to = (to_ms - 100) * (who.tsc_hz / 1000);
-    for (size_t i = 0; i < who.nr_runs; i++) { /* of one domain in the order of time */
+    for (unsigned d = 0; d < lags.nr_domains; d++)
+        s->window_ms = fmax(s->window_ms, (lags.domains[d].behind + lags.domains[d].ahead) * 1e-6);
+    for (size_t i = 0; i < who.nr_runs; i++) {
         const struct who_run *r = &who.runs[i];
         unsigned d = who.vcpus[r->vcpu].domid - 1u;
-        uint64_t begin = r->from < from ? from : r->from, end = r->to > to ? to : r->to;
 
-        if (d >= DOMAINS || begin >= end)
-            continue;
-        low[d] = fmin(low[d], got[d] - s->owed[d] * (double)(begin - from));
-        got[d] += end - begin;
-        high[d] = fmax(high[d], got[d] - s->owed[d] * (double)(end - from));
-        if (s->owed[d] < 1 && d < s->cast->nr && s->cast->roles[d].vcpus == 1) /* who has a processor of its own has no slice */
+        if (d < s->cast->nr && s->owed[d] < 1 && s->cast->roles[d].vcpus == 1 && /* who has a processor of its own has no slice */
+            r->to > (FROM_MS + 100) * (who.tsc_hz / 1000) && r->from < (to_ms - 100) * (who.tsc_hz / 1000))
             s->longest_ms = fmax(s->longest_ms, (r->to - r->from) * 1e3 / who.tsc_hz);
     }
-    for (unsigned d = 0; d < DOMAINS; d++) {
-        low[d] = fmin(low[d], got[d] - s->owed[d] * (double)(to - from));
-        s->window_ms = fmax(s->window_ms, (high[d] - low[d]) * 1e3 / who.tsc_hz);
-    }
+    sim_lag_free(&lags);
     trace_who_free(&who);
     trace_log_close(log);
     return 0;

@@ -31,7 +31,8 @@ struct options {
     const struct sim_experiment *experiment;
     const char *matrix;       /* as given, for an experiment */
     bool seeds_given;
-    const char *replay, *bursts;
+    const char *replay, *bursts, *lag_of;
+    uint64_t from, to;        /* ns: the window of lag_of */
     struct sim_replay_domain domains[64];
     unsigned nr_domains;
 };
@@ -56,13 +57,13 @@ struct options {
     X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
     X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
 
-enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_BURSTS, OPT_DOMAIN };
+enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_BURSTS, OPT_LAG_OF, OPT_WINDOW, OPT_DOMAIN };
 
 #define AS_KEY(name, arg, doc) name,
 static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
 #define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
 
-static struct argp_option option_table[NR_PARAMETERS + 13];
+static struct argp_option option_table[NR_PARAMETERS + 15];
 
 static void make_options(void)
 {
@@ -77,6 +78,8 @@ static void make_options(void)
         {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
         {"replay", OPT_REPLAY, "FILE", 0, "Ask for the decisions of a recorded trace again; the first that differs is printed (exit status 1)"},
         {"bursts", OPT_BURSTS, "FILE", 0, "A recorded trace as the load: its bursts of work, and the causes of its wake-ups"},
+        {"lag-of", OPT_LAG_OF, "FILE", 0, "How far each domain of a recorded trace was behind and ahead of a fluid schedule"},
+        {"window", OPT_WINDOW, "FROM-TO", 0, "That within a window, ms of the trace's clock (default: all of it)"},
         {"domain", OPT_DOMAIN, "ID:WEIGHT[:CAP]", 0, "Weight and cap of a domain of the trace (default 256, none)"},
         {"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"},
         {"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"},
@@ -127,6 +130,17 @@ static void parse_domain(struct options *o, const char *arg, struct argp_state *
     if (o->nr_domains == sizeof o->domains / sizeof o->domains[0])
         argp_error(state, "more than %u domains", o->nr_domains);
     o->domains[o->nr_domains++] = d;
+}
+
+static void parse_window(struct options *o, const char *arg, struct argp_state *state)
+{
+    unsigned from, to;
+    int end = 0;
+
+    if (sscanf(arg, "%u-%u%n", &from, &to, &end) != 2 || arg[end] || from >= to)
+        argp_error(state, "--window takes FROM-TO, not \"%s\"", arg);
+    o->from = from * 1000000ull;
+    o->to = to * 1000000ull;
 }
 
 static void check_metric(const char *name, struct argp_state *state)
@@ -180,6 +194,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_BURSTS:
         o->bursts = arg;
+        return 0;
+    case OPT_LAG_OF:
+        o->lag_of = arg;
+        return 0;
+    case OPT_WINDOW:
+        parse_window(o, arg, state);
         return 0;
     case OPT_DOMAIN:
         parse_domain(o, arg, state);
@@ -313,9 +333,28 @@ static int replay(const struct options *o)
     return STATUS_CHECK_FAILED;
 }
 
+static int lag_of(const struct options *o)
+{
+    struct sim_lags lag;
+
+    if (sim_lag_read(o->lag_of, o->from, o->to, o->domains, o->nr_domains, &lag) < 0)
+        return STATUS_USAGE;
+    if (o->json) {
+        json_t *json = sim_show_lag_json(&lag);
+
+        json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
+        putchar('\n');
+        json_decref(json);
+    } else {
+        sim_show_lag(stdout, &lag);
+    }
+    sim_lag_free(&lag);
+    return STATUS_DONE;
+}
+
 int cmd_sim(int argc, char **argv)
 {
-    struct options o = {.trace_mib = 256, .sweep = {.seeds = 10, .folder = "out"}};
+    struct options o = {.trace_mib = 256, .to = UINT64_MAX, .sweep = {.seeds = 10, .folder = "out"}};
     int status;
 
     sim_setup_init(&o.setup);
@@ -324,6 +363,8 @@ int cmd_sim(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     if (o.replay)
         return replay(&o);
+    if (o.lag_of)
+        return lag_of(&o);
     if (o.bursts) {
         o.setup.config.warmup = 0;
         if (sim_script_read(o.bursts, &o.setup, o.domains, o.nr_domains) < 0)

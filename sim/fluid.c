@@ -185,6 +185,11 @@ static double *done_for(struct sim_domain *d)
     return d->flow != SIM_NO_FLOW ? &sim.flows.done[d->flow] : &d->fluid;
 }
 
+double sim_fluid_done(struct sim_domain *d)
+{
+    return *done_for(d);
+}
+
 void sim_fluid_note(struct sim_domain *d)
 {
     double lag;

@@ -149,6 +149,8 @@ void sim_fluid_arrive(struct sim_domain *d, double ns);
 void sim_fluid_change(struct sim_domain *d, int by);
 /** d begins or ends to run: where its lag is at its ends. */
 void sim_fluid_note(struct sim_domain *d);
+/** The work done for d in the fluid schedule, ns, up to when one of the above was last called. */
+double sim_fluid_done(struct sim_domain *d);
 /** Statistics begin: `work` has become `work_before`; lags count from now on. */
 void sim_fluid_reset(void);
 /** Set the feasible share of each domain. */

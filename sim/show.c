@@ -187,3 +187,32 @@ json_t *sim_show_json(const struct sim_setup *setup, const struct sim_result *r)
         json_object_set_new(all, "runstates", runstates_json(r));
     return all;
 }
+
+/* ---- a trace beside the fluid schedule ---- */
+
+void sim_show_lag(FILE *out, const struct sim_lags *lag)
+{
+    fprintf(out, "%.3f s on %u processors\n\n%-8s %7s %5s | %9s %9s | %10s %10s %10s\n", lag->seconds, lag->cpus, "domain", "weight", "cap",
+            "fluid", "got", "behind", "ahead", "any window");
+    for (unsigned i = 0; i < lag->nr_domains; i++) {
+        const struct sim_lag_domain *d = &lag->domains[i];
+        char behind[16], ahead[16], both[16];
+
+        fprintf(out, "d%-7u %7u %5u | %9.4f %9.4f | %10s %10s %10s\n", d->domid, d->weight, d->cap, d->fluid, d->got,
+                sim_time_text(behind, d->behind), sim_time_text(ahead, d->ahead), sim_time_text(both, d->behind + d->ahead));
+    }
+    fprintf(out, "processors in a fluid schedule, and got; behind, ahead: of it, at most; any window: what its service differs there, at most\n");
+}
+
+json_t *sim_show_lag_json(const struct sim_lags *lag)
+{
+    json_t *domains = json_array();
+
+    for (unsigned i = 0; i < lag->nr_domains; i++) {
+        const struct sim_lag_domain *d = &lag->domains[i];
+
+        json_array_append_new(domains, json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "domid", d->domid, "weight", d->weight, "cap", d->cap,
+                                                 "fluid", d->fluid, "got", d->got, "behind_ns", d->behind, "ahead_ns", d->ahead));
+    }
+    return json_pack("{s:s, s:f, s:i, s:o}", "schema", "parangon-lag-1", "seconds", lag->seconds, "cpus", lag->cpus, "domains", domains);
+}

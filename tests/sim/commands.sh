@@ -79,6 +79,26 @@ for key, c in counters.items():
 print("trace:", len(counters), "vCPUs: picture, CTF and runstate counters agree to the ns")
 '
 
+# The lag that the simulator says, and the same read out of its trace; with a cap and a domain that sleeps.
+for cpus in 1 2 4; do
+    "$parangon" sim --cpus $cpus --load hog:weight=64:name=a --load hog:weight=512:name=b --load hog*2:name=c --load interactive:run=2ms:period=8ms \
+        --load hog:cap=30:name=d --seconds 2 --warmup 0 --lag on --switch-cost 0 --migrate-cost 0 --trace lag.mem --json > lag.json 2> /dev/null
+    "$parangon" sim --lag-of lag.mem --domain 1:64 --domain 2:512 --domain 6:256:30 --json > read.json || fail "--lag-of"
+    python3 -c '
+import json
+said, read = json.load(open("lag.json"))["domains"], json.load(open("read.json"))["domains"]
+assert len(said) == len(read) == 6
+assert max(d["behind_ns"] for d in said) > 1e6 and max(d["ahead_ns"] for d in said) > 1e6
+for s, r in zip(said, read):
+    for key in "behind_ns", "ahead_ns": # in both the lag is looked at in steps of work, of 2^-16 ns
+        assert abs(s[key] - r[key]) < 10, (key, s, r)
+' || fail "a trace on $cpus processors says another lag"
+done
+"$parangon" sim --lag-of lag.mem --window 1000-1500 | grep -q '^0.500 s on 4 processors' || fail "a window of a trace"
+status 2 "$parangon" sim --lag-of lag.mem --window 5-4
+status 2 "$parangon" sim --lag-of lag.mem --window 90000-91000
+echo "lag: the same out of a trace"
+
 status 2 "$parangon" sim --cpus 0
 status 2 "$parangon" sim --load hog:weight=0
 status 2 "$parangon" sim --sweep nope=1,2
