@@ -25,6 +25,8 @@
 #include "sched/sched.h"
 #include "trace/trace.h"
 
+_Static_assert(SIM_POOLS_MAX == MAX_POOLS, "a trace has as many pools at most as the scheduler");
+
 #define BUFFER 65536u /* bytes of the records of one operation */
 #define STACK  65536u
 

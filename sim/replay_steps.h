@@ -9,6 +9,8 @@
 
 #include "sim/machine.h"
 
+#define SIM_POOLS_MAX 16 /* MAX_POOLS of hv/sched/policy.h */
+
 struct sim_replay_vcpu {
     uint16_t domid;
     uint8_t id;

@@ -8,8 +8,7 @@
 #include "sim/replay_steps.h"
 #include "trace/reader.h"
 
-#define IDLE_DOM      0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
-#define SIM_POOLS_MAX 16      /* MAX_POOLS of hv/sched/policy.h */
+#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
 
 /* An event's fields; NULL: it has none of this name. */
 struct fields {
