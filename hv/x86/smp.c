@@ -185,7 +185,8 @@ static bool start(unsigned int cpu)
     starting = cpu;
     ap_stack = (u64)cpu_info_of(cpu);
     barrier();
-    for (unsigned int tries = 0; tries < 2; tries++) { /* the second one only where the first got lost */
+    /* More than one where the first got lost. A pcpu that is a thread of a busy host comes late, and must not be stopped while it comes. */
+    for (unsigned int tries = 0; tries < 50; tries++) {
         apic_command(pcpu[cpu].apic_id, APIC_STARTUP | TRAMPOLINE >> PAGE_SHIFT);
         for (ns_t end = now_ns() + MILLISECS(200); now_ns() < end; __builtin_ia32_pause())
             if (arch_online_mask() & (1ull << cpu))
