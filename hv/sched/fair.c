@@ -210,7 +210,7 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    ns_t most = p->capped ? SLICE_CAPPED : SLICE_OWN;
+    ns_t most = p->capped ? SLICE_CAPPED : SLICE;
     u64 share, beside;
 
     if (pool->t.slice)

@@ -18,10 +18,10 @@
  * Within a domain, who has waited longest goes first; and once the others have had a slice for each of the
  * domain's units, it keeps its place in the pool's order while the domain's vt goes on, until a pcpu takes it over.
  *
- * A slice is 30 ms, or the pool's. The policy's own turns are shorter: what a domain gets in 30 ms by its feasible share, over
- * the square of the number of its units that may run at once, but at least 1 ms and at most half a slice. So the light are served as
- * often as the heavy, what a domain is ahead or behind is less than 1 % of what it gets in 10 s, and both together, which is the
- * most that any window errs, stay within a slice: with turns of t, hogs were off by 1.6 t at most (sim/README.md).
+ * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
+ * it gets in 60 ms by its feasible share, over the square of the number of its units that may run at
+ * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
+ * 10 s, and the light are served as often as the heavy.
  *
  * Caps. As budget.h has it, in periods of 30 ms. When the budget is gone the domain's units are parked until the period ends. They compete all the same: a domain whose
  * cap is less than what its weight would give it is full, and comes first when the period begins; any other earns meanwhile
@@ -40,8 +40,7 @@
 #include "policy.h"
 
 #define SLICE        MILLISECS(30)
-#define SLICE_OWN    (SLICE / 2)     /* the longest that the policy makes itself */
-#define SHARE_PERIOD MILLISECS(30)  /* it is no more than a domain's share of this... */
+#define SHARE_PERIOD MILLISECS(60)  /* a slice is no more than a domain's share of this... */
 #define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
 #define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
