@@ -83,11 +83,11 @@ void console_drain(struct domain *d)
 
 void console_flush(struct domain *d)
 {
-    spin_lock(&d->console_lock);
+    HOLD(&d->console_lock);
+
     (void)drain(d);
     if (d->console_fill)
         end_line(d);
-    spin_unlock(&d->console_lock);
 }
 
 int console_attach(struct domain *d, gfn_t gfn)
@@ -102,9 +102,8 @@ int console_attach(struct domain *d, gfn_t gfn)
         arch_put_guest_frame(d, ring);
         return rc;
     }
-    spin_lock(&d->console_lock);
+    HOLD(&d->console_lock);
     d->console_page = ring;
-    spin_unlock(&d->console_lock);
     return 0;
 }
 

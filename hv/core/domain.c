@@ -105,18 +105,15 @@ static void domain_free(struct domain *d)
 static int domain_enlist(struct domain *d)
 {
     struct list *pos;
-    int rc = 0;
+    HOLD(&domain_list_lock);
 
-    spin_lock(&domain_list_lock);
     for (pos = domain_list.next; pos != &domain_list; pos = pos->next)
         if (list_entry(pos, struct domain, node)->id >= d->id)
             break;
     if (pos != &domain_list && list_entry(pos, struct domain, node)->id == d->id)
-        rc = -XEN_EEXIST;
-    else
-        list_add_before(pos, &d->node);
-    spin_unlock(&domain_list_lock);
-    return rc;
+        return -XEN_EEXIST;
+    list_add_before(pos, &d->node);
+    return 0;
 }
 
 int domain_create(domid_t id, enum domain_kind kind, bool privileged, unsigned int nr_vcpus,
@@ -207,20 +204,17 @@ struct vcpu *idle_vcpu_create(unsigned int cpu)
  */
 static struct domain *find(bool (*is)(const struct domain *d, domid_t id), domid_t id, bool hold)
 {
-    struct domain *found = NULL;
+    HOLD(&domain_list_lock);
 
-    spin_lock(&domain_list_lock);
     list_for_each(pos, &domain_list) {
         struct domain *d = list_entry(pos, struct domain, node);
 
         if (is(d, id)) {
             __atomic_fetch_add(&d->refs, hold, __ATOMIC_RELAXED);
-            found = d;
-            break;
+            return d;
         }
     }
-    spin_unlock(&domain_list_lock);
-    return found;
+    return NULL;
 }
 
 static bool has_id(const struct domain *d, domid_t id)
@@ -268,11 +262,11 @@ void domain_pause(struct domain *d)
 
 void domain_unpause(struct domain *d)
 {
-    spin_lock(&d->lock);
+    HOLD(&d->lock);
+
     if (--d->tool_pauses == 0)
         for (unsigned int i = 0; i < d->max_vcpus; i++)
             vcpu_unpause(d->vcpu[i], VPF_TOOL);
-    spin_unlock(&d->lock);
 }
 
 void domain_put(struct domain *d)
@@ -354,21 +348,19 @@ static bool others_have_theirs(const struct domain *d)
 
 bool domain_take(struct domain *d, u64 n)
 {
-    bool may;
+    HOLD(&d->lock);
 
-    spin_lock(&d->lock);
-    may = d->tot_pages + n <= d->max_pages;
-    if (likely(may))
-        d->tot_pages += n;
-    spin_unlock(&d->lock);
-    return may;
+    if (unlikely(d->tot_pages + n > d->max_pages))
+        return false;
+    d->tot_pages += n;
+    return true;
 }
 
 void domain_give_back(struct domain *d, u64 n)
 {
-    spin_lock(&d->lock);
+    HOLD(&d->lock);
+
     d->tot_pages -= n;
-    spin_unlock(&d->lock);
 }
 
 static void set_claim(struct domain *d, u64 pages)
@@ -382,31 +374,25 @@ bool domain_taken(struct domain *d, u64 n)
     if (unlikely(!others_have_theirs(d)))
         return false;
     if (unlikely(READ_ONCE(d->claimed_pages))) {
-        spin_lock(&d->lock);
+        HOLD(&d->lock);
         set_claim(d, d->claimed_pages - min_of(d->claimed_pages, n));
-        spin_unlock(&d->lock);
     }
     return true;
 }
 
 int domain_claim(struct domain *d, u64 pages)
 {
-    int rc = 0;
+    HOLD(&d->lock);
 
-    spin_lock(&d->lock);
-    if (!pages)
-        set_claim(d, 0);
-    else if (d->dying || d->claimed_pages || pages <= d->tot_pages || pages > d->max_pages)
-        rc = -XEN_EINVAL;
-    else
-        set_claim(d, pages - d->tot_pages);
+    if (pages && (d->dying || d->claimed_pages || pages <= d->tot_pages || pages > d->max_pages))
+        return -XEN_EINVAL;
+    set_claim(d, pages ? pages - d->tot_pages : 0);
     /* Said first, then looked: whoever takes frames meanwhile looks behind that, and one of the two gives way. */
-    if (!rc && d->claimed_pages && READ_ONCE(claimed_pages) > arch_free_memory()) {
+    if (d->claimed_pages && READ_ONCE(claimed_pages) > arch_free_memory()) {
         set_claim(d, 0);
-        rc = -XEN_ENOMEM;
+        return -XEN_ENOMEM;
     }
-    spin_unlock(&d->lock);
-    return rc;
+    return 0;
 }
 
 static bool any_vcpu_running(const struct domain *d)

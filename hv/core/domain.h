@@ -20,7 +20,6 @@
 #include "p2m.h"
 #include "timer.h"
 
-#define MAX_DOMAINS      1024
 #define MAX_VCPUS        32    /* per domain; XEN_LEGACY_MAX_VCPUS of shared_info */
 #define DOMID_HV         DOMID_XEN
 
@@ -70,7 +69,6 @@ struct vcpu {
     struct evtchn_fifo_queue *fifo; /* FIFO control block and queues (evtchn_fifo.c) */
     /* mapping to give back when vcpu_info was moved; NULL: in shared_info */
     void *info_page;
-    struct list on_cpu_node;
 
     /* the multicall it is in (multicall.c) */
     struct multicall_entry *multicall; /* copy of the entry being executed; NULL outside */

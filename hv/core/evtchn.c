@@ -63,39 +63,32 @@ static int add_bucket(struct domain *d)
  */
 static int reserve_port(struct domain *d)
 {
-    u32 port, passed = 0; /* the first free one that could not be given out yet */
-    int rc = 0;
+    u32 passed = 0; /* the first free one that could not be given out yet */
+    HOLD(&d->evtchn_lock);
 
-    spin_lock(&d->evtchn_lock);
-    for (port = d->evtchn_hint;; port++) {
-        if (d->dying)
-            rc = -XEN_EINVAL;
-        else if (port >= port_limit(d))
-            rc = -XEN_ENOSPC;
-        else if (port >= d->nr_valid_ports)
-            rc = add_bucket(d);
-        if (rc)
-            break;
+    for (u32 port = d->evtchn_hint;; port++) {
+        int rc = port >= d->nr_valid_ports && port < port_limit(d) && !d->dying ? add_bucket(d) : 0;
+
+        if (rc || d->dying || port >= port_limit(d))
+            return rc ? rc : d->dying ? -XEN_EINVAL : -XEN_ENOSPC;
         if (port_available(d, evtchn_record(d, port), port)) {
             evtchn_record(d, port)->state = ECS_RESERVED;
             d->evtchn_hint = passed ? passed : port + 1;
-            break;
+            return port;
         }
         if (!passed && evtchn_record(d, port)->state == ECS_FREE)
             passed = port;
     }
-    spin_unlock(&d->evtchn_lock);
-    return rc ? rc : (int)port;
 }
 
 /** Give a port back whose state is already ECS_FREE, or is ECS_RESERVED because binding failed. */
 static void release_port(struct domain *d, evtchn_port_t port)
 {
-    spin_lock(&d->evtchn_lock);
+    HOLD(&d->evtchn_lock);
+
     evtchn_record(d, port)->state = ECS_FREE;
     if (port < d->evtchn_hint)
         d->evtchn_hint = port;
-    spin_unlock(&d->evtchn_lock);
 }
 
 static __cold_ void wake_pollers(struct domain *d, evtchn_port_t port)
@@ -158,13 +151,11 @@ int evtchn_send(struct domain *d, evtchn_port_t port)
 void evtchn_send_virq(struct vcpu *v, unsigned int virq)
 {
     struct domain *d = v->domain;
-    evtchn_port_t port;
+    HOLD(&v->virq_lock);
+    evtchn_port_t port = v->virq_port[virq];
 
-    spin_lock(&v->virq_lock);
-    port = v->virq_port[virq];
     if (port)
         set_pending(d, evtchn_record(d, port), port);
-    spin_unlock(&v->virq_lock);
 }
 
 void evtchn_send_global_virq(unsigned int virq)
@@ -179,10 +170,9 @@ void evtchn_notify(struct domain *d, evtchn_port_t port)
 
     if (!c)
         return;
-    spin_lock(&c->lock);
+    HOLD(&c->lock);
     if (c->state == ECS_HYPERVISOR)
         set_pending(d, c, port);
-    spin_unlock(&c->lock);
 }
 
 bool evtchn_port_pending(struct domain *d, evtchn_port_t port)
@@ -206,10 +196,10 @@ void evtchn_info_moved(struct vcpu *v)
 
 /**
  * Give d's lowest free port this binding: all of `as` but what is every binding's. slot: where its number is kept, 0 while
- * none is; NULL: nowhere.
+ * none is; NULL: nowhere. The trace says kind, peer and value.
  * @return 0 and *port; -XEN_EEXIST: the slot has one; what reserve_port() says
  */
-static int bind(struct domain *d, const struct evtchn *as, u32 *slot, evtchn_port_t *port)
+static int bind(struct domain *d, const struct evtchn *as, u32 *slot, evtchn_port_t *port, u8 kind, domid_t peer, u32 value)
 {
     evtchn_port_t none = 0;
     int new = reserve_port(d);
@@ -235,16 +225,13 @@ static int bind(struct domain *d, const struct evtchn *as, u32 *slot, evtchn_por
         return -XEN_EEXIST;
     }
     *port = new;
+    TRACE_evtchn_bind(d->id, peer, *port, value, kind);
     return 0;
 }
 
 int evtchn_alloc_unbound(struct domain *d, domid_t allowed, evtchn_port_t *port)
 {
-    int rc = bind(d, &(struct evtchn){.state = ECS_UNBOUND, .allowed_domid = allowed}, NULL, port);
-
-    if (!rc)
-        TRACE_evtchn_bind(d->id, allowed, *port, 0, TRACE_EVTCHN_UNBOUND);
-    return rc;
+    return bind(d, &(struct evtchn){.state = ECS_UNBOUND, .allowed_domid = allowed}, NULL, port, TRACE_EVTCHN_UNBOUND, allowed, 0);
 }
 
 static void lock_pair(struct evtchn *a, struct evtchn *b)
@@ -306,51 +293,33 @@ bool virq_is_global(unsigned int virq)
 
 int evtchn_bind_virq(struct domain *d, unsigned int virq, unsigned int vcpu, evtchn_port_t *port)
 {
-    int rc;
-
     if (virq >= NR_VIRQS || (virq_is_global(virq) && vcpu != 0))
         return -XEN_EINVAL;
     if (vcpu >= d->max_vcpus)
         return -XEN_ENOENT;
-    rc = bind(d, &(struct evtchn){.state = ECS_VIRQ, .source = virq, .notify_vcpu = vcpu}, &d->vcpu[vcpu]->virq_port[virq], port);
-    if (!rc)
-        TRACE_evtchn_bind(d->id, d->id, *port, virq, TRACE_EVTCHN_VIRQ);
-    return rc;
+    return bind(d, &(struct evtchn){.state = ECS_VIRQ, .source = virq, .notify_vcpu = vcpu}, &d->vcpu[vcpu]->virq_port[virq], port,
+                TRACE_EVTCHN_VIRQ, d->id, virq);
 }
 
 int evtchn_bind_ipi(struct domain *d, unsigned int vcpu, evtchn_port_t *port)
 {
-    int rc;
-
     if (vcpu >= d->max_vcpus)
         return -XEN_ENOENT;
-    rc = bind(d, &(struct evtchn){.state = ECS_IPI, .notify_vcpu = vcpu}, NULL, port);
-    if (!rc)
-        TRACE_evtchn_bind(d->id, d->id, *port, vcpu, TRACE_EVTCHN_IPI);
-    return rc;
+    return bind(d, &(struct evtchn){.state = ECS_IPI, .notify_vcpu = vcpu}, NULL, port, TRACE_EVTCHN_IPI, d->id, vcpu);
 }
 
 int evtchn_bind_pirq(struct domain *d, unsigned int pirq, evtchn_port_t *port)
 {
-    int rc;
-
     if (!d->pirq_port)
         return -XEN_EPERM;
     if (pirq >= NR_PIRQS)
         return -XEN_EINVAL;
-    rc = bind(d, &(struct evtchn){.state = ECS_PIRQ, .source = pirq}, &d->pirq_port[pirq], port);
-    if (!rc)
-        TRACE_evtchn_bind(d->id, d->id, *port, pirq, TRACE_EVTCHN_PIRQ);
-    return rc;
+    return bind(d, &(struct evtchn){.state = ECS_PIRQ, .source = pirq}, &d->pirq_port[pirq], port, TRACE_EVTCHN_PIRQ, d->id, pirq);
 }
 
 int evtchn_bind_hypervisor(struct domain *d, void (*notify)(struct domain *d), evtchn_port_t *port)
 {
-    int rc = bind(d, &(struct evtchn){.state = ECS_HYPERVISOR, .notify = notify}, NULL, port);
-
-    if (!rc)
-        TRACE_evtchn_bind(d->id, DOMID_HV, *port, 0, TRACE_EVTCHN_INTERDOMAIN);
-    return rc;
+    return bind(d, &(struct evtchn){.state = ECS_HYPERVISOR, .notify = notify}, NULL, port, TRACE_EVTCHN_INTERDOMAIN, DOMID_HV, 0);
 }
 
 /** Undo what a VIRQ binding left in its vCPU; global ones are vCPU 0's wherever they notify. */
@@ -358,9 +327,9 @@ static void unbind_virq(struct domain *d, const struct evtchn *c)
 {
     struct vcpu *v = d->vcpu[virq_is_global(c->source) ? 0 : c->notify_vcpu];
 
-    spin_lock(&v->virq_lock);
+    HOLD(&v->virq_lock);
+
     v->virq_port[c->source] = 0;
-    spin_unlock(&v->virq_lock);
 }
 
 int evtchn_close(struct domain *d, evtchn_port_t port, bool by_guest)
@@ -416,7 +385,7 @@ int evtchn_status(struct domain *d, struct evtchn_status *op)
 
     if (!c)
         return -XEN_EINVAL;
-    spin_lock(&c->lock);
+    HOLD(&c->lock);
     switch (c->state) {
     case ECS_UNBOUND:
         op->status = EVTCHNSTAT_unbound;
@@ -447,24 +416,22 @@ int evtchn_status(struct domain *d, struct evtchn_status *op)
         op->status = EVTCHNSTAT_closed;
     }
     op->vcpu = c->notify_vcpu;
-    spin_unlock(&c->lock);
     return 0;
 }
 
 int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned int vcpu)
 {
     struct evtchn *c = evtchn_lookup(d, port);
-    int rc = 0;
 
     if (vcpu >= d->max_vcpus)
         return -XEN_ENOENT;
     if (!c)
         return -XEN_EINVAL;
-    spin_lock(&c->lock);
+    HOLD(&c->lock);
     switch (c->state) {
     case ECS_VIRQ:
         if (!virq_is_global(c->source))
-            rc = -XEN_EINVAL;
+            return -XEN_EINVAL;
         break;
     case ECS_UNBOUND:
     case ECS_INTERDOMAIN:
@@ -472,12 +439,10 @@ int evtchn_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned int vcpu)
     case ECS_HYPERVISOR:
         break;
     default:
-        rc = -XEN_EINVAL;
+        return -XEN_EINVAL;
     }
-    if (!rc)
-        c->notify_vcpu = vcpu;
-    spin_unlock(&c->lock);
-    return rc;
+    c->notify_vcpu = vcpu;
+    return 0;
 }
 
 int evtchn_unmask(struct domain *d, evtchn_port_t port)
@@ -487,13 +452,12 @@ int evtchn_unmask(struct domain *d, evtchn_port_t port)
 
     if (unlikely(!c))
         return -XEN_EINVAL;
-    spin_lock(&c->lock);
+    HOLD(&c->lock);
     v = d->vcpu[c->notify_vcpu];
     if (likely(d->evtchn_fifo_on))
         evtchn_fifo_unmask(v, c, port);
     else
         evtchn_2l_unmask(v, port);
-    spin_unlock(&c->lock);
     return 0;
 }
 
@@ -505,9 +469,8 @@ int evtchn_set_priority(struct domain *d, evtchn_port_t port, unsigned int prior
         return -XEN_ENOSYS;
     if (!c || priority > EVTCHN_FIFO_PRIORITY_MIN)
         return -XEN_EINVAL;
-    spin_lock(&c->lock);
+    HOLD(&c->lock);
     c->priority = priority;
-    spin_unlock(&c->lock);
     return 0;
 }
 
@@ -535,7 +498,7 @@ int evtchn_reset(struct domain *d)
 
     if (rc || !d->evtchn_fifo_on)
         return rc;
-    spin_lock(&d->evtchn_lock);
+    HOLD(&d->evtchn_lock);
     d->evtchn_fifo_on = false;
     /*
      * Ports of the hypervisor are still open: whoever is sending on one comes to an end before its
@@ -546,28 +509,21 @@ int evtchn_reset(struct domain *d)
         spin_unlock(&evtchn_record(d, port)->lock);
     }
     evtchn_fifo_destroy(d);
-    spin_unlock(&d->evtchn_lock);
     return 0;
 }
 
 int evtchn_init_control(struct domain *d, struct evtchn_init_control *op)
 {
-    int rc;
+    HOLD(&d->evtchn_lock);
 
-    spin_lock(&d->evtchn_lock);
-    rc = evtchn_fifo_init_control(d, op);
-    spin_unlock(&d->evtchn_lock);
-    return rc;
+    return evtchn_fifo_init_control(d, op);
 }
 
 int evtchn_expand_array(struct domain *d, u64 gfn)
 {
-    int rc;
+    HOLD(&d->evtchn_lock);
 
-    spin_lock(&d->evtchn_lock);
-    rc = evtchn_fifo_expand_array(d, gfn);
-    spin_unlock(&d->evtchn_lock);
-    return rc;
+    return evtchn_fifo_expand_array(d, gfn);
 }
 
 int evtchn_init(struct domain *d)
@@ -582,13 +538,12 @@ int evtchn_init(struct domain *d)
         if (!d->pirq_port)
             return -XEN_ENOMEM;
     }
-    spin_lock(&d->evtchn_lock);
-    if (add_bucket(d) == 0) {
-        evtchn_record(d, 0)->state = ECS_RESERVED; /* port 0 is never valid */
-        d->evtchn_hint = 1;
-    }
-    spin_unlock(&d->evtchn_lock);
-    return d->nr_valid_ports ? 0 : -XEN_ENOMEM;
+    HOLD(&d->evtchn_lock);
+    if (add_bucket(d))
+        return -XEN_ENOMEM;
+    evtchn_record(d, 0)->state = ECS_RESERVED; /* port 0 is never valid */
+    d->evtchn_hint = 1;
+    return 0;
 }
 
 int evtchn_destroy(struct domain *d)

@@ -41,27 +41,23 @@ int grant_init(struct domain *d)
 
 int grant_grow(struct domain *d, unsigned int n)
 {
-    int rc = 0;
-
     if (n > d->max_grant_frames)
         return -XEN_EINVAL;
-    spin_lock(&d->lock);
-    while (d->nr_grant_frames < n && !rc) {
+    HOLD(&d->lock);
+    while (d->nr_grant_frames < n) {
         void *page = arch_alloc_pages(0), *uses = page ? arch_alloc_pages(USE_ORDER) : NULL;
 
         if (!uses) {
             if (page)
                 arch_free_pages(page, 0);
-            rc = -XEN_ENOMEM;
-        } else {
-            (void)arch_share_page(d, page, true);
-            d->grant_use[d->nr_grant_frames] = uses;
-            d->grant_frame[d->nr_grant_frames] = page;
-            __atomic_store_n(&d->nr_grant_frames, d->nr_grant_frames + 1, __ATOMIC_RELEASE);
+            return -XEN_ENOMEM;
         }
+        (void)arch_share_page(d, page, true);
+        d->grant_use[d->nr_grant_frames] = uses;
+        d->grant_frame[d->nr_grant_frames] = page;
+        __atomic_store_n(&d->nr_grant_frames, d->nr_grant_frames + 1, __ATOMIC_RELEASE);
     }
-    spin_unlock(&d->lock);
-    return rc;
+    return 0;
 }
 
 mfn_t grant_frame_mfn(const struct domain *d, unsigned int i)
@@ -93,23 +89,17 @@ static bool in_use(const struct grant_use *u)
 
 int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b)
 {
-    grant_entry_v1_t *ea, *eb, copy;
-    int rc = 0;
+    grant_entry_v1_t copy;
+    HOLD(&d->grant_lock);
 
-    spin_lock(&d->grant_lock);
-    if (!ref_valid(d, a) || !ref_valid(d, b)) {
-        rc = -XEN_EINVAL;
-    } else if (in_use(use_of(d, a)) || in_use(use_of(d, b))) {
-        rc = -XEN_EBUSY;
-    } else {
-        ea = entry_of(d, a);
-        eb = entry_of(d, b);
-        copy = *ea;
-        *ea = *eb;
-        *eb = copy;
-    }
-    spin_unlock(&d->grant_lock);
-    return rc;
+    if (!ref_valid(d, a) || !ref_valid(d, b))
+        return -XEN_EINVAL;
+    if (in_use(use_of(d, a)) || in_use(use_of(d, b)))
+        return -XEN_EBUSY;
+    copy = *entry_of(d, a);
+    *entry_of(d, a) = *entry_of(d, b);
+    *entry_of(d, b) = copy;
+    return 0;
 }
 
 /* ---- the granter's side ---- */
@@ -149,34 +139,28 @@ int16_t grant_acquire(struct domain *d, grant_ref_t ref, domid_t user, bool writ
     mfn_t frame;
     int rc;
 
-    spin_lock(&d->grant_lock);
-    if (d->dying || !ref_valid(d, ref)) {
-        spin_unlock(&d->grant_lock);
+    HOLD(&d->grant_lock);
+    if (d->dying || !ref_valid(d, ref))
         return d->dying ? GNTST_general_error : GNTST_bad_gntref;
-    }
     e = entry_of(d, ref);
     u = use_of(d, ref);
     if (in_use(u) && (u->user != user || u->readers >= MAX_USES || u->writers >= MAX_USES))
         status = GNTST_general_error;
     if (status == GNTST_okay && (!in_use(u) || (writable && !u->writers)))
         status = mark_entry(e, user, writable);
-    if (status != GNTST_okay) {
-        spin_unlock(&d->grant_lock);
+    if (status != GNTST_okay)
         return status;
-    }
     frame = in_use(u) ? MFN(u->mfn) : p2m_get(d, GFN(READ_ONCE(e->frame)), NULL, NULL);
     rc = arch_hold_frame(d, frame, writable);
     if (rc) {
-        status = rc == -XEN_EBUSY ? GNTST_general_error : GNTST_bad_page;
         unmark_entry(e, u);
-    } else {
-        u->mfn = frame.n;
-        u->user = user;
-        *(writable ? &u->writers : &u->readers) += 1;
-        *mfn = frame;
+        return rc == -XEN_EBUSY ? GNTST_general_error : GNTST_bad_page;
     }
-    spin_unlock(&d->grant_lock);
-    return status;
+    u->mfn = frame.n;
+    u->user = user;
+    *(writable ? &u->writers : &u->readers) += 1;
+    *mfn = frame;
+    return GNTST_okay;
 }
 
 void grant_release(struct domain *d, grant_ref_t ref, bool writable, mfn_t mfn)
@@ -222,38 +206,34 @@ static bool more_handles(struct domain *d)
 
 int16_t grant_handle_new(struct domain *d, const struct grant_mapping *m, grant_handle_t *handle)
 {
-    int16_t status = GNTST_no_space;
+    struct grant_mapping *slot;
+    HOLD(&d->grant_lock);
 
-    spin_lock(&d->grant_lock);
-    if (d->grant_free != NO_HANDLE || more_handles(d)) {
-        struct grant_mapping *slot = mapping_of(d, d->grant_free);
-
-        *handle = d->grant_free;
-        d->grant_free = slot->ref;
-        *slot = *m;
-        status = GNTST_okay;
-    }
-    spin_unlock(&d->grant_lock);
-    return status;
+    if (d->grant_free == NO_HANDLE && !more_handles(d))
+        return GNTST_no_space;
+    slot = mapping_of(d, d->grant_free);
+    *handle = d->grant_free;
+    d->grant_free = slot->ref;
+    *slot = *m;
+    return GNTST_okay;
 }
 
 bool grant_handle_get(struct domain *d, grant_handle_t handle, struct grant_mapping *m)
 {
-    bool valid;
+    HOLD(&d->grant_lock);
 
-    spin_lock(&d->grant_lock);
-    valid = handle < d->nr_grant_handles && mapping_of(d, handle)->flags;
-    if (valid)
-        *m = *mapping_of(d, handle);
-    spin_unlock(&d->grant_lock);
-    return valid;
+    if (handle >= d->nr_grant_handles || !mapping_of(d, handle)->flags)
+        return false;
+    *m = *mapping_of(d, handle);
+    return true;
 }
 
 void grant_handle_set(struct domain *d, grant_handle_t handle, u32 flags)
 {
     struct grant_mapping *m = mapping_of(d, handle);
 
-    spin_lock(&d->grant_lock);
+    HOLD(&d->grant_lock);
+
     if (flags & (GNTMAP_host_map | GNTMAP_device_map)) {
         m->flags = flags;
     } else {
@@ -261,7 +241,6 @@ void grant_handle_set(struct domain *d, grant_handle_t handle, u32 flags)
         m->ref = d->grant_free;
         d->grant_free = handle;
     }
-    spin_unlock(&d->grant_lock);
 }
 
 /* ---- the end ---- */
@@ -286,7 +265,8 @@ int grant_drop_mappings(struct domain *d)
 
 void grant_destroy(struct domain *d)
 {
-    spin_lock(&d->grant_lock);
+    HOLD(&d->grant_lock);
+
     while (d->nr_grant_frames) {
         d->nr_grant_frames--;
         arch_unshare_page(d, d->grant_frame[d->nr_grant_frames]);
@@ -296,7 +276,6 @@ void grant_destroy(struct domain *d)
         d->nr_grant_handles -= MAPPINGS_PER_PAGE;
         arch_free_pages(d->grant_mapping[d->nr_grant_handles / MAPPINGS_PER_PAGE], 0);
     }
-    spin_unlock(&d->grant_lock);
     arch_free(d->grant_frame);
     arch_free(d->grant_use);
     arch_free(d->grant_mapping);

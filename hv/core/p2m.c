@@ -22,14 +22,13 @@ mfn_t p2m_get(struct domain *d, gfn_t gfn, enum p2m_type *type, unsigned int *or
     mfn_t mfn = MFN(gfn.n);
 
     if (d->p2m.ops) {
-        spin_lock(&d->p2m.lock);
+        HOLD(&d->p2m.lock);
         if (gfn.n < P2M_LIMIT) {
             mfn = d->p2m.ops->lookup(d, gfn, &t, &o);
         } else {
             mfn = MFN_INVALID;
             t = P2M_NONE;
         }
-        spin_unlock(&d->p2m.lock);
     }
     if (type)
         *type = t;

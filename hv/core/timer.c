@@ -164,9 +164,9 @@ void timer_close_cpu(unsigned int cpu)
 
 void timer_open_cpu(unsigned int cpu)
 {
-    spin_lock(&timer_cpus[cpu].lock);
+    HOLD(&timer_cpus[cpu].lock);
+
     timer_cpus[cpu].closed = false;
-    spin_unlock(&timer_cpus[cpu].lock);
 }
 
 void timer_migrate(struct timer *t, unsigned int cpu)

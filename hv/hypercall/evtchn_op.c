@@ -27,11 +27,11 @@ static struct domain *target(domid_t id, long *rc)
 }
 
 /** The end of every operation that makes a port: tell the guest which, or close it again. Returns rc, or -XEN_EFAULT. */
-static long tell_port(struct domain *d, evtchn_port_t port, long rc, gva_t arg, const void *op, size_t size)
+static long tell_port(struct domain *d, const evtchn_port_t *port, long rc, gva_t arg, const void *op, size_t size)
 {
     if (rc || !guest_copy_to(arg, op, size))
         return rc;
-    (void)evtchn_close(d, port, false);
+    (void)evtchn_close(d, *port, false);
     return -XEN_EFAULT;
 }
 
@@ -44,7 +44,7 @@ static long alloc_unbound(struct vcpu *v, void *arg, gva_t at)
     if (!d)
         return rc;
     rc = evtchn_alloc_unbound(d, op->remote_dom == DOMID_SELF ? v->domain->id : op->remote_dom, &op->port);
-    rc = tell_port(d, op->port, rc, at, op, sizeof(*op));
+    rc = tell_port(d, &op->port, rc, at, op, sizeof(*op));
     domain_put(d);
     return rc;
 }
@@ -59,23 +59,7 @@ static long bind_interdomain(struct vcpu *v, void *arg, gva_t at)
         return -XEN_ESRCH;
     rc = evtchn_bind_interdomain(v->domain, remote, op->remote_port, &op->local_port);
     domain_put(remote);
-    return tell_port(v->domain, op->local_port, rc, at, op, sizeof(*op));
-}
-
-static long bind_virq(struct vcpu *v, void *arg, gva_t at)
-{
-    struct evtchn_bind_virq *op = arg;
-    long rc = evtchn_bind_virq(v->domain, op->virq, op->vcpu, &op->port);
-
-    return tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
-}
-
-static long bind_ipi(struct vcpu *v, void *arg, gva_t at)
-{
-    struct evtchn_bind_ipi *op = arg;
-    long rc = evtchn_bind_ipi(v->domain, op->vcpu, &op->port);
-
-    return tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
+    return tell_port(v->domain, &op->local_port, rc, at, op, sizeof(*op));
 }
 
 static long bind_pirq(struct vcpu *v, void *arg, gva_t at)
@@ -83,7 +67,7 @@ static long bind_pirq(struct vcpu *v, void *arg, gva_t at)
     struct evtchn_bind_pirq *op = arg;
     long rc = evtchn_bind_pirq(v->domain, op->pirq, &op->port);
 
-    rc = tell_port(v->domain, op->port, rc, at, op, sizeof(*op));
+    rc = tell_port(v->domain, &op->port, rc, at, op, sizeof(*op));
     return rc == -XEN_EPERM ? refuse(v->domain, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_pirq, rc) : rc;
 }
 
@@ -115,34 +99,23 @@ static long reset(struct vcpu *v, void *arg, gva_t at)
     return rc;
 }
 
-static long close_port(struct vcpu *v, void *arg, gva_t at)
-{
-    return evtchn_close(v->domain, ((const struct evtchn_close *)arg)->port, true);
-}
-
-static long bind_vcpu(struct vcpu *v, void *arg, gva_t at)
-{
-    const struct evtchn_bind_vcpu *op = arg;
-
-    return evtchn_bind_vcpu(v->domain, op->port, op->vcpu);
-}
-
-static long init_control(struct vcpu *v, void *arg, gva_t at)
-{
-    return evtchn_init_control(v->domain, arg);
-}
-
-static long expand_array(struct vcpu *v, void *arg, gva_t at)
-{
-    return evtchn_expand_array(v->domain, ((const struct evtchn_expand_array *)arg)->array_gfn);
-}
-
-static long set_priority(struct vcpu *v, void *arg, gva_t at)
-{
-    const struct evtchn_set_priority *op = arg;
-
-    return evtchn_set_priority(v->domain, op->port, op->priority);
-}
+/* Those that only pass on what their structure says. */
+#define PASS_ON(name, type, call)                                                                  \
+    static long name(struct vcpu *v, void *arg, gva_t at)                                          \
+    {                                                                                              \
+        struct type *op = arg;                                                                     \
+                                                                                                   \
+        return call;                                                                               \
+    }
+PASS_ON(bind_virq, evtchn_bind_virq,
+        tell_port(v->domain, &op->port, evtchn_bind_virq(v->domain, op->virq, op->vcpu, &op->port), at, op, sizeof(*op)))
+PASS_ON(bind_ipi, evtchn_bind_ipi,
+        tell_port(v->domain, &op->port, evtchn_bind_ipi(v->domain, op->vcpu, &op->port), at, op, sizeof(*op)))
+PASS_ON(close_port, evtchn_close, evtchn_close(v->domain, op->port, true))
+PASS_ON(bind_vcpu, evtchn_bind_vcpu, evtchn_bind_vcpu(v->domain, op->port, op->vcpu))
+PASS_ON(init_control, evtchn_init_control, evtchn_init_control(v->domain, op))
+PASS_ON(expand_array, evtchn_expand_array, evtchn_expand_array(v->domain, op->array_gfn))
+PASS_ON(set_priority, evtchn_set_priority, evtchn_set_priority(v->domain, op->port, op->priority))
 
 static const struct subop subops[] = {
     [EVTCHNOP_alloc_unbound] = {alloc_unbound, sizeof(struct evtchn_alloc_unbound)},

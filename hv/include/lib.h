@@ -188,4 +188,13 @@ static inline void spin_unlock(struct spinlock *l)
     __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
 }
 
+/** Hold a lock from here to the end of the block, on whichever way out of it. */
+#define HOLD(l)                                                                                    \
+    struct spinlock *held __attribute__((cleanup(spin_release))) = (l);                            \
+    spin_lock(held)
+static inline void spin_release(struct spinlock **held)
+{
+    spin_unlock(*held);
+}
+
 #endif

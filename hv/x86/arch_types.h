@@ -117,18 +117,13 @@ struct arch_vcpu {
     struct regs regs;          /* while it does not run */
     void *fpu;                 /* XSAVE or FXSAVE area, 64-byte aligned */
     bool nmi_pending;          /* PV */
-    bool fpu_dirty;
-    bool fpu_used;
     struct hvm_vcpu *hvm;      /* hvm/hvm.h; NULL: paravirtual */
 };
 
 struct arch_domain {
     struct spinlock mm_lock;   /* PV with several vCPUs on several pcpus: its page tables (pv/mmu.c) */
-    mfn_t shared_info_mfn;
     u64 relinquish_pos;        /* next frame to look at while dying */
     u32 relinquish_stage;
-    u64 pirq_eoi_mfn;
-    u64 hypercall_page_va;
     struct io_rights *io;      /* ports and memory it may reach (io_rights.h) */
     struct hvm_domain *hvm;    /* the same */
 };

@@ -248,7 +248,8 @@ static void clean(u64 mfn, u64 end)
 
 void frames_clean(u64 n)
 {
-    spin_lock(&buddy_lock);
+    HOLD(&buddy_lock);
+
     /* Blocks are taken from the smallest list that has one: all that are below 2 MiB, since single frames come from them, and then enough. */
     for (unsigned int order = 0; order <= BUDDY_MAX_ORDER && n; order++)
         for (u64 mfn = first_free[order]; mfn && n; mfn = next_of(mfn)) {
@@ -257,15 +258,14 @@ void frames_clean(u64 n)
             clean(mfn, mfn + frames);
             n -= order < 9 ? 0 : frames;
         }
-    spin_unlock(&buddy_lock);
 }
 
 void buddy_put(mfn_t mfn, unsigned int order)
 {
-    spin_lock(&buddy_lock);
+    HOLD(&buddy_lock);
+
     put(mfn.n, order);
     nr_free_frames += 1ull << order;
-    spin_unlock(&buddy_lock);
 }
 
 void buddy_add(mfn_t mfn, unsigned int order)

@@ -118,7 +118,7 @@ u64 cpu_gdt_page(unsigned int cpu)
 }
 
 /* What lies before the page is never read: no selector in use names it. */
-u64 cpu_gdt_base(unsigned int cpu)
+static u64 cpu_gdt_base(unsigned int cpu)
 {
     return (u64)gdt_pages[cpu] - 14 * PAGE_SIZE;
 }

@@ -31,8 +31,7 @@ void cpu_init(unsigned int cpu);
 void cpu_trace_entries(unsigned int cpu);
 /** The machine page of the hypervisor's part of a pcpu's GDT, mapped behind the 14 of each vCPU that it runs. */
 u64 cpu_gdt_page(unsigned int cpu);
-/** The GDT with that page alone, for the idle vCPU and HVM: its base, and load it on this pcpu. The TSS that is in it. */
-u64 cpu_gdt_base(unsigned int cpu);
+/** Load the GDT with that page alone, for the idle vCPU and HVM, on this pcpu. */
 void cpu_load_own_gdt(void);
 
 /* time.c */
@@ -75,12 +74,7 @@ void trace_attach_cpu(unsigned int cpu);
 /** ACPI's table of interrupt controllers, or NULL. */
 extern const void *acpi_madt;
 
-/* panic.c: names of the image's functions, linked in by the second link (tools/symbols) */
-const char *symbol_name(u64 addr, u64 *offset);
+/* panic.c */
 void dump_regs(const struct regs *r, struct vcpu *v);
-void dump_stack(u64 sp);
-
-/* traps.c */
-void irq_dispatch(unsigned int vector);
 
 #endif

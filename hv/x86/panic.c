@@ -21,7 +21,7 @@ extern const u8 symbols_table[];
 extern char __image_start[], __text_end[];
 #define SYMBOLS_MAGIC 0x59534750u
 
-const char *symbol_name(u64 addr, u64 *offset)
+static const char *symbol_name(u64 addr, u64 *offset)
 {
     const struct symbols_head *h = (const struct symbols_head *)(symbols_table + 8);
     const struct symbol *s;
@@ -59,7 +59,7 @@ void dump_regs(const struct regs *r, struct vcpu *v)
         printk("domain %u vcpu %u, guest %s mode\n", v->domain->id, v->id, v->arch.flags & VF_KERNEL ? "kernel" : "user");
 }
 
-void dump_stack(u64 sp)
+static void dump_stack(u64 sp)
 {
     u64 end = (sp | (STACK_SIZE - 1)) + 1 - sizeof(struct cpu_info);
     unsigned int shown = 0;

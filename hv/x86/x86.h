@@ -20,10 +20,7 @@
 #define X86_FLAGS_IOPL  (3u << 12)
 #define X86_FLAGS_NT    (1u << 14)
 #define X86_FLAGS_RF    (1u << 16)
-#define X86_FLAGS_VM    (1u << 17)
 #define X86_FLAGS_AC    (1u << 18)
-#define X86_FLAGS_VIF   (1u << 19)
-#define X86_FLAGS_VIP   (1u << 20)
 #define X86_FLAGS_ID    (1u << 21)
 /** Flags that a guest may have set while it runs; IF is always set then, IOPL never. */
 #define GUEST_FLAGS_OK                                                                             \

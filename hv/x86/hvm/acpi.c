@@ -70,7 +70,6 @@ struct madt {
 #define FADT_FIXED_SLEEP  (1u << 5)
 #define FADT_RTC          (1u << 6)  /* no RTC wake-up */
 #define FADT_TIMER_32     (1u << 8)
-#define FADT_RESET        (1u << 10)
 #define FADT_REDUCED      (1u << 20)
 #define BOOT_LEGACY       (1u << 0)
 #define BOOT_NO_VGA       (1u << 2)

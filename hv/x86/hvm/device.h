@@ -55,6 +55,8 @@ static inline bool hvm_io_no_port(const struct hvm_io *io, u32 port)
 
 /** Register a range. -XEN_EEXIST: it meets another's, -XEN_ENOSPC: too many, -XEN_EINVAL: empty. */
 int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm_io_handler *h);
+/** The nr ranges of a device that arch_alloc() gave; it is freed where one cannot be registered. @return dev; NULL */
+void *hvm_io_register_all(struct hvm_io *io, enum hvm_io_space space, void *dev, const struct hvm_io_handler *h, unsigned int nr);
 /** One access. False: nobody's; a read then gives ones. */
 bool hvm_io_read(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 *value);
 bool hvm_io_write(struct hvm_io *io, enum hvm_io_space space, u64 at, unsigned int size, u64 value);

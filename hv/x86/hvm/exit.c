@@ -17,7 +17,8 @@
 /* Exceptions of which a second makes a double fault (SDM vol. 3 table 6-5); #PF is one too, of its own class. */
 #define CONTRIBUTORY (EXC_BIT(VEC_DE) | EXC_BIT(VEC_TS) | EXC_BIT(VEC_NP) | EXC_BIT(VEC_SS) | EXC_BIT(VEC_GP))
 
-void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
+/* Let the guest take an exception at its next entry; two that collide become #DF, three a shutdown (SDM vol. 3 table 6-5). */
+static void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error)
 {
     if (unlikely(hvm_injecting(v))) {
         u64 first = *v->arch.hvm->event;

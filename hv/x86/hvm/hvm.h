@@ -152,6 +152,13 @@ struct hvm_ops {
     bool (*dump)(const struct vcpu *v);
 };
 
+/** Of a vendor's operations those whose functions have the same names in its file. */
+#define HVM_OPS_NAMED_ALIKE                                                                        \
+    .switch_to = switch_to, .switch_from = switch_from, .take_nmi = take_nmi, .shadowed = shadowed, .open_window = open_window, \
+    .close_window = close_window, .clear_shadow = clear_shadow, .clear_blocking = clear_blocking,  \
+    .get_segment = get_segment, .set_segment = set_segment, .set_tpr = set_tpr, .get_tpr = get_tpr, \
+    .direct_msr = direct_msr, .caller = caller, .flush = flush, .dump = dump
+
 #define HVM_WIDE 4u
 
 extern const struct hvm_ops svm_ops, vmx_ops;
@@ -307,8 +314,6 @@ void hvm_skip(struct vcpu *v, struct regs *r);
 enum insn_mode hvm_code_mode(struct vcpu *v, u64 *base);
 /** Up to INSN_MAX bytes at RIP; 0: none can be read, and the guest gets its page fault. */
 unsigned int hvm_fetch(struct vcpu *v, struct regs *r, u8 *bytes, enum insn_mode *mode);
-/** Let the guest take an exception at its next entry; two that collide become #DF, three a shutdown (SDM vol. 3 table 6-5). */
-void hvm_inject_exception(struct vcpu *v, u8 vector, bool has_error, u32 error);
 void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
 
 /* ---- mmio.c ---- */

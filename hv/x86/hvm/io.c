@@ -26,6 +26,17 @@ int hvm_io_register(struct hvm_io *io, enum hvm_io_space space, const struct hvm
     return 0;
 }
 
+void *hvm_io_register_all(struct hvm_io *io, enum hvm_io_space space, void *dev, const struct hvm_io_handler *h, unsigned int nr)
+{
+    for (unsigned int i = 0; i < nr; i++) {
+        if (hvm_io_register(io, space, &h[i])) {
+            arch_free(dev);
+            return NULL;
+        }
+    }
+    return dev;
+}
+
 static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_space space, u64 at)
 {
     const struct hvm_io_handler *set = io->handler[space];
@@ -50,14 +61,10 @@ static const struct hvm_io_handler *find(const struct hvm_io *io, enum hvm_io_sp
 
 static inline u64 read_from(struct hvm_io *io, const struct hvm_io_handler *h, u64 at, unsigned int size)
 {
-    u64 value;
-
     if (h->unlocked)
         return h->read(h->dev, at, size);
-    spin_lock(&io->lock);
-    value = h->read(h->dev, at, size);
-    spin_unlock(&io->lock);
-    return value;
+    HOLD(&io->lock);
+    return h->read(h->dev, at, size);
 }
 
 static inline void write_to(struct hvm_io *io, const struct hvm_io_handler *h, u64 at, unsigned int size, u64 value)
@@ -66,9 +73,8 @@ static inline void write_to(struct hvm_io *io, const struct hvm_io_handler *h, u
         h->write(h->dev, at, size, value);
         return;
     }
-    spin_lock(&io->lock);
+    HOLD(&io->lock);
     h->write(h->dev, at, size, value);
-    spin_unlock(&io->lock);
 }
 
 static u64 ones(unsigned int size)

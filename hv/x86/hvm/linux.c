@@ -12,7 +12,6 @@
 /* Offsets in the zero page. */
 #define ZP_RSDP         0x070
 #define ZP_E820_ENTRIES 0x1e8
-#define ZP_SETUP        0x1f1
 #define ZP_BOOT_FLAG    0x1fe
 #define ZP_MAGIC        0x202
 #define ZP_VERSION      0x206

@@ -49,9 +49,8 @@ void hvm_apic_eoi(struct domain *d, u8 vector)
 
     if (!hd->platform)
         return;
-    spin_lock(&hd->io.lock);
+    HOLD(&hd->io.lock);
     vioapic_eoi(hd->platform->ioapic, vector);
-    spin_unlock(&hd->io.lock);
 }
 
 int hvm_platform_pic_pending(struct domain *d)
@@ -62,12 +61,9 @@ int hvm_platform_pic_pending(struct domain *d)
 u8 hvm_platform_pic_accept(struct domain *d)
 {
     struct hvm_domain *hd = d->arch.hvm;
-    u8 vector;
+    HOLD(&hd->io.lock);
 
-    spin_lock(&hd->io.lock);
-    vector = vpic_accept(hd->platform->pic);
-    spin_unlock(&hd->io.lock);
-    return vector;
+    return vpic_accept(hd->platform->pic);
 }
 
 void hvm_apic_changed(struct vcpu *v)
@@ -157,9 +153,8 @@ void hvm_platform_input(struct domain *d)
     struct hvm_domain *hd = d && is_hvm_domain(d) ? d->arch.hvm : NULL;
 
     if (hd && hd->platform) {
-        spin_lock(&hd->io.lock);
+        HOLD(&hd->io.lock);
         vuart_poll(hd->platform->uart);
-        spin_unlock(&hd->io.lock);
     }
 }
 

@@ -57,6 +57,7 @@ static void put_segment(struct vcpu *v, enum hvm_segment_name n, u16 selector, u
 void hvm_after_init(struct vcpu *v, struct regs *r)
 {
     static const enum hvm_segment_name data[] = {HVM_ES, HVM_SS, HVM_DS, HVM_FS, HVM_GS};
+    static const enum hvm_register zero[] = {HVM_CR2, HVM_CR3, HVM_CR4, HVM_EFER, HVM_CPL};
     struct hvm_vcpu *h = v->arch.hvm;
 
     memset(r, 0, offsetof(struct regs, error_code));
@@ -71,11 +72,8 @@ void hvm_after_init(struct vcpu *v, struct regs *r)
     put_segment(v, HVM_GDTR, 0, 0, 0xffff, 0);
     put_segment(v, HVM_IDTR, 0, 0, 0xffff, 0);
     hvm_ops->set(v, HVM_CR0, 0x60000010);
-    hvm_ops->set(v, HVM_CR2, 0);
-    hvm_ops->set(v, HVM_CR3, 0);
-    hvm_ops->set(v, HVM_CR4, 0);
-    hvm_ops->set(v, HVM_EFER, 0);
-    hvm_ops->set(v, HVM_CPL, 0);
+    for (unsigned int i = 0; i < ARRAY_SIZE(zero); i++)
+        hvm_ops->set(v, zero[i], 0);
     hvm_ops->set(v, HVM_DR6, 0xffff0ff0);
     hvm_ops->set(v, HVM_DR7, 0x400);
     hvm_ops->flush(v);
@@ -135,18 +133,18 @@ int hvm_vcpu_initialise(struct vcpu *v, gva_t context)
     return 0;
 }
 
+/* The registers that both forms of a start have, there named by e or r. */
+#define LOAD_REGISTERS(to, from, p)                                                                \
+    do {                                                                                           \
+        (to)->rax = (from)->p##ax, (to)->rcx = (from)->p##cx, (to)->rdx = (from)->p##dx;           \
+        (to)->rbx = (from)->p##bx, (to)->rsp = (from)->p##sp, (to)->rbp = (from)->p##bp;           \
+        (to)->rsi = (from)->p##si, (to)->rdi = (from)->p##di, (to)->rip = (from)->p##ip;           \
+        (to)->rflags = ((from)->p##flags & GUEST_FLAGS_OK) | X86_FLAGS_ONE;                        \
+    } while (0)
+
 static void load_32(struct vcpu *v, struct regs *r, const struct vcpu_hvm_x86_32 *n)
 {
-    r->rax = n->eax;
-    r->rcx = n->ecx;
-    r->rdx = n->edx;
-    r->rbx = n->ebx;
-    r->rsp = n->esp;
-    r->rbp = n->ebp;
-    r->rsi = n->esi;
-    r->rdi = n->edi;
-    r->rip = n->eip;
-    r->rflags = (n->eflags & GUEST_FLAGS_OK) | X86_FLAGS_ONE;
+    LOAD_REGISTERS(r, n, e);
     put_segment(v, HVM_CS, 0, n->cs_ar, n->cs_limit, n->cs_base);
     put_segment(v, HVM_DS, 0, n->ds_ar, n->ds_limit, n->ds_base);
     put_segment(v, HVM_SS, 0, n->ss_ar, n->ss_limit, n->ss_base);
@@ -162,16 +160,7 @@ static void load_64(struct vcpu *v, struct regs *r, const struct vcpu_hvm_x86_64
 {
     static const enum hvm_segment_name data[] = {HVM_ES, HVM_SS, HVM_DS};
 
-    r->rax = w->rax;
-    r->rcx = w->rcx;
-    r->rdx = w->rdx;
-    r->rbx = w->rbx;
-    r->rsp = w->rsp;
-    r->rbp = w->rbp;
-    r->rsi = w->rsi;
-    r->rdi = w->rdi;
-    r->rip = w->rip;
-    r->rflags = (w->rflags & GUEST_FLAGS_OK) | X86_FLAGS_ONE;
+    LOAD_REGISTERS(r, w, r);
     put_segment(v, HVM_CS, 0, 0xa9b, ~0u, 0);
     for (unsigned int i = 0; i < ARRAY_SIZE(data); i++)
         put_segment(v, data[i], 0, 0xc93, ~0u, 0);

@@ -141,11 +141,7 @@ struct vioapic *vioapic_create(struct domain *d, struct hvm_io *io, u64 base)
     p->d = d;
     for (unsigned int pin = 0; pin < PINS; pin++)
         p->entry[pin] = E_MASKED;
-    if (hvm_io_register(io, HVM_IO_MEMORY, &(struct hvm_io_handler){base, base + PAGE_SIZE - 1, mmio_read, mmio_write, p})) {
-        arch_free(p);
-        return NULL;
-    }
-    return p;
+    return hvm_io_register_all(io, HVM_IO_MEMORY, p, &(struct hvm_io_handler){base, base + PAGE_SIZE - 1, mmio_read, mmio_write, p}, 1);
 }
 
 void vioapic_destroy(struct vioapic *p)

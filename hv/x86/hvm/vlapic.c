@@ -227,7 +227,8 @@ static void timer_fired(void *arg)
 /* Takes the lock. */
 static inline void set_timer_count(struct vlapic *l, u32 count)
 {
-    spin_lock(&l->lock);
+    HOLD(&l->lock);
+
     l->timer_count = count;
     if (unlikely(TIMER_MODE(l->lvt[LVT_TIMER]) >= TIMER_TSC_DEADLINE))
         ;
@@ -235,7 +236,6 @@ static inline void set_timer_count(struct vlapic *l, u32 count)
         start_timer(l, now_ns() + ((u64)count << l->timer_shift));
     else
         stop_timer(l);
-    spin_unlock(&l->lock);
 }
 
 static u32 timer_now(const struct vlapic *l)
@@ -251,15 +251,14 @@ static u32 timer_now(const struct vlapic *l)
 static void set_timer_divide(struct vlapic *l, u32 value)
 {
     u32 left;
+    HOLD(&l->lock);
 
-    spin_lock(&l->lock);
     left = timer_now(l);
     l->timer_divide = value & 0xb;
     l->timer_shift = ((value & 3) | (value >> 1 & 4)) + 1;
     l->timer_shift &= 7; /* 111b divides by one */
     if (l->deadline != NS_NEVER && left)
         start_timer(l, now_ns() + ((u64)left << l->timer_shift));
-    spin_unlock(&l->lock);
 }
 
 /* Takes the lock. */
@@ -291,13 +290,12 @@ static void set_lvt(struct vlapic *l, unsigned int n, u32 value)
     value &= lvt_writable[n];
     if (!(l->svr & SVR_ENABLED))
         value |= LVT_MASKED;
-    spin_lock(&l->lock);
+    HOLD(&l->lock);
     l->lvt[n] = value;
     if (n == LVT_TIMER && (TIMER_MODE(old) >= TIMER_TSC_DEADLINE) != (TIMER_MODE(value) >= TIMER_TSC_DEADLINE)) {
         stop_timer(l);
         l->timer_count = 0;
     }
-    spin_unlock(&l->lock);
 }
 
 /* ---- inter-processor interrupts ---- */

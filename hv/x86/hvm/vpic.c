@@ -272,13 +272,10 @@ struct vpic *vpic_create(struct domain *d, struct hvm_io *io)
     }
     p->chip[0].base = 0x08;
     p->chip[1].base = 0x70;
-    if (hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x20, 0x21, read_ports, write_ports, p}) ||
-        hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0xa0, 0xa1, read_ports, write_ports, p}) ||
-        hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x4d0, 0x4d1, read_elcr, write_elcr, p})) {
-        arch_free(p);
-        return NULL;
-    }
-    return p;
+    return hvm_io_register_all(io, HVM_IO_PORT, p, (struct hvm_io_handler[]){
+        {0x20, 0x21, read_ports, write_ports, p},
+        {0xa0, 0xa1, read_ports, write_ports, p},
+        {0x4d0, 0x4d1, read_elcr, write_elcr, p}}, 3);
 }
 
 void vpic_destroy(struct vpic *p)

@@ -323,12 +323,9 @@ struct vpit *vpit_create(struct domain *d, struct hvm_io *io)
     for (unsigned int i = 0; i < 3; i++)
         p->ch[i] = (struct channel){.access = 3, .gate = i < 2, .count = 65536};
     timer_setup(&p->timer, rose, p);
-    if (hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x40, 0x43, read_ports, write_ports, p}) ||
-        hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x61, 0x61, read_61, write_61, p})) {
-        arch_free(p);
-        return NULL;
-    }
-    return p;
+    return hvm_io_register_all(io, HVM_IO_PORT, p, (struct hvm_io_handler[]){
+        {0x40, 0x43, read_ports, write_ports, p},
+        {0x61, 0x61, read_61, write_61, p}}, 2);
 }
 
 void vpit_destroy(struct vpit *p)

@@ -150,12 +150,9 @@ struct vpm *vpm_create(struct domain *d, struct hvm_io *io, u16 port)
     p->port = port;
     p->halves = ticks(now_ns()) / HALF;
     timer_setup(&p->timer, due, p);
-    if (hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){port, port + VPM_LENGTH - 1u, read_ports, write_ports, p}) ||
-        hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){RESET_PORT, RESET_PORT, read_reset, write_reset, p})) {
-        arch_free(p);
-        return NULL;
-    }
-    return p;
+    return hvm_io_register_all(io, HVM_IO_PORT, p, (struct hvm_io_handler[]){
+        {port, port + VPM_LENGTH - 1u, read_ports, write_ports, p},
+        {RESET_PORT, RESET_PORT, read_reset, write_reset, p}}, 2);
 }
 
 void vpm_destroy(struct vpm *p)

@@ -287,11 +287,7 @@ struct vrtc *vrtc_create(struct domain *d, struct hvm_io *io, u64 secs_at_0)
     r->reg[REG_A] = 0x26;
     r->reg[REG_B] = B_24H;
     timer_setup(&r->timer, due, r);
-    if (hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){0x70, 0x71, read_ports, write_ports, r})) {
-        arch_free(r);
-        return NULL;
-    }
-    return r;
+    return hvm_io_register_all(io, HVM_IO_PORT, r, &(struct hvm_io_handler){0x70, 0x71, read_ports, write_ports, r}, 1);
 }
 
 void vrtc_destroy(struct vrtc *r)

@@ -231,11 +231,7 @@ struct vuart *vuart_create(struct domain *d, struct hvm_io *io, u16 port, unsign
     u->port = port;
     u->gsi = gsi;
     u->divisor[0] = 1; /* 115,200 baud */
-    if (hvm_io_register(io, HVM_IO_PORT, &(struct hvm_io_handler){port, port + 7u, read_ports, write_ports, u})) {
-        arch_free(u);
-        return NULL;
-    }
-    return u;
+    return hvm_io_register_all(io, HVM_IO_PORT, u, &(struct hvm_io_handler){port, port + 7u, read_ports, write_ports, u}, 1);
 }
 
 void vuart_destroy(struct vuart *u)

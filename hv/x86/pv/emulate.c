@@ -44,7 +44,7 @@ unsigned int pv_fetch(const struct regs *r, u8 *buf)
 
 #define BIT(n) (1u << (n))
 
-void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
+static void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4])
 {
     u32 *a = &out[0], *b = &out[1], *c = &out[2], *d = &out[3];
 

@@ -64,7 +64,6 @@ static inline u8 trap_result(const struct vcpu *v, u8 result)
 /** #GP in a guest: emulate what its kernel may do, else bounce. Returns trap kind and result for the trace. */
 u32 pv_general_protection(struct vcpu *v, struct regs *r);
 u32 pv_invalid_opcode(struct vcpu *v, struct regs *r);
-void pv_cpuid(struct vcpu *v, u32 leaf, u32 sub, u32 out[4]);
 /** Bytes of a guest's instruction at RIP; returns how many could be read (up to 15). */
 unsigned int pv_fetch(const struct regs *r, u8 *buf);
 
