@@ -262,6 +262,7 @@ static void do_told(const struct sim_replay_record *op, struct vcpu *v)
 {
     struct cpumask mask = cpumask_from_word((u64)op->b);
     struct sched_tunables tunables = tunables_of(op);
+    char policy[sizeof(op->b) + 1] = "";
 
     switch (op->a) {
     case TRACE_TOLD_MADE:
@@ -294,6 +295,20 @@ static void do_told(const struct sim_replay_record *op, struct vcpu *v)
         break;
     case TRACE_TOLD_POOL:
         (void)sched_set_pool(v->domain, (unsigned)op->b);
+        break;
+    case TRACE_TOLD_CREATED:
+        memcpy(policy, &op->b, sizeof(op->b));
+        (void)sched_create_pool(op->vcpu_id, sched_find_policy(policy));
+        break;
+    case TRACE_TOLD_DESTROYED:
+        (void)sched_destroy_pool(op->vcpu_id);
+        break;
+    case TRACE_TOLD_LEAVES:
+    case TRACE_TOLD_LEFT:
+        (void)sched_pool_remove_cpu((unsigned)op->b, op->vcpu_id);
+        break;
+    case TRACE_TOLD_JOINS:
+        (void)sched_pool_add_cpu((unsigned)op->b, op->vcpu_id);
         break;
     default: /* asleep: the record behind it says why */
         v->pause_flags = asleep_by(op[1].a);

@@ -2,7 +2,7 @@
 /*
  * SYSCTL: what the stock kernel itself asks as privileged domain, the log, and what lists show of the machine and its domains
  * (xen/sysctl.h); others get -XEN_EPERM.
- * Of pools of processors, which the command line makes: what there are, their tunables, and moving a domain.
+ * Of pools of processors: making and unmaking them, what there are, their tunables, moving processors and domains.
  * The toolstack's other operations get -XEN_ENOSYS until they are written.
  */
 #define __XEN_TOOLS__ 1
@@ -95,25 +95,47 @@ static long move_domain(const struct xen_sysctl_cpupool_op *op)
     return rc;
 }
 
+/* The policy that has this number of Xen's, of which 0 is none; or NULL. */
+static const struct sched_ops *policy_of(u32 number)
+{
+    const struct sched_ops *ops;
+    unsigned int n = 0;
+
+    while ((ops = sched_policy_at(n++)) && (!number || policy_number(sched_policy_name(ops)) != number))
+        ;
+    return ops;
+}
+
 static long cpupool_op(struct domain *caller, struct xen_sysctl_cpupool_op *op)
 {
-    static const struct cpumask none;
+    const struct sched_ops *ops;
     struct sched_pool_info info;
     long rc;
 
     switch (op->op) {
+    case XEN_SYSCTL_CPUPOOL_OP_CREATE: /* 0, the number of policies that Xen has not: pool 0's */
+        ops = policy_of(op->sched_id);
+        rc = ops || !op->sched_id ? sched_create_pool(op->cpupool_id, ops) : -XEN_ENOENT;
+        op->cpupool_id = rc;
+        return min_of(rc, 0l);
+    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+        return sched_destroy_pool(op->cpupool_id);
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
-        rc = sched_pool_info(op->cpupool_id, &info);
-        if (rc)
-            return rc;
+        if (sched_pool_info(op->cpupool_id, &info))
+            return -XEN_ENOENT;
         op->cpupool_id = info.id;
         op->sched_id = policy_number(info.policy);
         op->n_dom = info.nr_domains;
         return put_cpumask(&op->cpumap, &info.cpus);
     case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
         return move_domain(op);
-    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: /* each processor is in a pool */
-        return put_cpumask(&op->cpumap, &none);
+    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+        return sched_pool_add_cpu(op->cpupool_id, op->cpu);
+    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+        return sched_pool_remove_cpu(op->cpupool_id, op->cpu);
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+        sched_free_cpus(&info.cpus);
+        return put_cpumask(&op->cpumap, &info.cpus);
     default:
         return refuse(caller, __HYPERVISOR_sysctl, XEN_SYSCTL_cpupool_op, -XEN_EOPNOTSUPP);
     }

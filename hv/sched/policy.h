@@ -34,23 +34,39 @@ enum sched_why {
     SCHED_RATELIMIT, SCHED_FORCED, SCHED_CORUN,
 };
 
+/** One or several pcpus that choose from the same waiting units. */
+struct runqueue {
+    struct spinlock lock;
+    u16 first;                   /* number of its first pcpu, which names it */
+    u16 nr_cpus;
+    bool kicked;                 /* sched_kick() was called */
+    u32 waiting;                 /* units that are runnable and do not run; hint */
+    u32 pinned;                  /* of these, those that may not run on each pcpu of the pool */
+    u32 parked;                  /* of the others, those that may not run at all now; the policy counts them */
+    struct cpupool *pool;
+    struct cpumask cpus;         /* online */
+    struct cpumask members;      /* whose runqueue it is, online or not */
+    struct cpumask kick;
+    void *priv;                  /* the policy's */
+};
+
 /** Pcpus that share one policy; a domain belongs to one. */
 struct cpupool {
     const struct sched_ops *ops;
     struct sched_tunables t;
     u16 id, nr_cpus, nr_queues;
-    bool several;                /* has, or had, more than one pcpu */
+    bool several;                /* the machine has more than one pcpu */
     struct cpumask cpus;         /* online */
     struct cpumask claimed;      /* its pcpus when they come */
-    /* The next three are hints, not kept while the pool has one pcpu: */
+    /* The next three are hints, not kept while the machine has one pcpu: */
     struct cpumask idle;         /* pcpus that have nothing to run and nothing on its way */
     struct cpumask idle_cores;   /* the first thread of each core all of whose threads are idle */
     struct cpumask loaded;       /* the first pcpu of each runqueue in which a unit waits */
-    struct runqueue *queue[NR_PCPUS]; /* nr_queues of them */
     struct list domains;
     u32 nr_units;
     u16 last_cpu;                /* where the newest unit was put */
     void *priv;                  /* the policy's */
+    struct runqueue queue[NR_PCPUS]; /* nr_queues of them, emptied ones among them; they outlive the pool */
 };
 
 /** A domain as the scheduler sees it: one per domain, shared by its units. */
@@ -83,29 +99,15 @@ struct sched_unit {
     struct list node;            /* of its domain */
 };
 
-/** One or several pcpus that choose from the same waiting units. */
-struct runqueue {
-    struct spinlock lock;
-    u16 first;                   /* number of its first pcpu, which names it */
-    u16 nr_cpus;
-    bool kicked;                 /* sched_kick() was called */
-    u32 waiting;                 /* units that are runnable and do not run; hint */
-    u32 pinned;                  /* of these, those that may not run on each pcpu of the pool */
-    u32 parked;                  /* of the others, those that may not run at all now; the policy counts them */
-    struct cpupool *pool;
-    struct cpumask cpus;         /* online */
-    struct cpumask kick;
-    void *priv;                  /* the policy's */
-};
-
 struct sched_pcpu {
     struct runqueue *q;
     struct sched_unit *curr;     /* runs now; NULL: the idle vCPU. For other runqueues' pcpus a hint */
     ns_t picked_at;              /* when curr was last picked: its slice counts from here */
     void *priv;                  /* the policy's */
     u16 cpu;
-    bool online;
+    const struct runqueue *online; /* q, where it decides; NULL: it takes no part, or not yet */
     /* the framework's own */
+    bool unplugged;
     bool wake_preempts;          /* a woken unit wants to go first */
     bool was_idle_once;          /* has made its first decision */
     bool replace;                /* what runs should be placed anew, another pcpu thinks */
@@ -166,6 +168,8 @@ struct sched_ops {
     void (*pool_init)(struct cpupool *pool, ns_t now);
     void (*queue_init)(struct runqueue *q, ns_t now);
     void (*cpu_init)(struct sched_pcpu *p);
+    /** p, which idles, leaves its runqueue, which is locked, for good: nothing may name it any more. */
+    void (*cpu_fini)(struct sched_pcpu *p);
     void (*domain_init)(struct sched_domain *dom, ns_t now);
     /** No unit of it is left. */
     void (*domain_fini)(struct sched_domain *dom);
@@ -264,7 +268,7 @@ static inline unsigned int sched_any_of(struct sched_pcpu *p, const struct cpuma
 {
     const struct cpupool *pool = p->q->pool;
 
-    return cpumask_cycle_of(set, set, pool->queue[sched_random(p) % pool->nr_queues]->first);
+    return cpumask_cycle_of(set, set, pool->queue[sched_random(p) % pool->nr_queues].first);
 }
 
 /** An idle pcpu, else its own, else (it may not run there any more) one by chance. */

@@ -7,6 +7,12 @@
  * as the pool; pcpus leave it and come back. Which pcpus a unit may run on (u->allowed) is its
  * affinity among the pool's online pcpus, or all of these where that leaves none: so unplugging
  * never strands a unit, and plugging in again restores what was asked for.
+ *
+ * A pcpu that is in no pool is free: its runqueue is `nowhere`, and it idles. One changes pools by
+ * way of that: it goes offline, which sends its units away; when it idles, and no unit is left whose
+ * runqueue is its own, it becomes free. Its own sched_run() may come at any time with the runqueue
+ * that it had: it decides only if that is the one it is online in (p->online). Runqueues and pools
+ * are static, so that whoever comes late to lock one, or to look at it, finds a lock and numbers.
  * Locks: sched_lock around everything here (a block holds it to its end), runqueues' inside it.
  * Does not: merge or split runqueues of a pool that has pcpus; move a domain that runs to another
  * pool.
@@ -17,7 +23,9 @@
 struct sched_pcpu sched_pcpus[NR_PCPUS];
 struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
 
-static struct cpupool *pools[MAX_POOLS];
+static struct cpupool pools[MAX_POOLS + 1]; /* those that have a policy; the last is nowhere's */
+static struct runqueue nowhere = {.lock = SPINLOCK(LOCK_RUNQUEUE), .pool = &pools[MAX_POOLS]};
+static unsigned int nr_pcpus;               /* that have come */
 static u64 seed = 1;
 
 static bool lock_all(void)
@@ -70,7 +78,7 @@ const char *sched_policy_doc(const struct sched_ops *ops)
 
 struct cpupool *sched_pool(unsigned int id)
 {
-    return id < MAX_POOLS ? pools[id] : NULL;
+    return id < MAX_POOLS && pools[id].ops ? &pools[id] : NULL;
 }
 
 void sched_seed(u64 s)
@@ -81,56 +89,57 @@ void sched_seed(u64 s)
 static void free_pool(struct cpupool *pool)
 {
     for (unsigned int i = 0; i < pool->nr_queues; i++) {
-        arch_free(pool->queue[i]->priv);
-        arch_free(pool->queue[i]);
+        arch_free(pool->queue[i].priv);
+        pool->queue[i].priv = NULL;
     }
     arch_free(pool->priv);
-    arch_free(pool);
+    memset(pool, 0, offsetof(struct cpupool, queue));
 }
 
-static int make_pool(const struct sched_ops *ops, const struct sched_tunables *t)
+/* @return its number; -XEN_EEXIST; -XEN_ENOSPC: it is not of 0 to MAX_POOLS - 1; -XEN_ENOMEM */
+static int make_pool(unsigned int id, const struct sched_ops *ops, const struct sched_tunables *t)
 {
-    struct cpupool *pool = NULL;
-    unsigned int id = 0;
+    struct cpupool *pool;
 
-    while (id < MAX_POOLS && pools[id])
-        id++;
-    if (id == MAX_POOLS || !(pool = arch_alloc(sizeof(*pool))))
+    if (id == SCHED_ANY)
+        for (id = 0; sched_pool(id);)
+            id++;
+    if (sched_pool(id))
+        return -XEN_EEXIST;
+    if (id >= MAX_POOLS)
+        return -XEN_ENOSPC;
+    pool = &pools[id];
+    if (ops->pool_size && !(pool->priv = arch_alloc(ops->pool_size)))
         return -XEN_ENOMEM;
     pool->ops = ops;
     pool->t = *t;
     pool->id = id;
+    pool->several = nr_pcpus > 1;
     list_init(&pool->domains);
-    if (ops->pool_size && !(pool->priv = arch_alloc(ops->pool_size))) {
-        arch_free(pool);
-        return -XEN_ENOMEM;
-    }
     if (ops->pool_init)
         ops->pool_init(pool, now_ns());
-    pools[id] = pool;
     return id;
 }
 
 int sched_init(const char *policy)
 {
     const struct sched_ops *ops = sched_find_policy(policy);
-    int id;
 
     if (!ops) {
         printk("scheduler: there is no policy \"%s\"\n", policy);
         return -XEN_ENOENT;
     }
     for (unsigned int i = 0; i < MAX_POOLS; i++) {
-        if (pools[i])
-            free_pool(pools[i]);
-        pools[i] = NULL;
+        unsigned int nr = pools[i].nr_queues;
+
+        free_pool(&pools[i]);
+        memset(pools[i].queue, 0, nr * sizeof(pools[i].queue[0]));
     }
     for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
         arch_free(sched_pcpus[cpu].priv);
     memset(sched_pcpus, 0, sizeof(sched_pcpus));
-    sched_turn = 0;
-    id = make_pool(ops, &SCHED_TUNABLES_DEFAULT);
-    return min_of(id, 0);
+    sched_turn = nr_pcpus = 0;
+    return make_pool(0, ops, &SCHED_TUNABLES_DEFAULT);
 }
 
 int sched_make_pools(const char *spec)
@@ -146,7 +155,7 @@ int sched_make_pools(const char *spec)
         if (!parse_list(spec, NR_PCPUS, cpus.word, &end) || *end != ':')
             return -XEN_EINVAL;
         for (unsigned int i = 0; i < MAX_POOLS; i++) {
-            if (pools[i] && cpumask_meet(&cpus, &pools[i]->claimed))
+            if (cpumask_meet(&cpus, &pools[i].claimed))
                 return -XEN_EINVAL;
         }
         spec = end + 1;
@@ -157,10 +166,10 @@ int sched_make_pools(const char *spec)
         ops = sched_find_policy(name);
         if (!ops)
             return -XEN_ENOENT;
-        id = make_pool(ops, &pools[0]->t);
+        id = make_pool(SCHED_ANY, ops, &pools[0].t);
         if (id < 0)
             return id;
-        pools[id]->claimed = cpus;
+        pools[id].claimed = cpus;
         TRACE_sched_told(id, 0, TRACE_TOLD_CLAIMS, cpus.word[0], now_ns(), sched_turn);
         TRACE_sched_told(id, 0, TRACE_TOLD_POLICY, *(const u64 *)name, now_ns(), sched_turn);
     }
@@ -171,6 +180,8 @@ int sched_tune(struct cpupool *pool, const struct sched_tunables *t)
 {
     HOLD_SCHED_LOCK();
 
+    if (!pool->ops) /* it is no more */
+        return -XEN_ENOENT;
     if (t->span != pool->t.span && pool->nr_queues)
         return -XEN_EBUSY;
     pool->t = *t;
@@ -183,10 +194,10 @@ int sched_tune(struct cpupool *pool, const struct sched_tunables *t)
 static struct cpupool *pool_of_cpu(unsigned int cpu)
 {
     for (unsigned int i = 1; i < MAX_POOLS; i++) {
-        if (pools[i] && cpumask_test(&pools[i]->claimed, cpu))
-            return pools[i];
+        if (cpumask_test(&pools[i].claimed, cpu))
+            return &pools[i];
     }
-    return pools[0];
+    return &pools[0];
 }
 
 /* Where p is among the pcpus that have come so far. */
@@ -221,40 +232,40 @@ static void find_place(struct sched_pcpu *p)
 }
 
 /* The runqueue that p shares by the pool's span, or NULL. */
-static struct runqueue *shared_queue(const struct cpupool *pool, const struct sched_pcpu *p)
+static struct runqueue *shared_queue(struct cpupool *pool, const struct sched_pcpu *p)
 {
     unsigned int span = pool->t.span ? pool->t.span : pool->ops->span;
 
     if (span != SPAN_CORE && span != SPAN_SOCKET)
         return NULL;
     for (unsigned int i = 0; i < pool->nr_queues; i++) {
-        if (cpumask_meet(&pool->queue[i]->cpus, &p->core))
-            return pool->queue[i];
+        if (cpumask_meet(&pool->queue[i].members, &p->core))
+            return &pool->queue[i];
     }
     for (unsigned int i = 0; i < pool->nr_queues && span == SPAN_SOCKET; i++) {
-        if (cpumask_meet(&pool->queue[i]->cpus, &p->socket) && pool->queue[i]->nr_cpus < RUNQUEUE_CPUS)
-            return pool->queue[i];
+        if (cpumask_meet(&pool->queue[i].members, &p->socket) && pool->queue[i].nr_cpus < RUNQUEUE_CPUS)
+            return &pool->queue[i];
     }
     return NULL;
 }
 
+/* A runqueue of p's own: one that all have left, if there is one. NULL: no memory. */
 static struct runqueue *make_queue(struct cpupool *pool, const struct sched_pcpu *p, ns_t now)
 {
     const struct sched_ops *ops = pool->ops;
-    struct runqueue *q = arch_alloc(sizeof(*q));
+    struct runqueue *q = pool->queue;
 
-    if (!q)
+    while (q < pool->queue + pool->nr_queues && !cpumask_empty(&q->members))
+        q++;
+    arch_free(q->priv);
+    if (!(q->priv = arch_alloc(max_of(ops->queue_size, 1ul))))
         return NULL;
-    if (ops->queue_size && !(q->priv = arch_alloc(ops->queue_size))) {
-        arch_free(q);
-        return NULL;
-    }
     spin_lock_init(&q->lock, LOCK_RUNQUEUE);
     q->first = p->cpu;
     q->pool = pool;
     if (ops->queue_init)
         ops->queue_init(q, now);
-    pool->queue[pool->nr_queues++] = q;
+    pool->nr_queues = max_of(pool->nr_queues, (u16)(q - pool->queue + 1));
     return q;
 }
 
@@ -271,13 +282,16 @@ static void find_allowed(struct sched_unit *u)
 
 /*
  * Take u from where it may not be any more: if it waits it goes now, if it runs its pcpu gives it
- * away, if it sleeps it goes where it may, or when it wakes. Its runqueue is locked, and is not after it.
+ * away, if it sleeps it goes where it may, or when it wakes. Who waits is placed anew, too, if it may
+ * run everywhere from now on, or not any more; and if the pool has a second runqueue since just now
+ * (second), for the first did not tell who waits. Its runqueue is locked, and is not after it.
  */
-static void send_away(struct sched_unit *u, struct runqueue *q, ns_t now)
+static void send_away(struct sched_unit *u, struct runqueue *q, bool second, ns_t now)
 {
     struct sched_pcpu *p = sched_pcpu(u->cpu);
+    bool anew = u->runnable && !u->running && (second || u->pinned != u->restricted);
 
-    if (p->online && cpumask_test(&u->allowed, u->cpu)) {
+    if (p->online && cpumask_test(&u->allowed, u->cpu) && !anew) {
         spin_unlock(&q->lock);
     } else if (u->running) {
         sched_decide_again(p, now);
@@ -285,12 +299,14 @@ static void send_away(struct sched_unit *u, struct runqueue *q, ns_t now)
     } else {
         if (u->runnable)
             sched_unqueue(q, u, now);
+        if (second && q->waiting)
+            cpumask_set_atomic(&q->pool->loaded, q->first);
         u->moved = true;
         sched_wake_unit(u, q);
     }
 }
 
-static void requeue_all(struct cpupool *pool, ns_t now)
+static void requeue_all(struct cpupool *pool, bool second, ns_t now)
 {
     list_for_each(d, &pool->domains) {
         list_for_each(n, &list_entry(d, struct sched_domain, node)->units) {
@@ -298,14 +314,16 @@ static void requeue_all(struct cpupool *pool, ns_t now)
             struct runqueue *q = sched_lock_queue_of(u);
 
             find_allowed(u);
-            send_away(u, q, now);
+            send_away(u, q, second, now);
         }
     }
 }
 
-static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p, ns_t now)
+/* p, whose runqueue is one of the pool's, takes part. */
+static void cpu_joins(struct sched_pcpu *p, ns_t now)
 {
     struct runqueue *q = p->q;
+    struct cpupool *pool = q->pool;
 
     if (pool->ops->cpus_change)
         pool->ops->cpus_change(pool, now);
@@ -314,67 +332,115 @@ static void cpu_joins(struct cpupool *pool, struct sched_pcpu *p, ns_t now)
     q->nr_cpus++;
     cpumask_set(&pool->cpus, p->cpu);
     pool->nr_cpus++;
-    p->online = true;
+    p->online = q;
     spin_unlock(&q->lock);
-    if (pool->nr_cpus > 1 && !pool->several) { /* from now on it is kept which are idle */
-        pool->several = true;
-        cpumask_for_each(cpu, &pool->cpus)
-            sched_note_idle(sched_pcpu(cpu));
-    } else if (pool->several) {
-        sched_note_idle(p);
+    for (unsigned int cpu = 0; nr_pcpus > 1 && cpu < NR_PCPUS; cpu++) { /* with the machine's second it begins to be kept who idles */
+        struct sched_pcpu *o = sched_pcpu(cpu);
+
+        if (o == p || (o->online && !o->q->pool->several)) {
+            o->q->pool->several = true;
+            sched_note_idle(o);
+        }
     }
-    requeue_all(pool, now);
+    requeue_all(pool, pool->nr_queues == 2, now);
+}
+
+/* p gets a runqueue of the pool. @return 0, -XEN_ENOMEM */
+static int attach(struct cpupool *pool, struct sched_pcpu *p, ns_t now)
+{
+    const struct sched_ops *ops = pool->ops;
+    void *priv = ops->cpu_size ? arch_alloc(ops->cpu_size) : NULL;
+    struct runqueue *q = shared_queue(pool, p);
+
+    if ((ops->cpu_size && !priv) || (!q && !(q = make_queue(pool, p, now)))) {
+        arch_free(priv);
+        return -XEN_ENOMEM;
+    }
+    cpumask_set(&q->members, p->cpu);
+    p->priv = priv;
+    p->q = q;
+    if (ops->cpu_init)
+        ops->cpu_init(p);
+    return 0;
 }
 
 static int pcpu_create(struct vcpu *idle, ns_t now)
 {
     struct sched_pcpu *p = sched_pcpu(idle->processor);
-    struct cpupool *pool = pool_of_cpu(idle->processor);
 
     p->idle = idle;
     p->cpu = idle->processor;
     p->random = (seed + p->cpu) * 0x9e3779b97f4a7c15ull | 1;
     sched_setup_timer(p);
-    if (pool->ops->cpu_size && !p->priv && !(p->priv = arch_alloc(pool->ops->cpu_size)))
-        return -XEN_ENOMEM;
     find_place(p);
     TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_CPU,
                      p->place.thread | (u64)p->place.core << 16 | (u64)p->place.socket << 32 | (u64)p->place.node << 48, now, sched_turn);
-    if (!(p->q = shared_queue(pool, p)) && !(p->q = make_queue(pool, p, now)))
+    if (attach(pool_of_cpu(p->cpu), p, now))
         return -XEN_ENOMEM;
-    if (pool->ops->cpu_init)
-        pool->ops->cpu_init(p);
-    cpu_joins(pool, p, now);
+    nr_pcpus++;
+    cpu_joins(p, now);
     idle->runstate.state = RUNSTATE_running;
     idle->runstate.state_entry_time = now;
     return 0;
 }
 
-int sched_cpu_down(unsigned int cpu)
+/* p takes no part any more: what waits there goes now, what runs at its next decision. */
+static void cpu_leaves(struct sched_pcpu *p, ns_t now)
 {
-    struct sched_pcpu *p = sched_pcpu(cpu);
-    struct cpupool *pool = p->q ? p->q->pool : NULL;
     struct runqueue *q = p->q;
-    HOLD_SCHED_LOCK();
-    ns_t now = now_ns();
+    struct cpupool *pool = q->pool;
 
-    if (!pool || !p->online)
-        return -XEN_ENOENT;
-    if (pool->nr_cpus == 1)
-        return -XEN_EBUSY;
-    TRACE_sched_told(DOMID_IDLE, cpu, TRACE_TOLD_DOWN, 0, now, sched_turn);
     if (pool->ops->cpus_change)
         pool->ops->cpus_change(pool, now);
     spin_lock(&q->lock);
-    p->online = false;
-    cpumask_clear(&q->cpus, cpu);
+    p->online = NULL;
+    cpumask_clear(&q->cpus, p->cpu);
     q->nr_cpus--;
-    cpumask_clear(&pool->cpus, cpu);
+    cpumask_clear(&pool->cpus, p->cpu);
     pool->nr_cpus--;
-    cpumask_clear_atomic(&pool->idle, cpu);
+    cpumask_clear_atomic(&pool->idle, p->cpu);
     sched_decide_again(p, now);
     spin_unlock(&q->lock);
-    requeue_all(pool, now);
+    requeue_all(pool, false, now);
+}
+
+/* p, which has left and idles, becomes free. Who slept there since goes, too. */
+static void detach(struct sched_pcpu *p, ns_t now)
+{
+    struct runqueue *q = p->q;
+    struct cpupool *pool = q->pool;
+
+    requeue_all(pool, false, now);
+    spin_lock(&q->lock);
+    if (pool->ops->cpu_fini)
+        pool->ops->cpu_fini(p);
+    cpumask_clear(&q->members, p->cpu);
+    if (q->first == p->cpu && !cpumask_empty(&q->members)) {
+        q->first = cpumask_first(&q->members);
+        if (cpumask_test(&pool->loaded, p->cpu))
+            cpumask_set_atomic(&pool->loaded, q->first);
+    }
+    cpumask_clear_atomic(&pool->loaded, p->cpu);
+    p->q = &nowhere;
+    spin_unlock(&q->lock);
+    arch_free(p->priv);
+    p->priv = NULL;
+}
+
+int sched_cpu_down(unsigned int cpu)
+{
+    struct sched_pcpu *p = sched_pcpu(cpu);
+    HOLD_SCHED_LOCK();
+    ns_t now = now_ns();
+
+    if (!p->q || (!p->online && p->q != &nowhere))
+        return -XEN_ENOENT;
+    if (p->online && p->q->pool->nr_cpus == 1)
+        return -XEN_EBUSY;
+    TRACE_sched_told(DOMID_IDLE, cpu, TRACE_TOLD_DOWN, 0, now, sched_turn);
+    p->unplugged = true;
+    if (p->online)
+        cpu_leaves(p, now);
     return 0;
 }
 
@@ -393,12 +459,126 @@ int sched_cpu_up(unsigned int cpu)
 
     if (!p->q)
         return -XEN_ENOENT;
-    if (!p->online) {
+    if (p->unplugged) {
         TRACE_sched_told(DOMID_IDLE, cpu, TRACE_TOLD_UP, 0, now, sched_turn);
-        cpu_joins(p->q->pool, p, now);
+        p->unplugged = false;
+        if (p->q != &nowhere)
+            cpu_joins(p, now);
     }
     arch_raise_schedule(cpu);
     return 0;
+}
+
+/* ---- pools made, changed and unmade at run time ---- */
+
+int sched_create_pool(unsigned int id, const struct sched_ops *ops)
+{
+    HOLD_SCHED_LOCK();
+    int made = make_pool(id, ops ? ops : pools[0].ops, &pools[0].t);
+    u64 name = 0;
+
+    if (made >= 0) {
+        memcpy(&name, pools[made].ops->name, min_of(strlen(pools[made].ops->name), sizeof(name)));
+        TRACE_sched_told(DOMID_IDLE, made, TRACE_TOLD_CREATED, name, now_ns(), sched_turn);
+    }
+    return made;
+}
+
+int sched_destroy_pool(unsigned int id)
+{
+    HOLD_SCHED_LOCK();
+    struct cpupool *pool = sched_pool(id);
+    ns_t now = now_ns();
+
+    if (!pool)
+        return -XEN_ENOENT;
+    if (pool->nr_cpus || !list_empty(&pool->domains))
+        return -XEN_EBUSY;
+    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++) { /* it is unplugged, or about to leave */
+        struct sched_pcpu *p = sched_pcpu(cpu);
+
+        if (!p->q || p->q->pool != pool)
+            continue;
+        if (!sched_cpu_is_idle(cpu))
+            return -XEN_EAGAIN;
+        detach(p, now);
+    }
+    TRACE_sched_told(DOMID_IDLE, id, TRACE_TOLD_DESTROYED, 0, now, sched_turn);
+    free_pool(pool);
+    return 0;
+}
+
+/* The pcpu of this number, or the last of the pool. @return 0; -XEN_EINVAL: there is none; else: it is not the pool's */
+static int find_cpu(const struct cpupool *pool, unsigned int cpu, struct sched_pcpu **found, int other)
+{
+    *found = NULL;
+    for (unsigned int n = 0; n < NR_PCPUS; n++) {
+        struct sched_pcpu *p = sched_pcpu(n);
+
+        if (p->q && (cpu == SCHED_ANY ? p->q->pool == pool && !p->unplugged : n == cpu))
+            *found = p;
+    }
+    if (!*found)
+        return cpu == SCHED_ANY ? other : -XEN_EINVAL;
+    return (*found)->q->pool == pool ? 0 : other;
+}
+
+int sched_pool_add_cpu(unsigned int id, unsigned int cpu)
+{
+    HOLD_SCHED_LOCK();
+    struct cpupool *pool = sched_pool(id);
+    ns_t now = now_ns();
+    struct sched_pcpu *p;
+    int rc;
+
+    if (!pool)
+        return -XEN_ENOENT;
+    rc = find_cpu(nowhere.pool, cpu, &p, -XEN_ENODEV);
+    if (!rc)
+        rc = p->unplugged ? -XEN_ENODEV : attach(pool, p, now);
+    if (rc)
+        return rc;
+    TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_JOINS, id, now, sched_turn);
+    cpu_joins(p, now);
+    arch_raise_schedule(p->cpu);
+    return 0;
+}
+
+int sched_pool_remove_cpu(unsigned int id, unsigned int cpu)
+{
+    HOLD_SCHED_LOCK();
+    struct cpupool *pool = sched_pool(id);
+    ns_t now = now_ns();
+    struct sched_pcpu *p;
+    int rc;
+
+    if (!pool)
+        return -XEN_ENOENT;
+    rc = find_cpu(pool, cpu, &p, -XEN_EADDRNOTAVAIL);
+    if (rc)
+        return rc;
+    if (p->online) {
+        if (pool->nr_cpus == 1 && (!id || !list_empty(&pool->domains)))
+            return -XEN_EBUSY;
+        TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_LEAVES, id, now, sched_turn);
+        cpu_leaves(p, now);
+    }
+    if (!sched_cpu_is_idle(p->cpu))
+        return -XEN_EAGAIN;
+    TRACE_sched_told(DOMID_IDLE, p->cpu, TRACE_TOLD_LEFT, id, now, sched_turn);
+    detach(p, now);
+    return 0;
+}
+
+void sched_free_cpus(struct cpumask *cpus)
+{
+    HOLD(&sched_lock);
+
+    *cpus = CPUMASK_NONE;
+    for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++) {
+        if (sched_pcpu(cpu)->q == &nowhere && !sched_pcpu(cpu)->unplugged)
+            cpumask_set(cpus, cpu);
+    }
 }
 
 /* ---- domains and units ---- */
@@ -488,7 +668,7 @@ int sched_vcpu_create(struct vcpu *v)
 
     dom = scheduled(v->domain);
     if (!dom)
-        dom = make_domain(v->domain, pools[0], now);
+        dom = make_domain(v->domain, &pools[0], now);
     if (dom && !(u = make_unit(v, dom)) && !dom->refs)
         drop_domain(dom);
     if (!u)
@@ -556,10 +736,10 @@ static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *pr
 
 int sched_set_pool(struct domain *d, unsigned int id)
 {
-    struct cpupool *pool = sched_pool(id);
     void *priv[MAX_VCPUS] = {NULL};
     struct sched_domain *old, *dom;
     HOLD_SCHED_LOCK();
+    struct cpupool *pool = sched_pool(id);
     ns_t now = now_ns();
 
     if (!pool)
@@ -595,27 +775,38 @@ undo:
 
 unsigned int sched_pool_of(const struct domain *d)
 {
-    HOLD_SCHED_LOCK();
+    HOLD(&sched_lock);
 
     return d->vcpu[0]->unit->dom->pool->id;
 }
 
 int sched_pool_info(unsigned int id, struct sched_pool_info *info)
 {
-    HOLD_SCHED_LOCK();
+    HOLD(&sched_lock);
 
-    while (id < MAX_POOLS && !pools[id])
+    while (id < MAX_POOLS && !pools[id].ops)
         id++;
     if (id >= MAX_POOLS)
         return -XEN_ENOENT;
-    *info = (struct sched_pool_info){.id = id, .policy = pools[id]->ops->name, .t = pools[id]->t};
-    info->cpus = pools[id]->cpus;
-    list_for_each(d, &pools[id]->domains)
+    *info = (struct sched_pool_info){.id = id, .policy = pools[id].ops->name, .t = pools[id].t, .cpus = pools[id].cpus};
+    list_for_each(d, &pools[id].domains)
         info->nr_domains++;
     return 0;
 }
 
 /* ---- parameters ---- */
+
+/* What the pool's pcpus run is accounted, or decided anew. */
+static void on_each_of(const struct cpupool *pool, bool decide, ns_t now)
+{
+    cpumask_for_each(cpu, &pool->cpus) {
+        HOLD(&sched_pcpu(cpu)->q->lock);
+        if (decide)
+            sched_decide_again(sched_pcpu(cpu), now);
+        else
+            sched_charge_current(sched_pcpu(cpu), now);
+    }
+}
 
 int sched_set_params(struct domain *d, u16 weight, u16 cap)
 {
@@ -627,25 +818,13 @@ int sched_set_params(struct domain *d, u16 weight, u16 cap)
         return -XEN_EINVAL;
     dom = scheduled(d);
     if (dom) {
-        cpumask_for_each(cpu, &dom->pool->cpus) {
-            struct sched_pcpu *p = sched_pcpu(cpu);
-
-            spin_lock(&p->q->lock);
-            sched_charge_current(p, now);
-            spin_unlock(&p->q->lock);
-        }
+        on_each_of(dom->pool, false, now);
         if (dom->pool->ops->params)
             dom->pool->ops->params(dom, weight, cap, now);
         TRACE_sched_told(d->id, 0, TRACE_TOLD_PARAMS, (u32)cap << 16 | weight, now, sched_turn);
         dom->weight = weight;
         dom->cap = cap;
-        cpumask_for_each(cpu, &dom->pool->cpus) {
-            struct sched_pcpu *p = sched_pcpu(cpu);
-
-            spin_lock(&p->q->lock);
-            sched_decide_again(p, now);
-            spin_unlock(&p->q->lock);
-        }
+        on_each_of(dom->pool, true, now);
     }
     d->weight = weight;
     d->cap = cap;
@@ -666,7 +845,7 @@ int sched_set_affinity_mask(struct vcpu *v, const struct cpumask *cpus)
     TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_HARD, cpus->word[0], now, sched_turn);
     u->affinity = *cpus;
     find_allowed(u);
-    send_away(u, q, now);
+    send_away(u, q, false, now);
     return 0;
 }
 
@@ -682,7 +861,7 @@ void sched_set_soft_affinity(struct vcpu *v, const struct cpumask *cpus)
 
 void sched_get_affinity(const struct vcpu *v, struct cpumask *hard, struct cpumask *soft, struct cpumask *pool)
 {
-    HOLD_SCHED_LOCK();
+    HOLD(&sched_lock);
 
     *hard = v->unit->affinity;
     *soft = v->unit->soft;

@@ -300,7 +300,7 @@ static struct runqueue *move_asleep(struct sched_unit *u, struct runqueue *q, u1
         spin_unlock(&q->lock);
         spin_lock(q < to ? &q->lock : &to->lock);
         spin_lock(q < to ? &to->lock : &q->lock);
-        if (u->cpu != from || u->runnable || !cpumask_test(&u->allowed, cpu)) {
+        if (u->cpu != from || u->runnable || !cpumask_test(&u->allowed, cpu) || sched_queue_of(u) != q || sched_pcpu(cpu)->q != to) {
             spin_unlock(&q->lock);
             spin_unlock(&to->lock);
             return NULL;
@@ -450,7 +450,7 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
         *again = true;
         return false;
     }
-    u = ops->steal(from, p, now);
+    u = from->pool == p->q->pool ? ops->steal(from, p, now) : NULL;
     if (u) {
         sched_waits_no_more(from, u);
         set_cpu(u, p->cpu, TRACE_MIGRATE_BALANCE);
@@ -595,9 +595,9 @@ static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, 
 void sched_run(void)
 {
     struct sched_pcpu *p = sched_pcpu(this_cpu());
-    struct runqueue *q = p->q;
-    const struct sched_ops *ops = q->pool->ops;
-    bool several = q->pool->several, again = false, recorded;
+    struct runqueue *q;
+    const struct sched_ops *ops;
+    bool several, again = false, recorded;
     struct sched_unit *prev, *stays = NULL, *leaves = NULL;
     struct sched_choice choice;
     struct vcpu *from, *to;
@@ -606,7 +606,10 @@ void sched_run(void)
 
     __asm__("" : "+r"(p)); /* a pointer, and not a table and an index at each use */
     recorded = sched_begin();
+    q = p->q;
     spin_lock(&q->lock);
+    ops = q->pool->ops;
+    several = q->pool->several;
     now = now_ns();
     prev = p->curr;
     if (prev) {
@@ -633,7 +636,7 @@ void sched_run(void)
         }
     }
     p->replace = false;
-    if (unlikely(!p->online)) {
+    if (unlikely(p->online != q)) { /* or it is another's by now: p has been asked again */
         choice = (struct sched_choice){.slice = NS_NEVER, .why = SCHED_IDLE};
     } else {
         if (q->pool->nr_queues > 1)
@@ -650,7 +653,7 @@ void sched_run(void)
         if (choice.unit)
             sched_waits_no_more(q, choice.unit);
     }
-    if (!choice.unit && choice.why == SCHED_IDLE && q->pool->nr_queues > 1 && p->online && ops->steal &&
+    if (!choice.unit && choice.why == SCHED_IDLE && q->pool->nr_queues > 1 && p->online == q && ops->steal &&
         !cpumask_empty(&q->pool->loaded) && take_from_nearest(p, now, &again)) {
         choice = ops->pick(p, NULL, now);
         if (choice.unit)

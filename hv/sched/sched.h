@@ -61,7 +61,7 @@ int sched_make_pools(const char *spec);
 struct cpupool *sched_pool(unsigned int id);
 /**
  * Other tunables from now on.
- * @return 0; -XEN_EBUSY: another span, and the pool has pcpus.
+ * @return 0; -XEN_EBUSY: another span, and the pool has pcpus; -XEN_ENOENT: it is no more.
  */
 int sched_tune(struct cpupool *pool, const struct sched_tunables *t);
 /** Seed of the random numbers that policies use (they are the same in each run unless this differs). */
@@ -146,15 +146,41 @@ unsigned int sched_pool_of(const struct domain *d);
 /** Of the first pool from number `id` on. @return 0; -XEN_ENOENT: there is none. */
 int sched_pool_info(unsigned int id, struct sched_pool_info *info);
 
+/** Of pools and pcpus: whichever. */
+#define SCHED_ANY 0xffffffffu
+/**
+ * A pool with this policy (NULL: pool 0's), without pcpus and domains, and with the tunables of pool 0; of the first number that is free, or of
+ * this one. @return its number; -XEN_EEXIST; -XEN_ENOSPC: there are no such numbers, or none is left; -XEN_ENOMEM
+ */
+int sched_create_pool(unsigned int id, const struct sched_ops *ops);
+/**
+ * It is no more; what it had of unplugged pcpus is free.
+ * @return 0; -XEN_ENOENT; -XEN_EBUSY: it has pcpus or domains; -XEN_EAGAIN: a pcpu is about to leave it, ask again
+ */
+int sched_destroy_pool(unsigned int id);
+/**
+ * A free pcpu, this one or any, comes to a pool, and units to it.
+ * @return 0; -XEN_ENOENT: no such pool; -XEN_EINVAL: no such pcpu; -XEN_ENODEV: it is not free, or unplugged, or none is free; -XEN_ENOMEM
+ */
+int sched_pool_add_cpu(unsigned int id, unsigned int cpu);
+/**
+ * A pcpu, this one or the pool's last, leaves its pool, as by sched_cpu_down(), and is free when this has returned 0.
+ * @return 0; -XEN_EAGAIN: it is on its way, ask again; -XEN_EBUSY: there are domains that it is the last pcpu of, or it is pool 0's last;
+ *         -XEN_ENOENT, -XEN_EINVAL as above; -XEN_EADDRNOTAVAIL (as Xen): it is not of this pool, or that has none
+ */
+int sched_pool_remove_cpu(unsigned int id, unsigned int cpu);
+/** Pcpus that are in no pool, and not unplugged. */
+void sched_free_cpus(struct cpumask *cpus);
+
 /**
  * A pcpu leaves its pool: its waiting units go to others now, what runs there at its next
  * sched_run(), which is raised. Vcpus that may run nowhere else run anywhere in the pool until it
  * comes back. It is through when sched_cpu_is_idle().
- * @return 0; -XEN_EBUSY: it is the last of its pool; -XEN_ENOENT: it is in none.
+ * @return 0 (at once where it is free); -XEN_EBUSY: it is the last of its pool; -XEN_ENOENT: it is no pcpu, or gone or leaving already.
  */
 int sched_cpu_down(unsigned int cpu);
 bool sched_cpu_is_idle(unsigned int cpu);
-/** It comes back: units that want it move to it. @return 0; -XEN_ENOENT: it was never a pcpu. */
+/** It comes back, to its pool if it has one: units that want it move to it. @return 0; -XEN_ENOENT: it was never a pcpu. */
 int sched_cpu_up(unsigned int cpu);
 
 /** v's time in each runstate up to now, as VCPUOP_get_runstate_info tells. */

@@ -126,25 +126,33 @@ static void smt_cpu_init(struct sched_pcpu *p)
     smt_cpu(p)->idle_since = NS_NEVER;
 }
 
+/* Another of the group, if there is one, is its first then, and who chooses first after it has drained. */
+static void smt_cpu_fini(struct sched_pcpu *p)
+{
+    struct smt_pool *pool = p->q->pool->priv;
+    HOLD(&pool->fair.lock);
+
+    cpumask_clear_atomic(&pool->crowded, p->cpu);
+    if (smt_queue(p->q)->claimant == p->cpu && p->q->nr_cpus)
+        smt_queue(p->q)->claimant = cpumask_first(&p->q->cpus);
+}
+
 /* find_crowded() may still look at it. */
 static void smt_unit_fini(struct runqueue *q, struct sched_unit *u)
 {
-    spin_lock(&fair_pool(q->pool)->lock);
-    fair_unlock(fair_pool(q->pool));
+    HOLD(&fair_pool(q->pool)->lock);
 }
 
 static void smt_domain_fini(struct sched_domain *dom)
 {
-    struct fair_pool *p = fair_pool(dom->pool);
+    HOLD(&fair_pool(dom->pool)->lock);
 
-    spin_lock(&p->lock);
     for (unsigned int i = 0; i < dom->pool->nr_queues; i++) {
         struct sched_domain *owner = dom; /* unless a group has another by now */
 
-        (void)__atomic_compare_exchange_n(&smt_queue(dom->pool->queue[i])->owner, &owner, NULL, false, __ATOMIC_RELAXED,
+        (void)__atomic_compare_exchange_n(&smt_queue(&dom->pool->queue[i])->owner, &owner, NULL, false, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED);
     }
-    fair_unlock(p);
 }
 
 /* Could u run there at once? Its group is free, or its own. */
@@ -380,7 +388,7 @@ static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *pre
 SCHED_POLICY(smt, .doc = "credit that fills cores before threads; with exclusive, one domain a core", .span = SPAN_CORE,
              .pool_size = sizeof(struct smt_pool), .queue_size = sizeof(struct smt_queue), .cpu_size = sizeof(struct smt_cpu),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
-             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .cpu_init = smt_cpu_init,
+             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .cpu_init = smt_cpu_init, .cpu_fini = smt_cpu_fini,
              .domain_init = fair_domain_init, .domain_fini = smt_domain_fini, .unit_init = fair_unit_init, .unit_fini = smt_unit_fini,
              .params = fair_params, .cpus_change = fair_cpus_change, .place = smt_place, .wake = smt_wake,
              .sleep = smt_sleep, .charge = fair_charge, .balance = smt_balance, .steal = smt_steal, .pick = smt_pick);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the first domain does with processors while other domains run: unplugs and plugs them in again, twenty times each; moves
- * domains between pools. tests/boot/smp boots those beside it and looks that none is lost.
+ * domains between pools; makes pools, gives them processors, empties and unmakes them. tests/boot/smp and tests/boot/sched boot
+ * those beside it and look that none is lost.
  * Source: xen/platform.h, xen/sysctl.h.
  */
 #define __XEN_TOOLS__ 1
@@ -117,7 +118,6 @@ static void pools(void)
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, DOMID_SELF), -XEN_EINVAL);
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 1, 999), -XEN_EINVAL);
     EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 7, 1), -XEN_ENOENT);
-    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, 7, 1), -XEN_EOPNOTSUPP);
     for (unsigned round = 0; round < 5000 && now && !test_failed(); round++, moved += now) { /* until all have ended */
         now = 0;
         for (uint32_t domain = 1; domain <= 6; domain++) {
@@ -133,3 +133,216 @@ static void pools(void)
     test_note("%u moves", moved);
 }
 MICRO_PAIR_TEST(pools, "pcpu-pools", PLATFORM_PV);
+
+/* One operation with a policy or a processor, which share no pool's information. */
+static long change(uint32_t operation, uint32_t pool, uint32_t scheduler, uint32_t cpu)
+{
+    memset(&ctl, 0, sizeof(ctl));
+    ctl.cmd = XEN_SYSCTL_cpupool_op;
+    ctl.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    ctl.u.cpupool_op.op = operation;
+    ctl.u.cpupool_op.cpupool_id = pool;
+    ctl.u.cpupool_op.sched_id = scheduler;
+    ctl.u.cpupool_op.cpu = cpu;
+    return hypercall(__HYPERVISOR_sysctl, PTR(&ctl), 0, 0, 0, 0);
+}
+
+static long create_pool(uint32_t pool, uint32_t scheduler)
+{
+    return change(XEN_SYSCTL_CPUPOOL_OP_CREATE, pool, scheduler, 0);
+}
+
+static long destroy_pool(uint32_t pool)
+{
+    return change(XEN_SYSCTL_CPUPOOL_OP_DESTROY, pool, 0, 0);
+}
+
+static long add_cpu(uint32_t pool, uint32_t cpu)
+{
+    return change(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, pool, 0, cpu);
+}
+
+/* As libxc does: as long as the hypervisor says that it will be soon. */
+static long remove_cpu(uint32_t pool, uint32_t cpu)
+{
+    long rc;
+
+    for (unsigned tries = 0; tries < 100000; tries++) {
+        rc = change(XEN_SYSCTL_CPUPOOL_OP_RMCPU, pool, 0, cpu);
+        if (rc != -XEN_EAGAIN)
+            break;
+        (void)hypercall(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
+    }
+    return rc;
+}
+
+/* The errors, and a pool without processors; on Xen, too. */
+static void pools_made(void)
+{
+    bool several;
+    long rc;
+
+    if (!privileged()) {
+        for (uint32_t operation = 0; operation <= 9; operation++)
+            EXPECT_RC(change(operation, operation & 1 ? 0 : ~0u, XEN_SCHEDULER_CREDIT, 0), -XEN_EPERM);
+        return;
+    }
+    EXPECT_RC(create_pool(0, XEN_SCHEDULER_CREDIT), -XEN_EEXIST);
+    EXPECT_RC(create_pool(XEN_SYSCTL_CPUPOOL_PAR_ANY, 77), -XEN_ENOENT);
+    EXPECT_RC(create_pool(3, XEN_SCHEDULER_CREDIT2), 0); /* on one processor Xen has no more than two pools at a time */
+    EXPECT(ctl.u.cpupool_op.cpupool_id == 3, "pool %u", ctl.u.cpupool_op.cpupool_id);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1, 0), 0);
+    EXPECT(ctl.u.cpupool_op.cpupool_id == 3 && ctl.u.cpupool_op.sched_id == XEN_SCHEDULER_CREDIT2 && !ctl.u.cpupool_op.n_dom && !cpus[0],
+           "pool %u, policy %u, %u domains, processors %lx", ctl.u.cpupool_op.cpupool_id, ctl.u.cpupool_op.sched_id,
+           ctl.u.cpupool_op.n_dom, cpus[0]);
+    EXPECT_RC(destroy_pool(3), 0);
+    EXPECT_RC(create_pool(XEN_SYSCTL_CPUPOOL_PAR_ANY, XEN_SCHEDULER_CREDIT), 0);
+    EXPECT(ctl.u.cpupool_op.cpupool_id == 1, "pool %u", ctl.u.cpupool_op.cpupool_id);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0, 0), 0);
+    EXPECT(!cpus[0], "processors %lx are in no pool", cpus[0]);
+    EXPECT_RC(add_cpu(1, 0), -XEN_ENODEV);
+    EXPECT_RC(add_cpu(1, 4095), -XEN_EINVAL);
+    EXPECT_RC(add_cpu(1, XEN_SYSCTL_CPUPOOL_PAR_ANY - 1), -XEN_EINVAL);
+    EXPECT_RC(add_cpu(1, XEN_SYSCTL_CPUPOOL_PAR_ANY), -XEN_ENODEV);
+    EXPECT_RC(add_cpu(2, 0), -XEN_ENOENT);
+    EXPECT_RC(remove_cpu(2, 0), -XEN_ENOENT);
+    EXPECT_RC(remove_cpu(1, 0), -XEN_EADDRNOTAVAIL);
+    EXPECT_RC(remove_cpu(1, 4095), -XEN_EINVAL);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0), 0);
+    several = cpus[0] & (cpus[0] - 1);
+    rc = remove_cpu(0, 0);
+    EXPECT(several ? !rc : rc == -XEN_EBUSY || rc == -XEN_EINVAL, "a processor, or the last: %ld", rc); /* Xen: EINVAL */
+    EXPECT_RC(add_cpu(0, 0), several ? 0 : -XEN_ENODEV);
+    EXPECT_RC(destroy_pool(0), -XEN_EBUSY);
+    EXPECT_RC(destroy_pool(2), -XEN_ENOENT);
+    EXPECT_RC(destroy_pool(XEN_SYSCTL_CPUPOOL_PAR_ANY), -XEN_ENOENT);
+    EXPECT_RC(destroy_pool(1), 0);
+    EXPECT_RC(destroy_pool(1), -XEN_ENOENT);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1, 0), -XEN_ENOENT);
+}
+MICRO_TEST(pools_made, "sysctl-pools", PLATFORM_XEN);
+
+/* ---- changes in random order ---- */
+
+#define POOLS 4
+#define STEPS 200
+
+static uint32_t seed = 1;
+
+static uint32_t chance(uint32_t n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 16) % n;
+}
+
+static void rest(void)
+{
+    struct sched_poll poll = {.timeout = now_ns() + 1000000};
+
+    (void)hypercall(__HYPERVISOR_sched_op, SCHEDOP_poll, PTR(&poll), 0, 0, 0);
+}
+
+/* Every processor is in one pool, or free. */
+static void all_there(uint64_t all)
+{
+    uint64_t seen;
+
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0, 0), 0);
+    seen = cpus[0];
+    for (uint32_t pool = 0; pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, pool, 0) == 0; pool = ctl.u.cpupool_op.cpupool_id + 1) {
+        EXPECT(!(seen & cpus[0]), "pool %u: processors %lx, of %lx", ctl.u.cpupool_op.cpupool_id, cpus[0], seen);
+        seen |= cpus[0];
+    }
+    EXPECT(seen == all, "processors %lx of %lx", seen, all);
+}
+
+/* One change, which may be refused, of a machine with so many processors and domains beside this one. @return it was made */
+static bool one_change(uint32_t pcpus, uint32_t nr_domains)
+{
+    static const uint32_t policies[] = {XEN_SCHEDULER_CREDIT, XEN_SCHEDULER_CREDIT2, 0};
+    uint32_t pool = chance(POOLS), cpu = chance(pcpus);
+    long rc;
+
+    switch (chance(nr_domains ? 7 : 5)) {
+    case 0:
+        rc = create_pool(pool, policies[chance(3)]);
+        EXPECT(rc == 0 || rc == -XEN_EEXIST || rc == -XEN_ENOENT, "create: %ld", rc);
+        break;
+    case 1:
+        rc = destroy_pool(pool);
+        EXPECT(rc == 0 || rc == -XEN_EBUSY || rc == -XEN_ENOENT, "destroy: %ld", rc);
+        break;
+    case 2:
+    case 3:
+        rc = add_cpu(pool, chance(3) ? XEN_SYSCTL_CPUPOOL_PAR_ANY : cpu);
+        EXPECT(rc == 0 || rc == -XEN_ENODEV || rc == -XEN_ENOENT, "add: %ld", rc);
+        break;
+    case 4:
+        rc = remove_cpu(pool, cpu);
+        EXPECT(rc == 0 || rc == -XEN_EADDRNOTAVAIL || rc == -XEN_ENOENT || rc == -XEN_EBUSY, "remove: %ld", rc);
+        break;
+    default:
+        rc = pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, pool, 1 + chance(nr_domains));
+        EXPECT(rc == 0 || rc == -XEN_EINVAL || rc == -XEN_ENOENT || rc == -XEN_EBUSY, "move: %ld", rc);
+    }
+    return rc == 0;
+}
+
+/* All processors and domains are pool 0's again. */
+static void back_to_one(uint64_t all, uint32_t nr_domains)
+{
+    while (add_cpu(0, XEN_SYSCTL_CPUPOOL_PAR_ANY) == 0)
+        ;
+    for (uint32_t domain = 1; domain <= nr_domains; domain++)
+        (void)pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, domain);
+    for (uint32_t pool = 1; pool < POOLS; pool++) {
+        while (remove_cpu(pool, XEN_SYSCTL_CPUPOOL_PAR_ANY) == 0)
+            ;
+        (void)destroy_pool(pool);
+    }
+    while (add_cpu(0, XEN_SYSCTL_CPUPOOL_PAR_ANY) == 0)
+        ;
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0), 0);
+    EXPECT(cpus[0] == all, "pool 0 has processors %lx of %lx", cpus[0], all);
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1, 0), -XEN_ENOENT);
+}
+
+static uint64_t free_pages(void)
+{
+    memset(&ctl, 0, sizeof(ctl));
+    ctl.cmd = XEN_SYSCTL_physinfo;
+    ctl.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall(__HYPERVISOR_sysctl, PTR(&ctl), 0, 0, 0, 0) ? 0 : ctl.u.physinfo.free_pages;
+}
+
+/* For a machine with all processors in pool 0, and six domains beside this one, which end by themselves. */
+static void pools_live(void)
+{
+    uint32_t pcpus = 0, made = 0, now = 1;
+    uint64_t all, pages;
+
+    EXPECT_RC(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0, 0), 0);
+    all = cpus[0];
+    while (all >> pcpus & 1)
+        pcpus++;
+    for (unsigned step = 0; step < STEPS && !test_failed(); step++) {
+        made += one_change(pcpus, 6);
+        all_there(all);
+        rest();
+    }
+    test_note("%u of %u changes were made", made, STEPS);
+    EXPECT(made > STEPS / 8, "only %u changes", made);
+    back_to_one(all, 6);
+    while (now && !test_failed()) { /* until all have ended */
+        now = 0;
+        for (uint32_t domain = 1; domain <= 6; domain++)
+            now += pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, domain) == 0;
+        rest();
+    }
+    pages = free_pages();
+    for (unsigned step = 0; step < STEPS && !test_failed(); step++)
+        (void)one_change(pcpus, 0);
+    back_to_one(all, 0);
+    EXPECT(free_pages() == pages && pages, "%lu pages of %lu", free_pages(), pages);
+}
+MICRO_PAIR_TEST(pools_live, "pcpu-change-pools", PLATFORM_PV);
