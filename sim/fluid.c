@@ -7,6 +7,8 @@
  * work left when the real one has none), and what it leaves goes to the others (water-filling). The lag of a domain is the work
  * done for it here less the work done in the real schedule, so that what switches cost is lag too. It is largest when the domain
  * begins to run and least when it stops: it is looked at there.
+ * Between two instants at which who gets how much changes, or a domain runs out of work, the work of each grows evenly: all domains are
+ * brought up to date only then, and else one is asked what it has by now.
  * Over a whole run the same division by what each asks for in the long run gives the feasible shares.
  * Does not: know siblings. Where cores have several threads no fluid schedule is followed.
  */
@@ -84,10 +86,11 @@ static void share_out(void)
         rate[open[k]] = weights[open[k]] * each;
 }
 
-/* How long until the first domain has no work left, `most` at most. */
-static double until_done(double most)
+/* How long until the first domain has no work left. */
+static double until_done(void)
 {
     const double *restrict left = sim.flows.left, *restrict rate = sim.flows.rate;
+    double most = INFINITY;
 
     for (u32 i = 0, nr = sim.flows.nr; i < nr; i++)
         if (left[i] < most * rate[i])
@@ -129,7 +132,7 @@ static bool work_for(double step)
     return ended;
 }
 
-/* Let the fluid flow up to now. */
+/* Let the fluid flow up to now, and bring all domains up to date. */
 static void flow(void)
 {
     double dt = sim_now - sim.fluid_at;
@@ -138,16 +141,29 @@ static void flow(void)
     while (dt > 0 && sim.flows.nr) {
         double step;
 
-        if (sim.fluid_stale)
+        if (sim.fluid_stale) {
             share_out();
-        step = until_done(dt);
+            sim.fluid_lasts = until_done();
+        }
+        step = fmin(dt, sim.fluid_lasts);
         dt -= step;
-        if (!work_for(step))
+        sim.fluid_lasts -= step;
+        if (!work_for(step)) {
+            if (sim.fluid_lasts <= 0) /* work has come meanwhile */
+                sim.fluid_lasts = until_done();
             continue;
+        }
         for (u32 i = sim.flows.nr; i--;)
             if (sim.flows.left[i] <= NOTHING)
                 leave(i);
     }
+}
+
+/* The same where it does not flow evenly since it was last brought up to date. */
+static inline void flow_on(void)
+{
+    if (sim.fluid_stale || (double)(sim_now - sim.fluid_at) >= sim.fluid_lasts)
+        flow();
 }
 
 void sim_fluid_arrive(struct sim_domain *d, double ns)
@@ -156,8 +172,9 @@ void sim_fluid_arrive(struct sim_domain *d, double ns)
 
     if (!sim.config->fluid)
         return;
-    flow();
+    flow_on();
     if (d->flow == SIM_NO_FLOW) {
+        flow();
         d->flow = f->nr++;
         f->domain[d->flow] = d;
         f->done[d->flow] = d->fluid;
@@ -171,31 +188,39 @@ void sim_fluid_arrive(struct sim_domain *d, double ns)
 
 void sim_fluid_change(struct sim_domain *d, int by)
 {
-    flow();
+    struct sim_flows *f = &sim.flows;
+    double limit;
+
+    flow_on();
     d->runnable += by;
-    if (d->flow != SIM_NO_FLOW && sim.flows.limit[d->flow] != limit_of(d)) {
-        sim.flows.limit[d->flow] = limit_of(d);
+    limit = limit_of(d);
+    if (d->flow == SIM_NO_FLOW || f->limit[d->flow] == limit)
+        return;
+    if (!sim.fluid_stale && f->rate[d->flow] >= fmin(limit, f->limit[d->flow])) { /* else it gets as much as before */
+        flow();
         sim.fluid_stale = true;
     }
+    if (d->flow != SIM_NO_FLOW)
+        f->limit[d->flow] = limit;
 }
 
-/* The work done for d in the fluid schedule, up to when it last flowed. */
-static double *done_for(struct sim_domain *d)
+void sim_fluid_cpus(u32 nr)
 {
-    return d->flow != SIM_NO_FLOW ? &sim.flows.done[d->flow] : &d->fluid;
+    flow();
+    sim.nr_cpus = nr;
+    sim.fluid_stale = true;
 }
 
 double sim_fluid_done(struct sim_domain *d)
 {
-    return *done_for(d);
+    flow_on();
+    return d->flow == SIM_NO_FLOW ? d->fluid : sim.flows.done[d->flow] + sim.flows.rate[d->flow] * (double)(sim_now - sim.fluid_at);
 }
 
 void sim_fluid_note(struct sim_domain *d)
 {
-    double lag;
+    double lag = sim_fluid_done(d) - (double)d->work / 65536;
 
-    flow();
-    lag = *done_for(d) - (double)d->work / 65536;
     d->behind = fmax(d->behind, lag);
     d->ahead = fmax(d->ahead, -lag);
 }
@@ -206,7 +231,7 @@ void sim_fluid_reset(void)
     for (u32 i = 0; i < sim.nr_domains; i++) {
         struct sim_domain *d = &sim.domains[i];
 
-        *done_for(d) -= (double)d->work_before / 65536;
+        *(d->flow == SIM_NO_FLOW ? &d->fluid : &sim.flows.done[d->flow]) -= (double)d->work_before / 65536;
         d->behind = d->ahead = 0;
     }
 }

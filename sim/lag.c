@@ -37,9 +37,7 @@ static void come_to_pass(const struct sim_lag_event *e, uint32_t *running, uint6
         settle(d, running[e->subject]--, &since[e->subject]);
         break;
     case SIM_LAG_CPUS:
-        sim_fluid_change(d, 0); /* it flows up to now */
-        sim.nr_cpus = e->subject;
-        sim.fluid_stale = true;
+        sim_fluid_cpus(e->subject);
         break;
     }
 }

@@ -108,8 +108,9 @@ struct sim_machine {
         u32 *open;                  /* who is not at its limit: within the division only */
         u32 nr;
     } flows;                       /* of the domains that have work left there; one array each, for loops over many */
-    ns_t fluid_at;
-    bool fluid_stale;
+    ns_t fluid_at;                 /* all domains' work there is as of then */
+    double fluid_lasts;            /* from then, ns: it flows evenly for so long */
+    bool fluid_stale;              /* who gets how much has to be found anew */
 };
 
 extern struct sim_machine sim;
@@ -149,7 +150,9 @@ void sim_fluid_arrive(struct sim_domain *d, double ns);
 void sim_fluid_change(struct sim_domain *d, int by);
 /** d begins or ends to run: where its lag is at its ends. */
 void sim_fluid_note(struct sim_domain *d);
-/** The work done for d in the fluid schedule, ns, up to when one of the above was last called. */
+/** The machine has so many processors from now on. */
+void sim_fluid_cpus(u32 nr);
+/** The work done for d in the fluid schedule, ns, up to now. */
 double sim_fluid_done(struct sim_domain *d);
 /** Statistics begin: `work` has become `work_before`; lags count from now on. */
 void sim_fluid_reset(void);
