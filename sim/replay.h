@@ -11,7 +11,7 @@
  * all are there from the beginning, as the setup says, with the weights and caps that are given. The policy is given; where the
  * trace says another (sched_start), a line on stderr says so. Tunables are the trace's where it says them (sched_told).
  * Pools and their policies are the trace's; processors go and come back as it says.
- * Does not: replay a trace that lost records, or in which the class of the scheduler was off for a while.
+ * Does not: replay a trace that lost records (it is refused), or in which the class of the scheduler was off for a while.
  */
 #ifndef PARANGON_SIM_REPLAY_H
 #define PARANGON_SIM_REPLAY_H
@@ -37,7 +37,7 @@ struct sim_replay_result {
 /**
  * Replay a trace under setup's policy, tunables and threads of a core.
  *
- * @return 0, with *result; -1 with a message on stderr: no trace, no scheduler records, the scheduler does not start
+ * @return 0, with *result; -1 with a message on stderr: no trace, records are lost, no scheduler records, the scheduler does not start
  */
 int sim_replay(const char *path, const struct sim_setup *setup, const struct sim_replay_domain *domains, unsigned nr_domains,
                struct sim_replay_result *result);

@@ -372,7 +372,9 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
     if (log && r) {
         r->log = log;
         r->records = calloc(measure(log, &r->first) + 1, sizeof *r->records);
-        if (r->records && find_fields(r)) {
+        if (log->lost)
+            fprintf(stderr, "parangon: %s: %llu records are lost: there is no replay without them\n", path, (unsigned long long)log->lost);
+        else if (r->records && find_fields(r)) {
             find_policy(r);
             find_clock(r);
             if (*r->policy && strncmp(r->policy, setup->config.policy, sizeof r->policy - 1))
