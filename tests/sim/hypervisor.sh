@@ -3,7 +3,7 @@
 # Decisions of the hypervisor, recorded in QEMU, replayed by the simulator: on one, two and four processors every record the same, under each
 # policy: hogs with weights, a cap and two vCPUs, domains that sleep and wake, ones that poll and yield. Runs are counted (icount), and (threads)
 # two and four processors run on threads of the host. Processors are unplugged and plugged in again under load; domains move between pools of
-# two policies. Under another policy, or one of altered code, the first that differs is found.
+# two policies; pools are made, changed and unmade. Under another policy, or one of altered code, the first that differs is found.
 #   hypervisor.sh BUILD-FOLDER PARANGON SOURCE-FOLDER [threads]
 # Exit status 77 (skipped) with a reason where QEMU, the hypervisor or the micro kernel is missing.
 set -eu
@@ -48,6 +48,8 @@ domain() { printf 'domain %s\n    kernel = micro\n    memory = 8M\n    cmdline =
     done
 } > pools
 
+sed 's/pcpu-pools/pcpu-change-pools/; /pool = 1/d' pools > changes
+
 record() { # NAME CPUS OPTIONS [PLAN]
     size=64M classes=all
     clock='-accel tcg -icount shift=3,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm'
@@ -77,6 +79,11 @@ moving() { # POLICY: processors that go and come back; domains that go to anothe
     replay pools credit
     moves=$("$parangon" trace show --events pools.mem | grep -c 'sched_told: .*what = pool,')
     [ "$moves" -ge "$([ -n "$threads" ] && echo 5 || echo 50)" ] || fail "$moves moves between pools prove nothing"
+    record changes 4 sched=credit changes
+    replay changes credit
+    for what in created destroyed leaves left joins; do
+        "$parangon" trace show --events changes.mem | grep -q "sched_told: .*what = $what," || fail "no pool's change is $what"
+    done
 }
 
 if [ -n "$threads" ]; then
