@@ -345,20 +345,23 @@ bool fair_out_of_budget(const struct sched_unit *u, ns_t now)
 
 /* ---- queues ---- */
 
-/* The key of the first that waits, 0: a boosted one, ~0: none. */
-static u64 first_key(struct runqueue *q)
+/* The key of the first that waits (anywhere: and that any pcpu may take), 0: a boosted one, ~0: none. */
+static u64 first_key(struct runqueue *q, bool anywhere)
 {
     struct fair_queue *f = fair_queue(q);
     struct pheap_node *n = pheap_first(&f->waiting);
 
-    return !list_empty(&f->boosted) ? 0 : n ? n->key : ~0ull;
+    list_for_each(pos, &f->boosted)
+        if (!anywhere || !list_entry(pos, struct fair_unit, link)->unit->restricted)
+            return 0;
+    return n ? n->key : ~0ull;
 }
 
 static __attribute__((noinline)) void relist_among_several(struct runqueue *q)
 {
     struct fair_queue *f = fair_queue(q);
     struct fair_pool *p = fair_pool(q->pool);
-    u64 key = first_key(q);
+    u64 key = first_key(q, true);
 
     if (f->listed && f->node.key == key)
         return;
@@ -539,14 +542,12 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
     struct fair_queue *f = fair_queue(q);
 
     for (;;) {
-        struct sched_unit *u = NULL;
-        struct pheap_node *n;
-        bool boost = false;
+        struct sched_unit *u = first_allowed(&f->boosted, p);
+        bool boost = u;
 
-        if (!list_empty(&f->boosted) && (u = first_allowed(&f->boosted, p))) {
-            boost = true;
-        } else {
-            n = first_waiting(q);
+        if (likely(!u)) {
+            struct pheap_node *n = first_waiting(q);
+
             if (n)
                 u = unit_at(n);
             if (unlikely(!list_empty(&f->pins))) {
@@ -610,7 +611,7 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
     struct fair_pool *pool = fair_lock(q->pool, now);
     struct pheap_node *n = pheap_first(&pool->queues);
     struct runqueue *from = n ? container_of(n, struct fair_queue, node)->q : NULL;
-    u64 mine = first_key(q);
+    u64 mine = first_key(q, false);
 
     /* Where restricted affinity wastes what V gives, it follows the others, or who slept would go before them for long. */
     if (n && unlikely(n->key > pool->vt + DEBT_MOST))
