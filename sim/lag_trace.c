@@ -10,7 +10,6 @@
 #include "sim/replay.h"
 #include "trace/reader.h"
 
-#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
 #define DOMAINS  65536u
 #define NOTHING  SIZE_MAX
 
@@ -74,7 +73,7 @@ static struct lag_vcpu *vcpu_of(struct follower *f, const struct of_vcpu *of, co
     uint32_t id = trace_field_value(of->vcpu, record) & (SIM_VCPUS_MAX - 1);
 
     *domain = trace_field_value(of->dom, record) & (DOMAINS - 1);
-    if (*domain == IDLE_DOM)
+    if (*domain == TRACE_DOMID_IDLE)
         return NULL;
     if (!f->vcpus[*domain]) {
         f->vcpus[*domain] = calloc(SIM_VCPUS_MAX, sizeof(struct lag_vcpu));

@@ -8,8 +8,6 @@
 #include "sim/replay_steps.h"
 #include "trace/reader.h"
 
-#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
-
 /* An event's fields; NULL: it has none of this name. */
 struct fields {
     const struct trace_event *event;
@@ -153,7 +151,7 @@ static struct sim_replay_record record_of(const struct replay *r, unsigned kind,
                                     .a = value(f->a, item->record),
                                     .b = value(f->b, item->record)};
 
-    if (out.domid == IDLE_DOM && kind == SIM_REPLAY_PICK)
+    if (out.domid == TRACE_DOMID_IDLE && kind == SIM_REPLAY_PICK)
         out.vcpu_id = 0;
     out.now = (uint64_t)value(f->now, item->record);
     out.turn = (uint32_t)value(f->turn, item->record);
@@ -199,7 +197,7 @@ static bool of_beginning(struct replay *r, const struct sim_replay_record *recor
 
 static bool means_vcpu(const struct replay *r, const struct sim_replay_record *record)
 {
-    return r->of[record->kind].dom && record->domid != IDLE_DOM && !(record->kind == SIM_REPLAY_TOLD && record->a == r->tuned);
+    return r->of[record->kind].dom && record->domid != TRACE_DOMID_IDLE && !(record->kind == SIM_REPLAY_TOLD && record->a == r->tuned);
 }
 
 /* All records that a replay goes by, and how many vCPUs each domain has. */
@@ -276,7 +274,7 @@ static void name(const struct replay *r, char text[64], const struct sim_replay_
 {
     char who[16] = "idle";
 
-    if (record->domid != IDLE_DOM)
+    if (record->domid != TRACE_DOMID_IDLE)
         snprintf(who, sizeof who, "d%uv%u", record->domid, record->vcpu_id);
     if (record->kind == SIM_REPLAY_PICK)
         snprintf(text, 64, "%s (%s, %lld ns)", who, trace_label(r->of[record->kind].a->enumeration, (uint64_t)record->a),

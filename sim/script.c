@@ -8,7 +8,6 @@
 #include "sim/replay.h"
 #include "trace/reader.h"
 
-#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
 #define NAMES    (65536u * 32u)
 #define NOBODY   UINT32_MAX
 
@@ -57,7 +56,7 @@ static uint32_t named(struct reader *r, const struct field2 *f, const void *reco
 {
     uint32_t dom = trace_field_value(f->dom, record) & 0xffff, id = trace_field_value(f->vcpu, record) & 31;
 
-    return dom == IDLE_DOM ? NOBODY : r->index[dom * 32 + id];
+    return dom == TRACE_DOMID_IDLE ? NOBODY : r->index[dom * 32 + id];
 }
 
 static void write_op(struct writer *w, enum sim_op_kind kind, uint64_t value)

@@ -19,6 +19,9 @@
 #include "trace/ring.h"
 #include "trace/schema.h"
 
+/** The domain of idle vCPUs in records: DOMID_IDLE of the public ABI (xen.h). */
+#define TRACE_DOMID_IDLE 0x7fffu
+
 /** One record in place: the bytes are those of the file. */
 struct trace_item {
     uint64_t time;

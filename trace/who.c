@@ -12,7 +12,6 @@
 #define NO_VCPU  UINT32_MAX
 #define NO_TIME  UINT64_MAX
 #define IDS      65536u
-#define IDLE_DOM 0x7fffu /* DOMID_IDLE of the public ABI (xen.h) */
 
 /* The fields that are read, by event; NULL where the trace lacks one. */
 struct layout {
@@ -71,7 +70,7 @@ static uint32_t vcpu_of(struct maker *m, const void *record, const struct trace_
     uint32_t domid = trace_field_value(dom, record) & 0xffff, number = trace_field_value(id, record) & 0xff;
     uint32_t *index = &m->index[domid * 256 + number];
 
-    if (domid == IDLE_DOM)
+    if (domid == TRACE_DOMID_IDLE)
         return NO_VCPU;
     if (*index == NO_VCPU) {
         who->vcpus = grow(who->vcpus, who->nr_vcpus, sizeof *who->vcpus);
