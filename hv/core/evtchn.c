@@ -338,7 +338,7 @@ int evtchn_close(struct domain *d, evtchn_port_t port, bool by_guest)
 
     if (!c || port == 0)
         return -XEN_EINVAL;
-    spin_lock(&topology_lock);
+    HOLD(&topology_lock);
     /* Under the topology lock no other end comes or goes, so this look is good. */
     peer = READ_ONCE(c->state) == ECS_INTERDOMAIN ? evtchn_record(c->remote, c->remote_port) : c;
     lock_pair(c, peer);
@@ -369,13 +369,11 @@ int evtchn_close(struct domain *d, evtchn_port_t port, bool by_guest)
     c->state = ECS_RESERVED; /* nobody gets it before release_port() */
     unlock_pair(c, peer);
     release_port(d, port);
-    spin_unlock(&topology_lock);
     TRACE_evtchn_close(d->id, port);
     return 0;
 
 refused:
     unlock_pair(c, peer);
-    spin_unlock(&topology_lock);
     return -XEN_EINVAL;
 }
 

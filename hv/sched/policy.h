@@ -243,18 +243,6 @@ static inline ns_t sched_slice(const struct cpupool *pool, ns_t own)
     return pool->t.slice ? pool->t.slice : own;
 }
 
-/** A random number of 32 bits (xorshift, from p's own seed). */
-static inline u32 sched_random(struct sched_pcpu *p)
-{
-    u64 x = p->random;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    p->random = x;
-    return x >> 32;
-}
-
 /** No idle pcpu; what sched_nearest_idle() answers then. */
 #define SCHED_NO_CPU 0xffff
 /**
@@ -263,17 +251,22 @@ static inline u32 sched_random(struct sched_pcpu *p)
  * before one with a busy sibling. SCHED_NO_CPU: none that it may run on is idle.
  */
 u16 sched_nearest_idle(const struct sched_unit *u, bool cores_first);
-/** One of the set by chance, seldom evenly; NR_PCPUS: it is empty. For p's pool. */
+/** One of the set by chance (xorshift, from p's own seed), seldom evenly; NR_PCPUS: it is empty. For p's pool. */
 static inline unsigned int sched_any_of(struct sched_pcpu *p, const struct cpumask *set)
 {
     const struct cpupool *pool = p->q->pool;
 
-    return cpumask_cycle_of(set, set, pool->queue[sched_random(p) % pool->nr_queues].first);
+    p->random ^= p->random << 13;
+    p->random ^= p->random >> 7;
+    p->random ^= p->random << 17;
+    return cpumask_cycle_of(set, set, pool->queue[(p->random >> 32) % pool->nr_queues].first);
 }
 
 /** An idle pcpu, else its own, else (it may not run there any more) one by chance. */
 u16 sched_place(struct sched_unit *u, ns_t now);
-/** An idle pcpu, else its own, but one by chance in whose runqueue clearly fewer wait, or if it may not run on its own. */
+/** Where none is idle: its own, but one by chance in whose runqueue clearly fewer wait, or if it may not run on its own. */
+u16 sched_shorter(const struct sched_unit *u);
+/** An idle pcpu, else that. */
 u16 sched_place_by_length(struct sched_unit *u, ns_t now);
 
 #endif

@@ -246,19 +246,22 @@ u16 sched_place(struct sched_unit *u, ns_t now)
     return sched_any_of(sched_pcpu(u->cpu), &u->allowed);
 }
 
-u16 sched_place_by_length(struct sched_unit *u, ns_t now)
+u16 sched_shorter(const struct sched_unit *u)
 {
-    struct sched_pcpu *home = sched_pcpu(u->cpu), *other;
-    u16 cpu = sched_nearest_idle(u, false);
+    struct sched_pcpu *home = sched_pcpu(u->cpu);
+    u16 cpu = sched_any_of(home, &u->allowed);
+    const struct runqueue *q = sched_pcpu(cpu)->q;
 
-    if (cpu != SCHED_NO_CPU)
-        return cpu;
-    cpu = sched_any_of(home, &u->allowed);
-    other = sched_pcpu(cpu);
-    if (!cpumask_test(&u->allowed, u->cpu) ||
-        (READ_ONCE(other->q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * other->q->nr_cpus)
+    if (!cpumask_test(&u->allowed, u->cpu) || (READ_ONCE(q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * q->nr_cpus)
         return cpu;
     return u->cpu;
+}
+
+u16 sched_place_by_length(struct sched_unit *u, ns_t now)
+{
+    u16 cpu = sched_nearest_idle(u, false);
+
+    return cpu != SCHED_NO_CPU ? cpu : sched_shorter(u);
 }
 
 /* ---- waking and sleeping ---- */

@@ -165,8 +165,7 @@ static bool welcome(const struct sched_unit *u, unsigned int cpu)
 
 static u16 smt_place(struct sched_unit *u, ns_t now)
 {
-    struct sched_pcpu *home = sched_pcpu(u->cpu);
-    const struct cpupool *pool = home->q->pool;
+    const struct cpupool *pool = u->dom->pool;
     u16 cpu = sched_nearest_idle(u, true);
     unsigned int other = u->cpu;
 
@@ -179,11 +178,7 @@ static u16 smt_place(struct sched_unit *u, ns_t now)
         if (welcome(u, other))
             return other;
     }
-    other = sched_any_of(home, &u->allowed);
-    if (!cpumask_test(&u->allowed, u->cpu) ||
-        (READ_ONCE(sched_pcpu(other)->q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * sched_pcpu(other)->q->nr_cpus)
-        return other;
-    return u->cpu;
+    return sched_shorter(u);
 }
 
 static struct sched_wake_result smt_wake(struct runqueue *q, struct sched_unit *u, ns_t now)

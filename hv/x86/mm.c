@@ -290,11 +290,10 @@ void arch_free(void *p)
         arch_free_pages(h, h->shift - 12);
         return;
     }
-    spin_lock(&heap_lock);
+    HOLD(&heap_lock);
     h->next = heap_free[h->shift];
     heap_free[h->shift] = h;
     nr_heap_objects--;
-    spin_unlock(&heap_lock);
 }
 
 /* Hand [start, end) to the allocator but for reserved parts, in the largest aligned blocks. */

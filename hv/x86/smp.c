@@ -434,11 +434,6 @@ void smp_stop_if_asked(void)
         stop_here();
 }
 
-static void ask_stop(unsigned int cpu)
-{
-    apic_command(pcpu[cpu].apic_id, VEC_CALL);
-}
-
 static void stop_by_nmi(unsigned int cpu)
 {
     apic_command(pcpu[cpu].apic_id, APIC_NMI);
@@ -452,7 +447,7 @@ void smp_stop_others(void)
         return;
     if (__atomic_exchange_n(&stopping, true, __ATOMIC_SEQ_CST)) /* two end it at once: one does */
         stop_here();
-    for_each_in(arch_online_mask() & ~self, ask_stop);
+    for_each_in(arch_online_mask() & ~self, ask);
     for (ns_t end = now_ns() + MILLISECS(20); (arch_online_mask() & ~self) && now_ns() < end;)
         __builtin_ia32_pause();
     for_each_in(arch_online_mask() & ~self, stop_by_nmi);

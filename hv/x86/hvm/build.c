@@ -190,8 +190,8 @@ static int write_entries(struct domain *d, u64 gfn, u64 last, mfn_t mfn, enum p2
 {
     bool frames = mfn.n != MFN_INVALID.n;
     int rc = 0;
+    HOLD(&d->p2m.lock);
 
-    spin_lock(&d->p2m.lock);
     while (gfn < last && !rc) {
         unsigned int order = frames ? hvm_largest_order : P2M_ORDER_1G;
 
@@ -201,7 +201,6 @@ static int write_entries(struct domain *d, u64 gfn, u64 last, mfn_t mfn, enum p2
         gfn += 1ull << order;
         mfn.n += frames ? 1ull << order : 0;
     }
-    spin_unlock(&d->p2m.lock);
     return rc;
 }
 

@@ -477,25 +477,12 @@ static void exit_unknown(struct vcpu *v, struct regs *r, struct hvm_exit_info *x
 }
 
 hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR] = {
-    [HVM_EXIT_INTERRUPT] = exit_interrupt,
-    [HVM_EXIT_NMI] = exit_nmi,
-    [HVM_EXIT_WINDOW] = exit_window,
-    [HVM_EXIT_CPUID] = exit_cpuid,
-    [HVM_EXIT_HYPERCALL] = exit_hypercall,
-    [HVM_EXIT_IO] = exit_io,
-    [HVM_EXIT_MSR_READ] = exit_msr_read,
-    [HVM_EXIT_MSR_WRITE] = exit_msr_write,
-    [HVM_EXIT_NESTED_FAULT] = exit_nested_fault,
-    [HVM_EXIT_HLT] = exit_hlt,
-    [HVM_EXIT_EXCEPTION] = exit_exception,
-    [HVM_EXIT_CR_WRITE] = exit_cr_write,
-    [HVM_EXIT_XSETBV] = exit_xsetbv,
-    [HVM_EXIT_CACHE] = exit_cache,
-    [HVM_EXIT_FORBIDDEN] = exit_forbidden,
-    [HVM_EXIT_TASK_SWITCH] = exit_task_switch,
-    [HVM_EXIT_SHUTDOWN] = exit_shutdown,
-    [HVM_EXIT_INVALID] = exit_invalid,
-    [HVM_EXIT_UNKNOWN] = exit_unknown,
+    [HVM_EXIT_INTERRUPT] = exit_interrupt, [HVM_EXIT_NMI] = exit_nmi, [HVM_EXIT_WINDOW] = exit_window, [HVM_EXIT_CPUID] = exit_cpuid,
+    [HVM_EXIT_HYPERCALL] = exit_hypercall, [HVM_EXIT_IO] = exit_io, [HVM_EXIT_MSR_READ] = exit_msr_read,
+    [HVM_EXIT_MSR_WRITE] = exit_msr_write, [HVM_EXIT_NESTED_FAULT] = exit_nested_fault, [HVM_EXIT_HLT] = exit_hlt,
+    [HVM_EXIT_EXCEPTION] = exit_exception, [HVM_EXIT_CR_WRITE] = exit_cr_write, [HVM_EXIT_XSETBV] = exit_xsetbv,
+    [HVM_EXIT_CACHE] = exit_cache, [HVM_EXIT_FORBIDDEN] = exit_forbidden, [HVM_EXIT_TASK_SWITCH] = exit_task_switch,
+    [HVM_EXIT_SHUTDOWN] = exit_shutdown, [HVM_EXIT_INVALID] = exit_invalid, [HVM_EXIT_UNKNOWN] = exit_unknown,
     [HVM_EXIT_PAUSE] = exit_pause,
 };
 

@@ -194,34 +194,30 @@ static inline void start_timer(struct vlapic *l, ns_t deadline)
 static void timer_fired(void *arg)
 {
     struct vlapic *l = arg;
-    u64 period, missed;
     ns_t now = now_ns(), deadline;
+    u64 period;
+    bool due;
 
     spin_lock(&l->lock);
     deadline = l->deadline;
-    if (deadline == NS_NEVER || deadline > now) { /* stopped or set anew just before */
-        spin_unlock(&l->lock);
-        return;
+    due = deadline <= now; /* else it was stopped or set anew just before */
+    if (due) {
+        l->deadline = NS_NEVER;
+        l->tsc_deadline = 0;
+        period = (u64)l->timer_count << l->timer_shift;
+        if (TIMER_MODE(l->lvt[LVT_TIMER]) == TIMER_PERIODIC && period) {
+            /* The first end of a period that is PERIOD_MIN after now or later, but the very next where that is far enough. */
+            deadline += period;
+            if (deadline < now + PERIOD_MIN && period < PERIOD_MIN)
+                now += PERIOD_MIN;
+            if (deadline <= now)
+                deadline += ((now - deadline) / period + 1) * period;
+            start_timer(l, deadline);
+        }
     }
-    l->deadline = NS_NEVER;
-    l->tsc_deadline = 0;
-    period = (u64)l->timer_count << l->timer_shift;
-    if (TIMER_MODE(l->lvt[LVT_TIMER]) != TIMER_PERIODIC || !period) {
-        spin_unlock(&l->lock);
-        raise_lvt(l, LVT_TIMER);
-        return;
-    }
-    /* The first end of a period that is PERIOD_MIN after now or later, but the very next where that is far enough. */
-    deadline += period;
-    if (deadline < now + PERIOD_MIN && period < PERIOD_MIN)
-        now += PERIOD_MIN;
-    if (deadline <= now) {
-        missed = (now - deadline) / period + 1;
-        deadline += missed * period;
-    }
-    start_timer(l, deadline);
     spin_unlock(&l->lock);
-    raise_lvt(l, LVT_TIMER);
+    if (due)
+        raise_lvt(l, LVT_TIMER);
 }
 
 /* Takes the lock. */

@@ -119,12 +119,11 @@ static void arm(struct vpit *p, ns_t now)
 static void rose(void *arg)
 {
     struct vpit *p = arg;
+    HOLD(&p->io->lock);
 
-    spin_lock(&p->io->lock);
     hvm_irq_line(p->d, 0, false);
     hvm_irq_line(p->d, 0, true);
     arm(p, now_ns());
-    spin_unlock(&p->io->lock);
 }
 
 /* After a change to channel 0: its line, if low, and its next interrupt. */

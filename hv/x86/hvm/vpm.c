@@ -55,10 +55,9 @@ static void update(struct vpm *p)
 static void due(void *arg)
 {
     struct vpm *p = arg;
+    HOLD(&p->io->lock);
 
-    spin_lock(&p->io->lock);
     update(p);
-    spin_unlock(&p->io->lock);
 }
 
 static u8 read_one(struct vpm *p, unsigned int offset, u32 timer)

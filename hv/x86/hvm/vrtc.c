@@ -188,10 +188,9 @@ static void update(struct vrtc *r, ns_t now)
 static void due(void *arg)
 {
     struct vrtc *r = arg;
+    HOLD(&r->io->lock);
 
-    spin_lock(&r->io->lock);
     update(r, now_ns());
-    spin_unlock(&r->io->lock);
 }
 
 static u8 read_data(struct vrtc *r)
