@@ -10,13 +10,13 @@
  *
  *   - UNDER is credit left, OVER is none. Next is the domain that is furthest behind, so all UNDER
  *     go before any OVER.
- *   - A slice is 30 ms (or the pool's); a unit that was preempted within it keeps its place and the
+ *   - A slice is 30 ms, on several pcpus 15 (or the pool's); a unit that was preempted within it keeps its place and the
  *     rest of the slice. No limit when nobody waits, and (of several pcpus) the pool has a pcpu for
  *     each unit.
  *   - BOOST: a unit that wakes UNDER goes before all others, for at most a third of a slice, in
  *     order of waking.
- *   - Sleeping or giving way earns no more than 30 ms of credit (in fluid time); debt is kept, and paid off while
- *     asleep.
+ *   - Sleeping or giving way earns no more than 30 ms of credit (in fluid time), for which the others pay; debt is kept, and paid
+ *     off while asleep.
  *   - CAP: as fair.h says.
  *   - Where: a unit wakes on an idle pcpu, the nearest. Where none is idle it stays, unless a pcpu
  *     taken by chance has a shorter queue.

@@ -22,12 +22,14 @@ static inline void advance(struct fair_pool *p, ns_t now)
 
     p->updated = now;
     if (unlikely(passed >> 31)) { /* seconds without a decision: exactness is not what matters */
-        p->vt += min_of(passed, 1ull << 46) * p->fluid_cpus / p->fluid_weight << VT_SHIFT;
-        return;
+        ticks = min_of(passed, 1ull << 46) * p->fluid_cpus / p->fluid_weight << VT_SHIFT;
+    } else {
+        passed = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
+        ticks = passed / p->fluid_weight;
+        p->rest = passed % p->fluid_weight;
     }
-    ticks = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
-    p->vt += ticks / p->fluid_weight;
-    p->rest = ticks % p->fluid_weight;
+    p->vt += ticks;
+    p->fluid += ticks;
 }
 
 s32 fair_credit_us(const struct fair_domain *d, u64 vt)
@@ -41,13 +43,10 @@ static s64 vt_of(const struct fair_pool *p, s64 ns)
     return ns * (s64)p->fluid_cpus * (1 << VT_SHIFT) / (s64)p->fluid_weight;
 }
 
-/* Credit saved while asleep, or by giving way, is worth a slice at most, and no more than 30 ms. */
-static void limit_savings(const struct fair_pool *p, struct fair_domain *d)
+/* Where d would stand without what it cannot save, asleep or by giving way: more than a slice's worth of credit, or than 30 ms. */
+static u64 vt_saved(const struct fair_pool *p, const struct fair_domain *d)
 {
-    u64 least = p->vt - (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
-
-    if (d->vt < least)
-        d->vt = least;
+    return max_of(d->vt, p->vt - (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight);
 }
 
 /* ---- feasible shares ---- */
@@ -67,21 +66,30 @@ static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
 static u64 price(const struct fair_pool *p, const struct fair_domain *d)
 {
     if (d->set == FAIR_FULL)
-        return d->price + (p->vt - d->price_vt) / d->worth * CPU_WORTH;
+        return d->price + (p->fluid - d->price_fluid) / d->worth * CPU_WORTH;
     return d->price + ((p->updated - d->price_at) << VT_SHIFT) / d->weight;
+}
+
+/* A full domain is as far from V, whoever came and went. */
+static void follow(const struct fair_pool *p, struct fair_domain *d)
+{
+    if (d->set != FAIR_FULL)
+        return;
+    d->vt += p->along - d->along;
+    d->along = p->along;
 }
 
 static void leave_set(struct fair_pool *p, struct fair_domain *d)
 {
     d->price = price(p, d);
-    d->price_vt = p->vt;
+    d->price_fluid = p->fluid;
     d->price_at = p->updated;
     if (d->set == FAIR_FULL) {
         pheap_remove(&p->full, &d->node);
         p->cpus += d->worth;
         d->first = false;
-        if (d->vt < p->vt - d->saved) /* it had what it could use: no more savings than it came with */
-            d->vt = p->vt - d->saved;
+        follow(p, d);
+        d->vt = max_of(d->vt, p->vt - d->saved); /* it had what it could use: no more savings than it came with */
     } else if (d->set != FAIR_OUT) {
         if (d->set == FAIR_SHARING)
             pheap_remove(&p->sharing, &d->node);
@@ -104,6 +112,7 @@ static void fill(struct fair_pool *p, struct fair_domain *d)
 {
     p->cpus -= d->worth;
     d->set = FAIR_FULL;
+    d->along = p->along;
     d->saved = fair_under(p, d) ? p->vt - d->vt : 0;
     d->node.key = ((u64)d->weight << 32) / d->worth;
     pheap_insert(&p->full, &d->node);
@@ -145,9 +154,31 @@ static void settle(struct fair_pool *p)
     }
 }
 
+/*
+ * d comes, or goes, with its debt or with the credit that it may save: V moves to where those who compete then are on average, each
+ * by its feasible share. Else what sleepers spend would be nobody's, and who never sleeps fall further and further behind V.
+ */
+static void take_along(struct fair_pool *p, struct fair_domain *d, bool comes)
+{
+    s64 part = (s64)(d->set == FAIR_FULL ? ((u64)d->worth << PART_SHIFT) / CPU_WORTH : (d->weight * p->fluid_cpus << PART_SHIFT) / p->fluid_weight) /
+               max_of(p->nr_cpus, 1);
+    s64 lag;
+
+    follow(p, d);
+    lag = max_of((s64)(p->vt - vt_saved(p, d)), -(s64)(DEBT_COUNTED << VT_SHIFT) / d->weight);
+    lag = part >> PART_SHIFT ? 0 /* it is alone */ : comes ? -(lag * part >> PART_SHIFT) : lag * part / ((1 << PART_SHIFT) - part);
+    p->vt += (u64)lag;
+    p->along += (u64)lag;
+    d->along = p->along;
+}
+
 /* d has another number of units that compete, or another weight or cap. */
 static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight, u16 cap)
 {
+    bool comes = !d->competing;
+
+    if (!competing && !comes)
+        take_along(p, d, false);
     leave_set(p, d);
     p->capped += (cap && competing) - (d->cap && d->competing);
     d->competing = competing;
@@ -163,6 +194,8 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
     if (p->fills)
         settle(p);
     recount(p);
+    if (competing && comes)
+        take_along(p, d, true);
 }
 
 void fair_compete(struct fair_pool *p, struct sched_unit *u)
@@ -173,7 +206,7 @@ void fair_compete(struct fair_pool *p, struct sched_unit *u)
         return;
     fair_unit(u)->competes = true;
     if (!d->competing && !u->moved)
-        limit_savings(p, d);
+        d->vt = vt_saved(p, d);
     if (d->competing && !p->fills)
         d->competing++;
     else
@@ -210,7 +243,7 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    ns_t most = p->capped ? SLICE_CAPPED : SLICE;
+    ns_t most = p->capped ? SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
     u64 share, beside;
 
     if (pool->t.slice)
@@ -275,7 +308,7 @@ void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
     struct fair_domain *d = dom->priv;
     struct fair_pool *p = fair_lock(dom->pool, now);
 
-    limit_savings(p, d);
+    d->vt = vt_saved(p, d);
     if (fair_under(p, d))
         d->vt = p->vt - (p->vt - d->vt) * d->weight / weight;
     else
@@ -311,6 +344,7 @@ static __always_inline_ void charge_locked(struct fair_pool *p, struct sched_uni
         d->vt -= f->price;
         f->price = price(p, d);
         d->vt += f->price;
+        follow(p, d);
     } else {
         d->vt += ticks / d->weight;
         d->rest = ticks % d->weight;
@@ -417,7 +451,7 @@ static void enqueue_at(struct runqueue *q, struct sched_unit *u, u64 key)
 
 void fair_enqueue(struct runqueue *q, struct sched_unit *u)
 {
-    enqueue_at(q, u, fair_key(fair_unit(u)) + u->yielded);
+    enqueue_at(q, u, fair_key(fair_unit(u)));
 }
 
 /* Before all others but those boosted before, or (first) before these too. */
@@ -584,7 +618,7 @@ void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
         fair_give_back(prev);
         fair_unit(prev)->left = rest_of_slice(fair_unit(prev), prev->yielded);
         if (prev->yielded)
-            limit_savings(fair_pool(p->q->pool), fair_domain(prev));
+            fair_domain(prev)->vt = vt_saved(fair_pool(p->q->pool), fair_domain(prev));
     }
     if (unlikely(!list_empty(&fair_queue(p->q)->parked)))
         unpark(p->q, now);
@@ -697,7 +731,7 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
 /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
 static inline bool others_may_come(const struct cpupool *pool)
 {
-    return pool->nr_queues > 1 && pool->nr_units > pool->nr_cpus;
+    return pool->nr_cpus > 1 && pool->nr_units > pool->nr_cpus;
 }
 
 struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, ns_t now)
@@ -753,14 +787,14 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
     c->left = rest_of_slice(c, prev->yielded);
     if (unlikely(prev->yielded)) {
         fair_advance(p, pool, now);
-        limit_savings(p, c->domain);
+        c->domain->vt = vt_saved(p, c->domain);
     }
     key = fair_key(c);
     if (n && (key >= n->key || prev->yielded)) {
         first->place = FAIR_NOWHERE;
         list_del(&first->in_domain);
         c->place = FAIR_WAITING;
-        c->node.key = key + prev->yielded;
+        c->node.key = key;
         list_add_tail(&c->domain->waiting, &c->in_domain);
         pheap_replace_first(&f->waiting, &c->node);
         relist(q);

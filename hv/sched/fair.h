@@ -8,6 +8,11 @@
  * waits, so the order of the waiting does not change, a heap holds it, and no tick hands out credit:
  * use is accounted when something happens, exactly as used.
  *
+ * Who comes and goes. Who waits or sleeps earns nothing, but V goes on, so that a sleeper wakes with credit, by now at most a
+ * slice's. When it comes V moves back, and when it goes on, by its credit for its feasible share of the pool (debts the other way):
+ * V stays where those who compete are on average (Stoica and others, A Proportional Share Resource Allocation
+ * Algorithm, RTSS 1996). A domain that is full follows, so that it is as far from V as before.
+ *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
  * lets it, whatever its weight: that is its worth. Those whose weight would give them more ("full") get their worth, and the rest
  * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and while a
@@ -21,7 +26,9 @@
  * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
  * it gets in 60 ms by its feasible share, over the square of the number of its units that may run at
  * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
- * 10 s, and the light are served as often as the heavy.
+ * 10 s, and the light are served as often as the heavy. On several pcpus they are 15 ms at most: no order of turns as long as a
+ * slice keeps the error in any window within one (of three rates that differ it takes balanced words, which hardly any have:
+ * Altman, Gaujal and Hordijk, Balanced Sequences and Optimal Routing, J. ACM 47, 2000).
  *
  * Caps. As budget.h has it, in periods of 30 ms. When the budget is gone the domain's units are parked until the period ends. They compete all the same: a domain whose
  * cap is less than what its weight would give it is full, and comes first when the period begins; any other earns meanwhile
@@ -40,6 +47,7 @@
 #include "policy.h"
 
 #define SLICE        MILLISECS(30)
+#define SLICE_SEVERAL MILLISECS(15) /* the policy's own on several pcpus */
 #define SHARE_PERIOD MILLISECS(60)  /* a slice is no more than a domain's share of this... */
 #define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
@@ -64,11 +72,15 @@
 #define VT_START     (1ull << 48)
 /* Not all that wait are in debt by more than this: 100 ms of normal weight. */
 #define DEBT_MOST    ((MILLISECS(100) << VT_SHIFT) / SCHED_WEIGHT_NORMAL)
+#define DEBT_COUNTED MILLISECS(1000) /* more of a domain's debt does not move V: it ran where nobody else may */
+#define PART_SHIFT   16 /* parts of all pcpus are in 65,536ths */
 
 struct fair_pool {
     struct spinlock lock;
     u64 vt;                  /* V */
     u64 rest;                /* remainder of its last division */
+    u64 fluid;               /* how far V went by the passing of time alone */
+    u64 along;               /* and how far by what domains took along that came or went */
     ns_t updated;
     u64 fluid_weight, fluid_cpus; /* of the next two, what V goes by: see recount() */
     u64 counts;              /* how often they were counted */
@@ -86,9 +98,10 @@ struct fair_pool {
 struct fair_domain {
     u64 vt;
     u64 rest;                /* remainder of its last division */
-    u64 price, price_vt;     /* what a unit of it has been charged that always runs, and V, when set, weight or units last changed... */
+    u64 price, price_fluid;     /* what a unit of it has been charged that always runs, and the pool's fluid, when set, weight or units last changed... */
     ns_t price_at;           /* ...which was then */
     u64 saved;               /* full: its credit, in V, when it became so */
+    u64 along;               /* full: the pool's, as far as its vt has followed */
     u32 competing;           /* its units that are runnable */
     u32 worth;               /* hundredths of a pcpu that these can use */
     u16 weight;
@@ -222,8 +235,7 @@ static inline struct sched_unit *fair_with_budget(struct sched_unit *u, ns_t now
 }
 
 /**
- * Queue u: by its vt, or (preempted in a slice of which something is left) where it was. Who gives way comes behind its equals:
- * else one that is owed a whole pcpu would lose it to each that gives its own away.
+ * Queue u: by its vt, or (preempted in a slice of which something is left) where it was.
  */
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
 /** Or until the period ends. */
@@ -244,10 +256,14 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
  * is not the one. If it has yielded, it is the one only where nobody else is.
  */
 struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
-/** By what a unit is ordered: least first. One preempted in a slice of which something is left keeps the place that it had. */
+/**
+ * By what a unit is ordered: least first. One preempted in a slice of which something is left keeps the place that it had. Who gives
+ * way gives up, for that time, what its domain's being full is worth: else it would be first of all, and hide from the others who
+ * waits behind units of full domains.
+ */
 static inline u64 fair_key(const struct fair_unit *c)
 {
-    return c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
+    return unlikely(c->unit->yielded) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting

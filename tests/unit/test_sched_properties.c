@@ -21,6 +21,8 @@
  *              whichever is longer; in machines of even seeds some have caps (none under credit2); with a
  *              slice that the machine sets (and for the policies that do not shorten theirs) within a slice
  *              for each of a domain's vCPUs, if that is more
+ *   window     with the policy's own slices (credit, smt; no caps) none of them is off by more than a slice of
+ *              30 ms, for each of its vCPUs that can run at once, in any window of that time
  *   exploit    beside domains that give way just before a slice of 30 or 2 ms or a tick of 10 ms ends,
  *              hogs get no less than that: nothing is gained by it
  *
@@ -57,9 +59,9 @@
 
 /* How often a property was put to the test, over all seeds. */
 static struct tried {
-    unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits;
+    unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits, windows;
     unsigned long seeds, failed;
-    double lag, lag_slices, wait;   /* ns; the same in slices; worst wait, of its bound */
+    double lag, lag_slices, wait, window; /* ns; the same in slices; worst wait and window, of their bounds */
 } tried;
 
 static const char *program;
@@ -444,6 +446,20 @@ static void note_lag(double behind)
     tried.lag_slices = fmax(tried.lag_slices, behind / slice_length());
 }
 
+/* No window is worse than the most that a domain was behind and the most that it was ahead, together. */
+static void check_window(const struct sim_load *l, double most)
+{
+    double bound = slice_length() * fmin(l->vcpus, t.config.cpus);
+    char what[96];
+
+    tried.windows++;
+    tried.window = fmax(tried.window, most / bound);
+    if (most <= bound)
+        return;
+    snprintf(what, sizeof(what), "off by %.1f ms in a window, %.1f at most", most * 1e-6, bound * 1e-6);
+    fail(t.last, "window", what);
+}
+
 /*
  * Policies that promise shares: what each domain got is within 1 % of its feasible share, or within what a slice
  * for each of its vCPUs makes of the time, which may be more. credit and smt make their own slices short enough.
@@ -463,8 +479,11 @@ static void check_shares(const struct sim_result *r)
 
         tried.shares++;
         tried.exploits += t.exploited && l->kind == SIM_HOG;
-        if (t.config.fluid && !t.exploited && !caps)
+        if (t.config.fluid && !t.exploited && !caps) {
             note_lag(r->domains[d].behind);
+            if (own)
+                check_window(l, r->domains[d].behind + r->domains[d].ahead);
+        }
         if (fabs(error) / feasible > t.worst_share && l->kind == SIM_HOG)
             t.worst_share = fabs(error) / feasible;
         /* Who gives way may get less, and others more for it. */
@@ -552,11 +571,13 @@ static void add(struct tried *sum, const struct tried *part)
     sum->forced_equal += part->forced_equal;
     sum->shares += part->shares;
     sum->exploits += part->exploits;
+    sum->windows += part->windows;
     sum->seeds += part->seeds;
     sum->failed += part->failed;
     sum->lag = fmax(sum->lag, part->lag);
     sum->lag_slices = fmax(sum->lag_slices, part->lag_slices);
     sum->wait = fmax(sum->wait, part->wait);
+    sum->window = fmax(sum->window, part->window);
 }
 
 /* The seeds in `jobs` processes: the scheduler has static state. -1: one of them has not come to its end. */
@@ -599,7 +620,8 @@ static bool all_were_tried(uint64_t seeds)
 {
     if (seeds < 1000 || only_policy)
         return true;
-    return tried.waits && tried.caps && tried.cores_changed && tried.forced_equal && tried.shares && tried.exploits;
+    return tried.waits && tried.caps && tried.cores_changed && tried.forced_equal && tried.shares && tried.exploits &&
+           tried.windows;
 }
 
 int main(int argc, char **argv)
@@ -612,6 +634,7 @@ int main(int argc, char **argv)
     int opt;
 
     program = argv[0];
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was found is not lost when a long run is ended */
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (opt) {
         case 'n':
@@ -638,8 +661,10 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("tried: %lu waits (longest %.0f %% of its bound), %lu capped stretches, %lu changes of a core's domain, %lu machines with "
-           "forced idle time (%lu equal to the ns), %lu shares, %lu of them beside domains that give way early\n",
-           tried.waits, tried.wait * 100, tried.caps, tried.cores_changed, tried.forced_machines, tried.forced_equal, tried.shares, tried.exploits);
+           "forced idle time (%lu equal to the ns), %lu shares, %lu of them beside domains that give way early, %lu in any window (worst "
+           "%.0f %% of its bound)\n",
+           tried.waits, tried.wait * 100, tried.caps, tried.cores_changed, tried.forced_machines, tried.forced_equal, tried.shares, tried.exploits,
+           tried.windows, tried.window * 100);
     printf("largest lag behind a fluid schedule: %.1f ms, or %.1f slices\n", tried.lag * 1e-6, tried.lag_slices);
     printf("%lu seeds, %lu failed%s%s\n", tried.seeds, tried.failed, tried.seeds < seeds ? ": no more were tried" : "",
            all_were_tried(seeds) ? "" : ", something was not tried");
