@@ -15,20 +15,20 @@
  *   - RESET: when the first to run has no credit, every unit of the pool gets 10 ms, as often as it
  *     takes. This is one addition: credit is what the pool has given less what was burned, which can
  *     be compared between runqueues. Who sleeps or gives way saves no more than 10 ms. A unit that runs, and is given
- *     more than it burns because its weight is worth more than a pcpu, saves no more than 100 ms and
- *     what was given at once lately, so that it stays ahead of those that take turns; what comes
- *     while it waits is its own.
+ *     more than it burns because its weight is worth more than a pcpu, saves no more than LEAD_MOST, so
+ *     that it stays ahead of those that take turns; what comes while it waits is its own. Who is behind waits
+ *     until the others have burned that.
  *   - SLICE: until the credit of the next waiting one is reached or 10 ms are burned, at least 500 us
- *     and at most 2 ms (or the pool's slice); at most 10 ms where nobody waits here but somewhere. No limit where
+ *     and at most 2 ms (or the pool's slice), or 10 ms where nobody waits here but somewhere. No limit where
  *     the pool has a pcpu for each unit.
  *   - WAKE: on an idle pcpu of the runqueue it was in, or of another. Else a unit that wakes with
  *     credit left goes before all others, for at most a slice, on the pcpu where it was, or, if one
  *     woken before runs or is awaited there, on the one whose unit has least credit. Without credit
  *     left it preempts where it has more.
  *   - MIGRATION is resisted: a pcpu prefers who waits at it (each has a heap) unless another of the
- *     runqueue has RESIST more credit. A busy pcpu looks every 2 ms at one other runqueue by
- *     chance, and takes its first if that has RESIST more credit than what is here; one that would
- *     idle takes over at once.
+ *     runqueue has RESIST more credit, or what it burns in so long if that is less. A busy pcpu looks every
+ *     2 ms, and whenever what it runs has no credit, at one other runqueue by chance, and takes its first
+ *     if that has so much more credit than what is here; one that would idle takes over at once.
  *   - CAP: a domain has a budget for each period of 10 ms; as budget.h has it.
  *
  * Fairness: of units that always want to run, in the whole pool, credits differ by RESIST and by what
@@ -44,7 +44,7 @@
 #include "trace/trace.h"
 
 #define CREDIT_RESET   MILLISECS(10)
-#define LEAD_MOST      MILLISECS(100) /* saved by what runs on */
+#define LEAD_MOST      MILLISECS(40) /* saved by what runs on */
 #define RESIST         MILLISECS(5)
 #define SLICE_LEAST    MICROSECS(500)
 #define SLICE_MOST     MILLISECS(2)
@@ -60,7 +60,6 @@
 struct credit2_pool {
     struct spinlock lock;        /* budgets */
     u64 given;                   /* ns of credit given to each unit so far */
-    u64 step;                    /* the most that was given at once lately */
 };
 
 struct credit2_queue {
@@ -91,6 +90,7 @@ struct credit2_unit {
     u64 burned;                  /* the pool's given - burned: its credit */
     u64 rest;
     s64 had;                     /* its credit when it was picked */
+    u64 resist;                  /* credit that it needs to have more to run where it does not wait */
     u8 place;
     u8 slot;                     /* of the heap that it waits in */
     bool parked;
@@ -193,7 +193,7 @@ static void limit_credit(const struct runqueue *q, struct sched_unit *u, s64 mos
 /* Nor does what runs, and is given more than it burns, save up without end. */
 static void limit_credit_of_running(const struct runqueue *q, struct sched_unit *u)
 {
-    limit_credit(q, u, max_of((s64)(LEAD_MOST + READ_ONCE(pool_of(q)->step)), unit_of(u)->had));
+    limit_credit(q, u, max_of((s64)LEAD_MOST, unit_of(u)->had));
 }
 
 /* u comes to wait at p. */
@@ -277,10 +277,10 @@ static struct pheap_node *first_allowed(struct pheap *h, const struct sched_pcpu
     return n;
 }
 
-/* How far behind a unit with this key is for a pcpu where it does not wait. */
-static u64 rank_elsewhere(u64 key)
+/* How far behind the unit of n is for a pcpu where it does not wait. */
+static u64 rank_elsewhere(const struct pheap_node *n)
 {
-    return key == RANK_FIRST ? RANK_FIRST : key + RESIST;
+    return n->key == RANK_FIRST ? RANK_FIRST : n->key + container_of(n, struct credit2_unit, node)->resist;
 }
 
 /* The waiting unit that a pcpu had best run, and its rank there; the least rank of the other heaps' first. */
@@ -298,11 +298,11 @@ static __attribute__((noinline)) struct candidate first_of_several(struct runque
     for (u32 left = c->present; left; left &= left - 1) {
         u32 slot = (u32)__builtin_ctz(left);
         struct pheap_node *n = pheap_first(&c->waiting[slot]);
-        u64 rank = slot == own ? n->key : rank_elsewhere(n->key);
+        u64 rank = slot == own ? n->key : rank_elsewhere(n);
 
         if (rank > best.other || (!sched_allowed(unit_at(n), p->cpu) && !(n = first_allowed(&c->waiting[slot], p))))
             continue;
-        rank = slot == own ? n->key : rank_elsewhere(n->key);
+        rank = slot == own ? n->key : rank_elsewhere(n);
         if (rank < best.rank || (rank == best.rank && slot == own)) {
             best.other = best.rank;
             best.rank = rank;
@@ -418,6 +418,7 @@ static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_un
     struct sched_pcpu *p = sched_pcpu(u->cpu), *to;
 
     __atomic_fetch_add(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
+    unit_of(u)->resist = min_of(RESIST, cost_of(u, RESIST) / u->dom->weight); /* or heavy ones would be off by so much longer */
     if (!u->moved)
         limit_credit(q, u, CREDIT_RESET);
     if (out_of_budget(u, now)) {
@@ -461,26 +462,29 @@ static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran,
     TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, (s32)(credit(p->q, u) / 1000));
 }
 
-/* Every BALANCE_PERIOD, look at another runqueue, taken by chance: has its first RESIST more credit than what is here? */
+/*
+ * Every BALANCE_PERIOD, and at each decision while what runs here has no credit (all would soon be
+ * given some for it), look at another runqueue, taken by chance: has its first clearly more than
+ * what is here?
+ */
 static struct runqueue *credit2_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q, *from;
-    const struct cpumask *loaded = &q->pool->loaded;
     struct credit2_cpu *c = cpu_of(p);
     unsigned int cpu;
 
-    if (now < c->balanced + BALANCE_PERIOD)
+    if (now < c->balanced + BALANCE_PERIOD && !(prev && credit(q, prev) <= 0))
         return NULL;
     c->balanced = now;
-    cpu = sched_any_of(p, loaded);
-    if (cpu == NR_PCPUS)
-        return NULL;
-    from = sched_pcpu(cpu)->q;
+    cpu = sched_any_of(p, &q->pool->loaded);
+    from = cpu == NR_PCPUS ? q : sched_pcpu(cpu)->q;
     if (from == q || READ_ONCE(from->waiting) <= READ_ONCE(from->parked))
         return NULL;
     c->beats = first_for(q, p).rank;
     if (prev)
         c->beats = unit_of(prev)->boosted ? RANK_FIRST : min_of(c->beats, unit_of(prev)->burned);
+    if (c->beats == RANK_FIRST)
+        c->balanced = 0; /* nothing can be taken now: this was no look, or who wakes here every 2 ms would prevent each */
     return from;
 }
 
@@ -504,11 +508,11 @@ static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p
 /* How long u may run before the one of rank `next` has more credit, or it has burned what a reset gives. */
 static ns_t slice_for(const struct runqueue *q, const struct sched_unit *u, u64 next)
 {
-    ns_t most = sched_slice(q->pool, SLICE_MOST);
+    ns_t most = sched_slice(q->pool, queue_of(q)->present ? SLICE_MOST : SLICE_ALONE);
     s64 ahead;
 
-    if (!queue_of(q)->present)
-        return q->pool->nr_units > q->pool->nr_cpus ? sched_slice(q->pool, SLICE_ALONE) : NS_NEVER;
+    if (!queue_of(q)->present && q->pool->nr_units <= q->pool->nr_cpus)
+        return NS_NEVER;
     ahead = next == RANK_NONE || unit_of(u)->boosted ? (s64)CREDIT_RESET : (s64)(next - unit_of(u)->burned);
     ahead = min_of(ahead, (s64)CREDIT_RESET) * u->dom->weight / (s64)cost_of(u, 1);
     return min_of((ns_t)max_of(ahead, (s64)min_of(SLICE_LEAST, most)), most);
@@ -555,7 +559,7 @@ static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, 
     if (pheap_first(own))
         *next = min_of(*next, pheap_first(own)->key);
     if (from != own && pheap_first(from))
-        *next = min_of(*next, rank_elsewhere(pheap_first(from)->key));
+        *next = min_of(*next, rank_elsewhere(pheap_first(from)));
     return first.unit;
 }
 
@@ -563,10 +567,9 @@ static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, 
 static __attribute__((noinline)) s64 reset(const struct runqueue *q, const struct sched_unit *u)
 {
     struct credit2_pool *pool = pool_of(q);
-    u64 given = (u64)(-credit(q, u)) / CREDIT_RESET * CREDIT_RESET + CREDIT_RESET, step = READ_ONCE(pool->step);
+    u64 given = (u64)(-credit(q, u)) / CREDIT_RESET * CREDIT_RESET + CREDIT_RESET;
 
     TRACE_sched_reset(q->first, (s32)(credit(q, u) / 1000), given);
-    WRITE_ONCE(pool->step, max_of(given, step - step / 16));
     __atomic_fetch_add(&pool->given, given, __ATOMIC_RELAXED);
     return credit(q, u);
 }
