@@ -5,12 +5,14 @@
  * Every pcpu, vCPU and stream of arrivals has one entry for life, so that no event allocates or moves. The tree is complete: the
  * entries are its leaves, in the order of their numbers, and each inner node holds the earlier of its two children, which lie side by
  * side. A setting plays the matches from its leaf upwards again and stops where the winner stays the same: mostly after one or two,
- * since most events are far off; never more than log2 of the entries, each a compare and two moves without a branch on the times.
+ * since most events are far off; never more than log2 of the entries, each without a branch on the times, and against one node that
+ * was not just written.
  * Of equal times the lower number comes first: the order never depends on addresses or on history.
  */
 #ifndef PARANGON_SIM_EVENTS_H
 #define PARANGON_SIM_EVENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -44,16 +46,19 @@ static inline struct sim_event sim_events_first(const struct sim_events *e)
 /** The next event of id is at `time` (SIM_NEVER: it has none). O(log n). */
 static inline void sim_events_set(struct sim_events *e, uint32_t id, uint64_t time)
 {
-    struct sim_event *node = e->node;
+    struct sim_event *node = e->node, winner = {time, id};
     uint32_t i = e->leaves + id;
 
     if (node[i].time == time)
         return;
     node[i].time = time;
-    while (i /= 2) {
-        const struct sim_event *match = &node[2 * i];
-        struct sim_event winner = match[match[1].time < match[0].time];
+    while (i > 1) {
+        struct sim_event other = node[i ^ 1];
+        bool loses = (other.time < winner.time) | ((other.time == winner.time) & i);
 
+        winner.time = loses ? other.time : winner.time;
+        winner.id = loses ? other.id : winner.id;
+        i /= 2;
         if (node[i].time == winner.time && node[i].id == winner.id)
             return;
         node[i] = winner;

@@ -221,8 +221,10 @@ void sim_fluid_note(struct sim_domain *d)
 {
     double lag = sim_fluid_done(d) - (double)d->work / 65536;
 
-    d->behind = fmax(d->behind, lag);
-    d->ahead = fmax(d->ahead, -lag);
+    if (lag > d->behind)
+        d->behind = lag;
+    if (-lag > d->ahead)
+        d->ahead = -lag;
 }
 
 void sim_fluid_reset(void)

@@ -51,6 +51,7 @@ static bool next_request(struct sim_domain *d, struct sim_request *request)
     if (d->queue_head == d->queue_tail)
         return false;
     *request = d->queue[d->queue_head++ & (d->queue_size - 1)];
+    __builtin_prefetch(&d->queue[d->queue_head & (d->queue_size - 1)]); /* of a long queue, it has left the caches since it came */
     return true;
 }
 

@@ -53,10 +53,12 @@ static void account(void)
 static ns_t burst_end(const struct sim_cpu *c)
 {
     const struct sim_vcpu *v = c->runs;
+    u64 work;
 
     if (!v || v->left == SIM_FOREVER)
         return SIM_NEVER;
-    return c->since + (v->overhead + v->left + c->rate - 1) / c->rate;
+    work = v->overhead + v->left + c->rate - 1; /* a division takes longer than all else here */
+    return c->since + (c->rate == RATE_ONE ? work / RATE_ONE : work / c->rate);
 }
 
 /* The pcpu's next event is known by now; of the one whose turn it is when its turn ends. */
@@ -134,6 +136,23 @@ static void count_core(unsigned cpu, int sign)
         *(other ? &sim.cores_other : &sim.cores_same) += sign;
 }
 
+/* c goes from the list of one domain's pcpus to that of `to` (NULL: to none). */
+static void enlist(struct sim_cpu *c, const struct sim_vcpu *to)
+{
+    if (c->runs) {
+        *c->link = c->next;
+        if (c->next)
+            c->next->link = c->link;
+    }
+    if (to) {
+        c->link = &to->dom->runs_on;
+        c->next = *c->link;
+        if (c->next)
+            c->next->link = &c->next;
+        *c->link = c;
+    }
+}
+
 /* The processor is given to `to` (NULL: nobody). */
 static void occupy(unsigned cpu, struct sim_vcpu *to)
 {
@@ -141,6 +160,8 @@ static void occupy(unsigned cpu, struct sim_vcpu *to)
 
     account();
     settle(c);
+    if (sim.config->fluid)
+        enlist(c, to);
     if (sim.threads == 1) {
         sim.nr_idle += (to == NULL) - (c->runs == NULL);
         c->runs = to;
@@ -166,9 +187,8 @@ static void note_lag(struct sim_domain *d)
 {
     if (!sim.config->fluid)
         return;
-    for (unsigned i = 0; i < d->nr_vcpus; i++)
-        if (d->vcpus[i].running)
-            settle(&sim.cpus[d->vcpus[i].last_cpu]);
+    for (struct sim_cpu *c = d->runs_on; c; c = c->next)
+        settle(c);
     sim_fluid_note(d);
 }
 

@@ -65,6 +65,7 @@ struct sim_domain {
     unsigned arrived;
     ns_t round;
     /* fluid schedule */
+    struct sim_cpu *runs_on;       /* the first of the pcpus that it runs on, in no order */
     u32 runnable;                  /* vCPUs that want to run */
     u32 flow;                      /* it has work left there: its index in `flows`; else SIM_NO_FLOW */
     double fluid;                  /* work done there, ns; while it flows, flows.done has it */
@@ -77,6 +78,7 @@ struct sim_cpu {
     ns_t deadline;                 /* of its timer interrupt */
     u32 rate;                      /* 2^-16 */
     bool raised, kicked;
+    struct sim_cpu *next, **link;  /* fluid schedule: the next pcpu of the domain; what points here */
 };
 
 struct sim_machine {
