@@ -10,7 +10,7 @@
  *
  *   - UNDER is credit left, OVER is none. Next is the domain that is furthest behind, so all UNDER
  *     go before any OVER.
- *   - A slice is 30 ms, on several pcpus 15 (or the pool's); a unit that was preempted within it keeps its place and the
+ *   - A slice is 30 ms, on several pcpus 12 (or the pool's); a unit that was preempted within it keeps its place and the
  *     rest of the slice. No limit when nobody waits, and (of several pcpus) the pool has a pcpu for
  *     each unit.
  *   - BOOST: a unit that wakes UNDER goes before all others, for at most a third of a slice, in

@@ -26,8 +26,8 @@
  * Slices are 30 ms, or the pool's. The policy's own are shorter where a domain's share is small: what
  * it gets in 60 ms by its feasible share, over the square of the number of its units that may run at
  * once, but at least 1 ms. So what a domain is ahead or behind is less than 1 % of what it gets in
- * 10 s, and the light are served as often as the heavy. On several pcpus they are 15 ms at most: no order of turns as long as a
- * slice keeps the error in any window within one (of three rates that differ it takes balanced words, which hardly any have:
+ * 10 s, and the light are served as often as the heavy. On several pcpus they are 12 ms at most: no order of turns as long as a
+ * slice keeps the error in any window within one (it would be a balanced word, which hardly any three different rates have:
  * Altman, Gaujal and Hordijk, Balanced Sequences and Optimal Routing, J. ACM 47, 2000).
  *
  * Caps. As budget.h has it, in periods of 30 ms. When the budget is gone the domain's units are parked until the period ends. They compete all the same: a domain whose
@@ -47,7 +47,7 @@
 #include "policy.h"
 
 #define SLICE        MILLISECS(30)
-#define SLICE_SEVERAL MILLISECS(15) /* the policy's own on several pcpus */
+#define SLICE_SEVERAL MILLISECS(12) /* the policy's own on several pcpus */
 #define SHARE_PERIOD MILLISECS(60)  /* a slice is no more than a domain's share of this... */
 #define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
