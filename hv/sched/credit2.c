@@ -144,12 +144,9 @@ static u64 cost_of(const struct sched_unit *u, ns_t ran)
 static __attribute__((noinline)) bool used_up(const struct sched_unit *u, ns_t now)
 {
     struct credit2_pool *pool = u->dom->pool->priv;
-    bool gone;
+    HOLD(&pool->lock);
 
-    spin_lock(&pool->lock);
-    gone = budget_is_gone(&domain_of(u)->budget, now);
-    spin_unlock(&pool->lock);
-    return gone;
+    return budget_is_gone(&domain_of(u)->budget, now);
 }
 
 /* True: its domain may not use more in this period. */
@@ -162,12 +159,9 @@ static inline bool out_of_budget(const struct sched_unit *u, ns_t now)
 static ns_t take_budget(struct sched_unit *u, ns_t now)
 {
     struct credit2_pool *pool = u->dom->pool->priv;
-    ns_t most;
+    HOLD(&pool->lock);
 
-    spin_lock(&pool->lock);
-    most = budget_take(&domain_of(u)->budget, &unit_of(u)->part, min_of(u->dom->refs, (u32)u->dom->pool->nr_cpus), now);
-    spin_unlock(&pool->lock);
-    return most;
+    return budget_take(&domain_of(u)->budget, &unit_of(u)->part, min_of(u->dom->refs, (u32)u->dom->pool->nr_cpus), now);
 }
 
 static void give_back(struct sched_unit *u)
@@ -176,9 +170,8 @@ static void give_back(struct sched_unit *u)
 
     if (likely(!u->dom->cap))
         return;
-    spin_lock(&pool->lock);
+    HOLD(&pool->lock);
     budget_return(&domain_of(u)->budget, &unit_of(u)->part);
-    spin_unlock(&pool->lock);
 }
 
 /* ---- the queue ---- */
@@ -364,11 +357,10 @@ static void credit2_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t n
 {
     struct credit2_domain *d = dom->priv;
     struct credit2_pool *pool = dom->pool->priv;
+    HOLD(&pool->lock);
 
-    spin_lock(&pool->lock);
     if (cap != dom->cap)
         budget_set(&d->budget, CAP_PERIOD, cap, now);
-    spin_unlock(&pool->lock);
     TRACE_sched_credit(dom->domain->id, 0, 0, weight, cap);
 }
 
@@ -483,9 +475,10 @@ static struct runqueue *credit2_balance(struct sched_pcpu *p, struct sched_unit 
     c->beats = first_for(q, p).rank;
     if (prev)
         c->beats = unit_of(prev)->boosted ? RANK_FIRST : min_of(c->beats, unit_of(prev)->burned);
-    if (c->beats == RANK_FIRST)
-        c->balanced = 0; /* nothing can be taken now: this was no look, or who wakes here every 2 ms would prevent each */
-    return from;
+    if (c->beats != RANK_FIRST)
+        return from;
+    c->balanced = 0; /* nothing can be taken now: this was no look, or who wakes here every 2 ms would prevent each */
+    return NULL;
 }
 
 static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)

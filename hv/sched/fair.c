@@ -43,10 +43,16 @@ static s64 vt_of(const struct fair_pool *p, s64 ns)
     return ns * (s64)p->fluid_cpus * (1 << VT_SHIFT) / (s64)p->fluid_weight;
 }
 
-/* Where d would stand without what it cannot save, asleep or by giving way: more than a slice's worth of credit, or than 30 ms. */
+/* Credit that a domain may save, asleep or by giving way, in V: worth a slice, and no more than 30 ms. */
+static u64 savings(const struct fair_domain *d)
+{
+    return (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
+}
+
+/* Where it would stand without what it may not save. */
 static u64 vt_saved(const struct fair_pool *p, const struct fair_domain *d)
 {
-    return max_of(d->vt, p->vt - (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight);
+    return max_of(d->vt, p->vt - savings(d));
 }
 
 /* ---- feasible shares ---- */
@@ -122,7 +128,7 @@ static void fill(struct fair_pool *p, struct fair_domain *d)
     list_for_each_safe(pos, &d->waiting) { /* they go before all others now */
         struct sched_unit *u = list_entry(pos, struct fair_unit, in_domain)->unit;
 
-        if (fair_unit(u)->place != FAIR_BOOSTED && fair_unit(u)->node.key != FAIR_FULL_KEY) {
+        if (fair_unit(u)->place != FAIR_BOOSTED && fair_unit(u)->node.key != FAIR_FULL_KEY && !fair_unit(u)->gave_way) {
             fair_dequeue(sched_pcpu(u->cpu)->q, u);
             fair_enqueue(sched_pcpu(u->cpu)->q, u);
         }
@@ -155,21 +161,23 @@ static void settle(struct fair_pool *p)
 }
 
 /*
- * d comes, or goes, with its debt or with the credit that it may save: V moves to where those who compete then are on average, each
- * by its feasible share. Else what sleepers spend would be nobody's, and who never sleeps fall further and further behind V.
+ * d comes, or goes, with its debt or with the credit that it may save: V moves to where those who share then are on average, by weight.
+ * Else what sleepers spend would be nobody's, and who never sleeps fall further and further behind V. What counts is the credit that it
+ * has while it is away, within the same limits both ways: so coming and going move nothing in the end, in whatever order domains do.
  */
-static void take_along(struct fair_pool *p, struct fair_domain *d, bool comes)
+static void take_along(struct fair_pool *p, const struct fair_domain *d, bool comes)
 {
-    s64 part = (s64)(d->set == FAIR_FULL ? ((u64)d->worth << PART_SHIFT) / CPU_WORTH : (d->weight * p->fluid_cpus << PART_SHIFT) / p->fluid_weight) /
-               max_of(p->nr_cpus, 1);
-    s64 lag;
+    s64 part, most = (s64)savings(d), least = -(s64)(DEBT_COUNTED << VT_SHIFT) / d->weight, lag;
 
-    follow(p, d);
-    lag = max_of((s64)(p->vt - vt_saved(p, d)), -(s64)(DEBT_COUNTED << VT_SHIFT) / d->weight);
-    lag = part >> PART_SHIFT ? 0 /* it is alone */ : comes ? -(lag * part >> PART_SHIFT) : lag * part / ((1 << PART_SHIFT) - part);
+    if (d->set == FAIR_FULL || p->weight == d->weight) /* nobody shares with it */
+        return;
+    part = (s64)(((u64)d->weight << PART_SHIFT) / p->weight);
+    lag = max_of(min_of((s64)(p->vt - d->vt), most), least);
+    if (!comes)
+        lag = max_of(min_of(lag * (1 << PART_SHIFT) / ((1 << PART_SHIFT) - part), most), least);
+    lag = comes ? -(lag * part >> PART_SHIFT) : lag * part >> PART_SHIFT;
     p->vt += (u64)lag;
     p->along += (u64)lag;
-    d->along = p->along;
 }
 
 /* d has another number of units that compete, or another weight or cap. */
@@ -308,6 +316,7 @@ void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
     struct fair_domain *d = dom->priv;
     struct fair_pool *p = fair_lock(dom->pool, now);
 
+    follow(p, d);
     d->vt = vt_saved(p, d);
     if (fair_under(p, d))
         d->vt = p->vt - (p->vt - d->vt) * d->weight / weight;
@@ -617,6 +626,7 @@ void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
     if (prev) {
         fair_give_back(prev);
         fair_unit(prev)->left = rest_of_slice(fair_unit(prev), prev->yielded);
+        fair_unit(prev)->gave_way = prev->yielded;
         if (prev->yielded)
             fair_domain(prev)->vt = vt_saved(fair_pool(p->q->pool), fair_domain(prev));
     }
@@ -678,7 +688,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     struct fair_unit *curr = p->curr ? fair_unit(p->curr) : NULL;
 
     if (!u->moved)
-        fair_unit(u)->left = fair_unit(u)->set_back = 0;
+        fair_unit(u)->left = fair_unit(u)->set_back = fair_unit(u)->gave_way = 0;
     fair_compete(pool, u);
     if (fair_out_of_budget(u, now)) {
         fair_park(q, u);
@@ -717,6 +727,7 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
     struct fair_domain *d = c->domain;
     ns_t left = c->left;
 
+    c->gave_way = false;
     c->price = p->fills ? price(p, d) : FAIR_UNPRICED;
     if (left) {
         c->left = 0;
@@ -785,6 +796,7 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
         first = container_of(n, struct fair_unit, node);
     c = fair_unit(prev);
     c->left = rest_of_slice(c, prev->yielded);
+    c->gave_way = prev->yielded;
     if (unlikely(prev->yielded)) {
         fair_advance(p, pool, now);
         c->domain->vt = vt_saved(p, c->domain);

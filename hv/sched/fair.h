@@ -9,8 +9,8 @@
  * use is accounted when something happens, exactly as used.
  *
  * Who comes and goes. Who waits or sleeps earns nothing, but V goes on, so that a sleeper wakes with credit, by now at most a
- * slice's. When it comes V moves back, and when it goes on, by its credit for its feasible share of the pool (debts the other way):
- * V stays where those who compete are on average (Stoica and others, A Proportional Share Resource Allocation
+ * slice's. When it comes V moves back, and when it goes on, by its credit for its share (debts the other way):
+ * V stays where those who share are on average (Stoica and others, A Proportional Share Resource Allocation
  * Algorithm, RTSS 1996). A domain that is full follows, so that it is as far from V as before.
  *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
@@ -73,7 +73,7 @@
 /* Not all that wait are in debt by more than this: 100 ms of normal weight. */
 #define DEBT_MOST    ((MILLISECS(100) << VT_SHIFT) / SCHED_WEIGHT_NORMAL)
 #define DEBT_COUNTED MILLISECS(1000) /* more of a domain's debt does not move V: it ran where nobody else may */
-#define PART_SHIFT   16 /* parts of all pcpus are in 65,536ths */
+#define PART_SHIFT   16 /* parts of all weights are in 65,536ths */
 
 struct fair_pool {
     struct spinlock lock;
@@ -145,6 +145,7 @@ struct fair_unit {
     bool parked;             /* counted in its runqueue's parked */
     bool in_boost;           /* runs because it was boosted */
     bool competes;           /* counted in its domain's competing */
+    bool gave_way;           /* it waits since it did */
     ns_t turn;               /* length of the slice that it is in */
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
@@ -258,12 +259,12 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
 struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**
  * By what a unit is ordered: least first. One preempted in a slice of which something is left keeps the place that it had. Who gives
- * way gives up, for that time, what its domain's being full is worth: else it would be first of all, and hide from the others who
+ * way gives up, until it runs again, what its domain's being full is worth: else it would be first of all, and hide from the others who
  * waits behind units of full domains.
  */
 static inline u64 fair_key(const struct fair_unit *c)
 {
-    return unlikely(c->unit->yielded) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
+    return unlikely(c->unit->yielded || c->gave_way) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting

@@ -241,9 +241,7 @@ u16 sched_place(struct sched_unit *u, ns_t now)
 
     if (cpu != SCHED_NO_CPU)
         return cpu;
-    if (cpumask_test(&u->allowed, u->cpu))
-        return u->cpu;
-    return sched_any_of(sched_pcpu(u->cpu), &u->allowed);
+    return cpumask_test(&u->allowed, u->cpu) ? u->cpu : sched_any_of(sched_pcpu(u->cpu), &u->allowed);
 }
 
 u16 sched_shorter(const struct sched_unit *u)
@@ -252,9 +250,7 @@ u16 sched_shorter(const struct sched_unit *u)
     u16 cpu = sched_any_of(home, &u->allowed);
     const struct runqueue *q = sched_pcpu(cpu)->q;
 
-    if (!cpumask_test(&u->allowed, u->cpu) || (READ_ONCE(q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * q->nr_cpus)
-        return cpu;
-    return u->cpu;
+    return !cpumask_test(&u->allowed, u->cpu) || (READ_ONCE(q->waiting) + 1) * home->q->nr_cpus < home->q->waiting * q->nr_cpus ? cpu : u->cpu;
 }
 
 u16 sched_place_by_length(struct sched_unit *u, ns_t now)
