@@ -306,6 +306,25 @@ static void send_away(struct sched_unit *u, struct runqueue *q, bool second, ns_
     }
 }
 
+/* What the pool's pcpus run is accounted, or decided anew. */
+static void on_each_of(const struct cpupool *pool, bool decide, ns_t now)
+{
+    cpumask_for_each(cpu, &pool->cpus) {
+        HOLD(&sched_pcpu(cpu)->q->lock);
+        if (decide)
+            sched_decide_again(sched_pcpu(cpu), now);
+        else
+            sched_charge_current(sched_pcpu(cpu), now);
+    }
+}
+
+/* The pool has more units now, or fewer pcpus: where nobody waited, what runs has no limit, and would keep its pcpu. */
+static void limit_again(const struct cpupool *pool, ns_t now)
+{
+    if (pool->nr_units > pool->nr_cpus)
+        on_each_of(pool, true, now);
+}
+
 static void requeue_all(struct cpupool *pool, bool second, ns_t now)
 {
     list_for_each(d, &pool->domains) {
@@ -402,6 +421,7 @@ static void cpu_leaves(struct sched_pcpu *p, ns_t now)
     sched_decide_again(p, now);
     spin_unlock(&q->lock);
     requeue_all(pool, false, now);
+    limit_again(pool, now);
 }
 
 /* p, which has left and idles, becomes free. Who slept there since goes, too. */
@@ -678,6 +698,7 @@ int sched_vcpu_create(struct vcpu *v)
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = now;
     v->unit = u;
+    limit_again(dom->pool, now);
     return 0;
 }
 
@@ -765,6 +786,7 @@ int sched_set_pool(struct domain *d, unsigned int id)
         if (d->vcpu[i])
             change_pool(d->vcpu[i]->unit, dom, priv[i], now);
     }
+    limit_again(pool, now);
     return 0;
 undo:
     for (unsigned int i = 0; i < d->max_vcpus; i++)
@@ -795,18 +817,6 @@ int sched_pool_info(unsigned int id, struct sched_pool_info *info)
 }
 
 /* ---- parameters ---- */
-
-/* What the pool's pcpus run is accounted, or decided anew. */
-static void on_each_of(const struct cpupool *pool, bool decide, ns_t now)
-{
-    cpumask_for_each(cpu, &pool->cpus) {
-        HOLD(&sched_pcpu(cpu)->q->lock);
-        if (decide)
-            sched_decide_again(sched_pcpu(cpu), now);
-        else
-            sched_charge_current(sched_pcpu(cpu), now);
-    }
-}
 
 int sched_set_params(struct domain *d, u16 weight, u16 cap)
 {

@@ -462,6 +462,34 @@ Test(sched, a_pcpu_leaves_and_comes_back_under_load)
     }
 }
 
+/* What runs alone has no time limit: it gets one when a vCPU more than there are processors is made. */
+Test(sched, a_domain_made_beside_busy_ones_gets_its_share)
+{
+    static const char *const policies[] = {"credit", "credit2", "smt"};
+
+    for (unsigned int p = 0; p < ARRAY_SIZE(policies); p++) {
+        struct vcpu_runstate_info before[3], after;
+
+        start(policies[p], 2, 2);
+        host_advance(SECONDS(1));
+        domains[2] = host_domain(3, 1, 0);
+        host_schedule();
+        host_advance(SECONDS(4)); /* made and awake at once: the others are charged for their second alone, and pay that first */
+        for (int v = 0; v < 3; v++)
+            sched_get_runstate(vcpu(v), &before[v]);
+        host_advance(SECONDS(6));
+        for (int v = 0; v < 3; v++) {
+            ns_t ran;
+
+            sched_get_runstate(vcpu(v), &after);
+            ran = after.time[RUNSTATE_running] - before[v].time[RUNSTATE_running];
+            cr_assert(ran > MILLISECS(3900) && ran < MILLISECS(4100), "%s: vCPU %d ran for %llu ms of 4,000", policies[p], v,
+                      (unsigned long long)ran / 1000000);
+        }
+        host_machine_stop();
+    }
+}
+
 Test(sched, the_last_pcpu_stays)
 {
     start("credit", 1, 1);
