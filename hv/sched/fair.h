@@ -145,7 +145,7 @@ struct fair_unit {
     bool parked;             /* counted in its runqueue's parked */
     bool in_boost;           /* runs because it was boosted */
     bool competes;           /* counted in its domain's competing */
-    bool gave_way;           /* it waits since it did */
+    bool gave_way;           /* it has, and waits: fill() leaves it where it is */
     ns_t turn;               /* length of the slice that it is in */
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
@@ -264,7 +264,7 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
  */
 static inline u64 fair_key(const struct fair_unit *c)
 {
-    return unlikely(c->unit->yielded || c->gave_way) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
+    return unlikely(c->unit->yielded) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting
