@@ -17,17 +17,17 @@
  *     be compared between runqueues. Who sleeps or gives way saves no more than 10 ms. A unit that runs, and is given
  *     more than it burns because its weight is worth more than a pcpu, saves no more than LEAD_MOST, so
  *     that it stays ahead of those that take turns; what comes while it waits is its own. Who is behind waits
- *     until the others have burned that.
+ *     until the others have burned that. Who is new begins with 5 ms: in the middle of the others.
  *   - SLICE: until the credit of the next waiting one is reached or 10 ms are burned, at least 500 us
- *     and at most 2 ms (or the pool's slice), or 10 ms where nobody waits here but somewhere. No limit where
+ *     and at most 2 ms (or the pool's slice); where nobody waits here but somewhere, 2 to 10 ms. No limit where
  *     the pool has a pcpu for each unit.
  *   - WAKE: on an idle pcpu of the runqueue it was in, or of another. Else a unit that wakes with
  *     credit left goes before all others, for at most a slice, on the pcpu where it was, or, if one
- *     woken before runs or is awaited there, on the one whose unit has least credit. Without credit
- *     left it preempts where it has more.
+ *     woken before runs or is awaited there, on the one whose unit has least credit; it keeps that where
+ *     another runqueue takes it, or where a decision comes early. Without credit left it preempts where it has more.
  *   - MIGRATION is resisted: a pcpu prefers who waits at it (each has a heap) unless another of the
- *     runqueue has RESIST more credit, or what it burns in so long if that is less. A busy pcpu looks every
- *     2 ms, and whenever what it runs has no credit, at one other runqueue by chance, and takes its first
+ *     runqueue has RESIST more credit, or what it burns in so long if that is less (up to three times
+ *     RESIST where that is little time). A busy pcpu looks every 2 ms, and whenever what it runs has no credit, at one other runqueue by chance, and takes its first
  *     if that has so much more credit than what is here; one that would idle takes over at once.
  *   - CAP: a domain has a budget for each period of 10 ms; as budget.h has it.
  *
@@ -55,7 +55,7 @@
 #define GIVEN_START    (1ull << 40)
 /* The rank of a unit that goes before all others, and of none at all. */
 #define RANK_FIRST     0ull
-#define RANK_NONE      (~0ull)
+#define RANK_NONE      (~0ull >> 1)
 
 struct credit2_pool {
     struct spinlock lock;        /* budgets */
@@ -137,6 +137,17 @@ static s64 credit(const struct runqueue *q, const struct sched_unit *u)
 static u64 cost_of(const struct sched_unit *u, ns_t ran)
 {
     return ran * SCHED_WEIGHT_NORMAL * READ_ONCE(domain_of(u)->competing);
+}
+
+/*
+ * What u burns in RESIST if that is no more (heavy ones would be off by so much longer), or what a light one burns in a
+ * fifth of that (or they would move at each decision, where many burn much), up to three times RESIST.
+ */
+static void set_resist(const struct sched_unit *u, u16 weight)
+{
+    u64 burned = cost_of(u, RESIST) / weight;
+
+    WRITE_ONCE(unit_of(u)->resist, min_of(burned, max_of(RESIST, min_of(burned / 5, 3 * RESIST))));
 }
 
 /* ---- budgets ---- */
@@ -361,6 +372,8 @@ static void credit2_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t n
 
     if (cap != dom->cap)
         budget_set(&d->budget, CAP_PERIOD, cap, now);
+    list_for_each(pos, &dom->units)
+        set_resist(list_entry(pos, struct sched_unit, node), weight);
     TRACE_sched_credit(dom->domain->id, 0, 0, weight, cap);
 }
 
@@ -410,16 +423,16 @@ static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_un
     struct sched_pcpu *p = sched_pcpu(u->cpu), *to;
 
     __atomic_fetch_add(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
-    unit_of(u)->resist = min_of(RESIST, cost_of(u, RESIST) / u->dom->weight); /* or heavy ones would be off by so much longer */
+    set_resist(u, u->dom->weight);
     if (!u->moved)
-        limit_credit(q, u, CREDIT_RESET);
+        limit_credit(q, u, unit_of(u)->burned ? CREDIT_RESET : CREDIT_RESET / 2);
     if (out_of_budget(u, now)) {
         park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
         return r;
     }
-    unit_of(u)->boosted = !u->moved && credit(q, u) > 0;
-    if (unit_of(u)->boosted)
+    unit_of(u)->boosted = (!u->moved || unit_of(u)->boosted) && credit(q, u) > 0;
+    if (unit_of(u)->boosted && !u->moved)
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, (s32)(credit(q, u) / 1000));
     to = whom_to_preempt(q, u, now);
     enqueue(q, u, to ? to : p);
@@ -438,6 +451,7 @@ static void credit2_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     if (u->running)
         limit_credit_of_running(q, u);
     dequeue(q, u);
+    unit_of(u)->boosted = false;
     give_back(u);
     __atomic_fetch_sub(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
 }
@@ -498,15 +512,23 @@ static struct sched_unit *credit2_steal(struct runqueue *q, struct sched_pcpu *p
     }
 }
 
+/* Nobody waits here: until u has burned what a reset gives, but no less than it may have beside others. */
+static __attribute__((noinline)) ns_t slice_alone(const struct runqueue *q, const struct sched_unit *u)
+{
+    ns_t most = sched_slice(q->pool, SLICE_ALONE), reset = CREDIT_RESET * u->dom->weight / cost_of(u, 1);
+
+    return q->pool->nr_units <= q->pool->nr_cpus ? NS_NEVER : min_of(max_of(reset, SLICE_MOST), most);
+}
+
 /* How long u may run before the one of rank `next` has more credit, or it has burned what a reset gives. */
 static ns_t slice_for(const struct runqueue *q, const struct sched_unit *u, u64 next)
 {
-    ns_t most = sched_slice(q->pool, queue_of(q)->present ? SLICE_MOST : SLICE_ALONE);
+    ns_t most = sched_slice(q->pool, SLICE_MOST);
     s64 ahead;
 
-    if (!queue_of(q)->present && q->pool->nr_units <= q->pool->nr_cpus)
-        return NS_NEVER;
-    ahead = next == RANK_NONE || unit_of(u)->boosted ? (s64)CREDIT_RESET : (s64)(next - unit_of(u)->burned);
+    if (unlikely(!queue_of(q)->present))
+        return slice_alone(q, u);
+    ahead = unit_of(u)->boosted ? (s64)CREDIT_RESET : (s64)(next - unit_of(u)->burned);
     ahead = min_of(ahead, (s64)CREDIT_RESET) * u->dom->weight / (s64)cost_of(u, 1);
     return min_of((ns_t)max_of(ahead, (s64)min_of(SLICE_LEAST, most)), most);
 }
@@ -556,6 +578,13 @@ static struct sched_unit *choose(struct sched_pcpu *p, struct sched_unit *prev, 
     return first.unit;
 }
 
+/* u, which runs boosted, goes on: this decision is not for the end of its slice, and it has credit. Else it is boosted no more. */
+static __attribute__((noinline)) bool boost_lasts(const struct sched_pcpu *p, struct sched_unit *u, ns_t now)
+{
+    return unit_of(u)->boosted = !u->yielded && now < p->started + sched_slice(p->q->pool, SLICE_MOST) &&
+                                 credit(p->q, u) > (s64)MICROSECS(1) && !out_of_budget(u, now);
+}
+
 /* u, the first, has no credit: everybody gets some. @return what u has then. */
 static __attribute__((noinline)) s64 reset(const struct runqueue *q, const struct sched_unit *u)
 {
@@ -577,13 +606,12 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     struct credit2_queue *c = queue_of(q);
     struct sched_choice choice = {.slice = NS_NEVER, .why = SCHED_IDLE};
     struct sched_unit *u;
-    u64 next;
+    u64 next = RANK_NONE;
 
     cpu_of(p)->asked = false;
     cpu_of(p)->beats = RANK_NONE;
     if (prev) {
         give_back(prev);
-        unit_of(prev)->boosted = false;
         if (unlikely(prev->yielded))
             limit_credit(q, prev, CREDIT_RESET);
         else
@@ -591,7 +619,7 @@ static struct sched_choice credit2_pick(struct sched_pcpu *p, struct sched_unit 
     }
     if (unlikely(!list_empty(&c->parked)))
         unpark(q, now);
-    u = choose(p, prev, &next, now);
+    u = prev && unlikely(unit_of(prev)->boosted) && boost_lasts(p, prev, now) ? prev : choose(p, prev, &next, now);
     if (u) {
         s64 had = credit(q, u);
 

@@ -49,6 +49,12 @@ static u64 savings(const struct fair_domain *d)
     return (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
 }
 
+/* What a domain leads or lags by the order of turns alone is less, in V. */
+static u64 lag_most(const struct fair_domain *d)
+{
+    return LAG_SLICES * max_of(d->competing, 1u) * savings(d);
+}
+
 /* Where it would stand without what it may not save. */
 static u64 vt_saved(const struct fair_pool *p, const struct fair_domain *d)
 {
@@ -68,44 +74,70 @@ static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
     return (s64)d->weight * p->cpus >= (s64)(d->worth * p->weight);
 }
 
-/* What a unit of d that always runs is charged, from any one time to now: a full domain's keeps up with V. Where domains may be full. */
-static u64 price(const struct fair_pool *p, const struct fair_domain *d)
+/* Charge d for its units that run, up to now: a full one keeps up with V where it gets its worth. Where domains may be full. */
+static __attribute__((noinline)) void charge_running(const struct fair_pool *p, struct fair_domain *d)
 {
-    if (d->set == FAIR_FULL)
-        return d->price + (p->fluid - d->price_fluid) / d->worth * CPU_WORTH;
-    return d->price + ((p->updated - d->price_at) << VT_SHIFT) / d->weight;
+    if (d->running && d->set == FAIR_FULL)
+        d->vt += d->running * ((p->fluid - d->charged_fluid) * CPU_WORTH / d->worth);
+    else if (d->running)
+        d->vt += d->running * (((p->updated - d->charged_at) << VT_SHIFT) / d->weight);
+    d->charged_fluid = p->fluid;
+    d->charged_at = p->updated;
 }
 
-/* A full domain is as far from V, whoever came and went. */
+/* Who does not share stays as far from V, whoever comes and goes. */
 static void follow(const struct fair_pool *p, struct fair_domain *d)
 {
-    if (d->set != FAIR_FULL)
+    if (d->set != FAIR_FULL && d->set != FAIR_OUT)
         return;
     d->vt += p->along - d->along;
+    d->moved += p->along - d->along;
     d->along = p->along;
+}
+
+/* V goes so far at once, not by time: who does not share follows. */
+static void move(struct fair_pool *p, s64 by)
+{
+    p->vt += (u64)by;
+    p->along += (u64)by;
+}
+
+/*
+ * What d is behind V, times its weight, over the weight of those who share: V moves so far when d, with its credit or its debt, goes from
+ * among them, and back when it comes. So V stays where they are on average. More than counts is credit that affinity keeps d from using.
+ */
+static s64 taken_along(const struct fair_pool *p, const struct fair_domain *d)
+{
+    s64 most = (s64)lag_most(d), behind = max_of(min_of((s64)(p->vt - d->vt), most), -most);
+
+    return p->weight ? behind * d->weight / (s64)p->weight : 0;
 }
 
 static void leave_set(struct fair_pool *p, struct fair_domain *d)
 {
-    d->price = price(p, d);
-    d->price_fluid = p->fluid;
-    d->price_at = p->updated;
+    charge_running(p, d);
     if (d->set == FAIR_FULL) {
         pheap_remove(&p->full, &d->node);
+        p->nr_full--;
         p->cpus += d->worth;
         d->first = false;
         follow(p, d);
-        d->vt = max_of(d->vt, p->vt - d->saved); /* it had what it could use: no more savings than it came with */
+        d->vt = vt_saved(p, d);
     } else if (d->set != FAIR_OUT) {
         if (d->set == FAIR_SHARING)
             pheap_remove(&p->sharing, &d->node);
         p->weight -= d->weight;
+        d->along = p->along;
+        move(p, taken_along(p, d));
     }
     d->set = FAIR_OUT;
+    follow(p, d);
 }
 
 static void share(struct fair_pool *p, struct fair_domain *d)
 {
+    move(p, -taken_along(p, d));
+    follow(p, d);
     p->weight += d->weight;
     d->set = p->fills ? FAIR_SHARING : FAIR_ALONE;
     if (p->fills) {
@@ -114,25 +146,36 @@ static void share(struct fair_pool *p, struct fair_domain *d)
     }
 }
 
+/* d's units go before all others from now on, or do not any more. */
+static void go_first(struct fair_domain *d, bool first)
+{
+    if (d->first == first)
+        return;
+    d->first = first;
+    list_for_each_safe(pos, &d->waiting) {
+        struct fair_unit *c = list_entry(pos, struct fair_unit, in_domain);
+
+        if (c->place != FAIR_BOOSTED && (c->node.key != FAIR_FULL_KEY) == first && !c->gave_way) {
+            fair_dequeue(sched_pcpu(c->unit->cpu)->q, c->unit);
+            fair_enqueue(sched_pcpu(c->unit->cpu)->q, c->unit);
+        }
+    }
+}
+
+/* d is full, and worth a pcpu for each unit: what these do not get at once they get never. */
+static inline bool whole(const struct fair_domain *d)
+{
+    return d->set == FAIR_FULL && d->worth == CPU_WORTH * d->competing;
+}
+
 static void fill(struct fair_pool *p, struct fair_domain *d)
 {
     p->cpus -= d->worth;
     d->set = FAIR_FULL;
-    d->along = p->along;
-    d->saved = fair_under(p, d) ? p->vt - d->vt : 0;
-    d->node.key = ((u64)d->weight << 32) / d->worth;
+    /* Of equal ones the last to fill shares first again, so that V's moves undo each other. */
+    d->node.key = (((u64)d->weight << 32) / d->worth << 16) - min_of(++p->nr_full, 0xffffu);
     pheap_insert(&p->full, &d->node);
-    d->first = d->worth == CPU_WORTH * d->competing;
-    if (!d->first)
-        return;
-    list_for_each_safe(pos, &d->waiting) { /* they go before all others now */
-        struct sched_unit *u = list_entry(pos, struct fair_unit, in_domain)->unit;
-
-        if (fair_unit(u)->place != FAIR_BOOSTED && fair_unit(u)->node.key != FAIR_FULL_KEY && !fair_unit(u)->gave_way) {
-            fair_dequeue(sched_pcpu(u->cpu)->q, u);
-            fair_enqueue(sched_pcpu(u->cpu)->q, u);
-        }
-    }
+    go_first(d, whole(d));
 }
 
 /*
@@ -161,33 +204,65 @@ static void settle(struct fair_pool *p)
 }
 
 /*
- * d comes, or goes, with its debt or with the credit that it may save: V moves to where those who share then are on average, by weight.
- * Else what sleepers spend would be nobody's, and who never sleeps fall further and further behind V. What counts is the credit that it
- * has while it is away, within the same limits both ways: so coming and going move nothing in the end, in whatever order domains do.
+ * How long those of d's units that wait may still do so, before all have to run until the period ends: what is left of its budget
+ * would be lost, or (no cap) pcpus idle in the end that others have left to it.
  */
-static void take_along(struct fair_pool *p, const struct fair_domain *d, bool comes)
+static s64 laxity(const struct fair_pool *p, struct fair_domain *d, ns_t now)
 {
-    s64 part, most = (s64)savings(d), least = -(s64)(DEBT_COUNTED << VT_SHIFT) / d->weight, lag;
+    s64 length = (s64)(budget_period_end(CAP_PERIOD, now) - now), units = min_of(d->competing, (u32)p->nr_cpus), need, budget;
 
-    if (d->set == FAIR_FULL || p->weight == d->weight) /* nobody shares with it */
-        return;
-    part = (s64)(((u64)d->weight << PART_SHIFT) / p->weight);
-    lag = max_of(min_of((s64)(p->vt - d->vt), most), least);
-    if (!comes)
-        lag = max_of(min_of(lag * (1 << PART_SHIFT) / ((1 << PART_SHIFT) - part), most), least);
-    lag = comes ? -(lag * part >> PART_SHIFT) : lag * part >> PART_SHIFT;
-    p->vt += (u64)lag;
-    p->along += (u64)lag;
+    charge_running(p, d);
+    need = ((s64)(p->vt - d->vt) + vt_of(p, length)) * d->weight >> VT_SHIFT;
+    if (d->cap) {
+        bool gone = budget_is_gone(&d->budget, now);
+
+        budget = d->budget.left + (s64)(d->until - d->timed * now);
+        need = gone || d->set == FAIR_FULL ? budget : min_of(need, budget);
+    }
+    return length - need / units;
+}
+
+/*
+ * Beside caps, where pcpus can come to idle because the others have used what they may: who cannot wait any more goes first. With one
+ * deadline for all, the period's end, nothing is lost by that as long as all need no more than there is, in whatever order the others
+ * run. Of many domains there is always one that has something left. @return how long these can wait.
+ */
+static ns_t urge(struct fair_pool *p, ns_t now)
+{
+    bool few = p->nr_domains <= URGED_MOST * p->nr_cpus;
+    s64 least = (s64)SLICE;
+    u32 free = 0;
+
+    if (!few && !p->owed)
+        return SLICE;
+    list_for_each(pos, &p->competing) {
+        struct fair_domain *d = list_entry(pos, struct fair_domain, in_pool);
+        s64 left = whole(d) ? 0 : p->owed ? laxity(p, d, now) : (s64)SLICE;
+
+        free += d->set == FAIR_FULL && !whole(d) ? 0 : d->competing;
+        go_first(d, left < (s64)BUDGET_LEAST);
+        if (!d->first && !list_empty(&d->waiting))
+            least = min_of(least, left);
+    }
+    p->owed = p->capped && few && free < p->nr_cpus;
+    return (ns_t)least;
+}
+
+/* Credit is kept in time: with another weight the same credit is another distance from V. */
+static void reweigh(const struct fair_pool *p, struct fair_domain *d, u16 weight)
+{
+    d->vt = vt_saved(p, d);
+    d->vt = p->vt - (u64)((s64)(p->vt - d->vt) * d->weight / weight);
 }
 
 /* d has another number of units that compete, or another weight or cap. */
 static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight, u16 cap)
 {
-    bool comes = !d->competing;
-
-    if (!competing && !comes)
-        take_along(p, d, false);
     leave_set(p, d);
+    if (weight != d->weight)
+        reweigh(p, d, weight);
+    list_del(&d->in_pool);
+    p->nr_domains += (competing != 0) - (d->competing != 0);
     p->capped += (cap && competing) - (d->cap && d->competing);
     d->competing = competing;
     d->weight = weight;
@@ -197,28 +272,40 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
         d->worth = min_of(d->worth, (u32)cap);
         p->fills = true;
     }
-    if (competing)
+    if (competing) {
+        list_add_tail(&p->competing, &d->in_pool);
         share(p, d);
+    } else {
+        d->first = false;
+        d->saved = fair_under(p, d) ? p->vt - d->vt : 0;
+    }
     if (p->fills)
         settle(p);
     recount(p);
-    if (competing && comes)
-        take_along(p, d, true);
+    if (unlikely(p->owed && !p->capped)) { /* nobody is urged any more */
+        p->owed = false;
+        (void)urge(p, p->updated);
+    }
 }
 
-void fair_compete(struct fair_pool *p, struct sched_unit *u)
+bool fair_compete(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
+    bool under;
 
     if (fair_unit(u)->competes) /* it moves only */
-        return;
+        return fair_under(p, d);
     fair_unit(u)->competes = true;
-    if (!d->competing && !u->moved)
-        d->vt = vt_saved(p, d);
+    if (!d->competing && !u->moved) {
+        follow(p, d);
+        d->vt = max_of(d->vt, p->vt - min_of(d->saved, savings(d)));
+    }
+    under = fair_under(p, d);
     if (d->competing && !p->fills)
         d->competing++;
     else
         count_units(p, d, d->competing + 1, d->weight, d->cap);
+    return under;
 }
 
 void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
@@ -251,11 +338,11 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
  */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    ns_t most = p->capped ? SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
+    ns_t most = p->capped ? p->owed ? SLICE_OWED : SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
     u64 share, beside;
 
     if (pool->t.slice)
-        return p->capped ? min_of(pool->t.slice, SLICE_CAPPED) : pool->t.slice;
+        return p->capped ? min_of(pool->t.slice, most) : pool->t.slice;
     if (likely(d->slice_count == p->counts))
         return d->slice;
     d->slice_count = p->counts;
@@ -273,6 +360,7 @@ void fair_pool_init(struct cpupool *pool, ns_t now)
     struct fair_pool *p = pool->priv;
 
     spin_lock_init(&p->lock, LOCK_POLICY);
+    list_init(&p->competing);
     p->vt = VT_START;
     recount(p);
     p->updated = now;
@@ -294,11 +382,13 @@ void fair_domain_init(struct sched_domain *dom, ns_t now)
     struct fair_pool *p = fair_lock(dom->pool, now);
 
     d->vt = p->vt;
+    d->along = p->along;
     d->weight = dom->weight;
     d->cap = dom->cap;
     budget_set(&d->budget, CAP_PERIOD, dom->cap, now);
     d->dom = dom;
     list_init(&d->waiting);
+    list_init(&d->in_pool);
     fair_unlock(p);
 }
 
@@ -310,18 +400,11 @@ void fair_unit_init(struct sched_unit *u)
     fair_unit(u)->domain = fair_domain(u);
 }
 
-/* Credit is kept in time: with another weight the same credit is another distance from V. */
 void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
 {
     struct fair_domain *d = dom->priv;
     struct fair_pool *p = fair_lock(dom->pool, now);
 
-    follow(p, d);
-    d->vt = vt_saved(p, d);
-    if (fair_under(p, d))
-        d->vt = p->vt - (p->vt - d->vt) * d->weight / weight;
-    else
-        d->vt = p->vt + (d->vt - p->vt) * d->weight / weight;
     count_units(p, d, d->competing, weight, cap);
     if (cap != dom->cap)
         budget_set(&d->budget, CAP_PERIOD, cap, now);
@@ -341,27 +424,36 @@ static __attribute__((noinline)) void end_charge(struct fair_pool *p, const stru
     fair_unlock(p);
 }
 
+static __always_inline_ void count_use(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
+{
+    fair_unit(u)->used += ran;
+    if (u->dom->cap)
+        fair_unit(u)->part.taken -= (s64)ran;
+    end_charge(p, u, now);
+}
+
+/* Where domains may be full. */
+static __attribute__((noinline)) void charge_in_sets(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
+{
+    if (now > p->updated)
+        advance(p, now);
+    charge_running(p, fair_domain(u));
+    follow(p, fair_domain(u));
+    count_use(p, u, ran, now);
+}
+
 static __always_inline_ void charge_locked(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
 {
-    struct fair_unit *f = fair_unit(u);
-    struct fair_domain *d = f->domain;
+    struct fair_domain *d = fair_domain(u);
     u64 ticks = (ran << VT_SHIFT) + d->rest;
 
-    if (p->fills && f->price != FAIR_UNPRICED) { /* else V may be as it was */
-        if (now > p->updated)
-            advance(p, now);
-        d->vt -= f->price;
-        f->price = price(p, d);
-        d->vt += f->price;
-        follow(p, d);
-    } else {
-        d->vt += ticks / d->weight;
-        d->rest = ticks % d->weight;
+    if (fair_unit(u)->runs) { /* else V may be as it was */
+        charge_in_sets(p, u, ran, now);
+        return;
     }
-    f->used += ran;
-    if (u->dom->cap)
-        f->part.taken -= (s64)ran;
-    end_charge(p, u, now);
+    d->vt += ticks / d->weight;
+    d->rest = ticks % d->weight;
+    count_use(p, u, ran, now);
 }
 
 static __attribute__((noinline)) void wait_and_charge(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
@@ -615,21 +707,54 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
     }
 }
 
+/* A unit of d gives way: what d may not save goes to those who share. */
+static void give_up(struct fair_pool *p, struct fair_domain *d)
+{
+    s64 all = taken_along(p, d);
+
+    d->vt = vt_saved(p, d);
+    if (d->set != FAIR_FULL)
+        move(p, all - taken_along(p, d));
+}
+
 /* What is left of the slice in which a unit, which ran, was preempted. */
 static inline ns_t rest_of_slice(const struct fair_unit *c, bool yielded)
 {
     return c->in_boost || yielded || c->used + SLICE_LEAST > c->turn ? 0 : c->turn - c->used;
 }
 
+/* c runs from now on, or no more, where domains may be full. */
+static __attribute__((noinline)) void start_running(const struct fair_pool *p, struct fair_unit *c)
+{
+    struct fair_domain *d = c->domain;
+
+    charge_running(p, d);
+    if (c->unit->restricted && d->set == FAIR_SHARING) /* what that kept it from using */
+        d->vt = max_of(d->vt, p->vt - lag_most(d));
+    d->running++;
+    c->runs = true;
+}
+
+static __attribute__((noinline)) void stop_running(const struct fair_pool *p, struct fair_unit *c)
+{
+    charge_running(p, c->domain);
+    c->domain->running--;
+    c->runs = false;
+}
+
 void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     if (prev) {
         fair_give_back(prev);
+        if (fair_unit(prev)->runs)
+            stop_running(fair_pool(p->q->pool), fair_unit(prev));
         fair_unit(prev)->left = rest_of_slice(fair_unit(prev), prev->yielded);
         fair_unit(prev)->gave_way = prev->yielded;
         if (prev->yielded)
-            fair_domain(prev)->vt = vt_saved(fair_pool(p->q->pool), fair_domain(prev));
+            give_up(fair_pool(p->q->pool), fair_domain(prev));
     }
+    if (unlikely(fair_pool(p->q->pool)->capped) && p->q->pool->nr_queues == 1) /* else it has been done to balance */
+        (void)urge(fair_pool(p->q->pool), now);
     if (unlikely(!list_empty(&fair_queue(p->q)->parked)))
         unpark(p->q, now);
 }
@@ -649,18 +774,35 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
     return u;
 }
 
+/*
+ * Who waits first of all is in debt by two slices at most, of the pool's or 30 ms, for each of its units: where restricted affinity
+ * wastes what V gives, it follows the others, or who slept would go before them for long.
+ */
+static void limit_debts(struct fair_pool *p, const struct pheap_node *n)
+{
+    const struct fair_queue *f = container_of(n, struct fair_queue, node);
+    u64 most = p->vt + lag_most(container_of(pheap_first(&f->waiting), struct fair_unit, node)->domain);
+
+    if (n->key > most)
+        move(p, (s64)(n->key - most));
+}
+
 struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)
 {
     struct runqueue *q = p->q;
     struct fair_pool *pool = fair_lock(q->pool, now);
-    struct pheap_node *n = pheap_first(&pool->queues);
-    struct runqueue *from = n ? container_of(n, struct fair_queue, node)->q : NULL;
-    u64 mine = first_key(q, false);
+    struct runqueue *from;
+    struct pheap_node *n;
+    u64 mine;
 
-    /* Where restricted affinity wastes what V gives, it follows the others, or who slept would go before them for long. */
-    if (n && unlikely(n->key > pool->vt + DEBT_MOST))
-        pool->vt = n->key - DEBT_MOST;
     prev = fair_with_budget(prev, now);
+    if (unlikely(pool->capped))
+        (void)urge(pool, now);
+    mine = first_key(q, false);
+    n = pheap_first(&pool->queues);
+    from = n ? container_of(n, struct fair_queue, node)->q : NULL;
+    if (n && n->key > pool->vt && !pool->nr_parked && !pool->owed) /* it does not speak for who is parked */
+        limit_debts(pool, n);
     if (prev && fair_unit(prev)->in_boost && fair_unit(prev)->used < fair_unit(prev)->turn / BOOST_PART)
         mine = 0;
     else if (prev)
@@ -686,10 +828,11 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     struct sched_pcpu *p = sched_pcpu(u->cpu);
     struct sched_wake_result r = {.decide_by = NS_NEVER, .cpu = u->cpu, .preempt = !p->curr};
     struct fair_unit *curr = p->curr ? fair_unit(p->curr) : NULL;
+    bool under;
 
     if (!u->moved)
         fair_unit(u)->left = fair_unit(u)->set_back = fair_unit(u)->gave_way = 0;
-    fair_compete(pool, u);
+    under = fair_compete(pool, u);
     if (fair_out_of_budget(u, now)) {
         fair_park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
@@ -697,7 +840,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         fair_unlock(pool);
         return r;
     }
-    if ((!u->moved || fair_unit(u)->in_boost) && fair_under(pool, fair_domain(u))) {
+    if ((!u->moved || fair_unit(u)->in_boost) && under) {
         enqueue_boosted(q, u, false);
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), pool->vt));
         r.preempt |= !curr || !curr->in_boost;
@@ -715,6 +858,8 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     struct fair_pool *p = fair_lock(q->pool, now);
 
+    if (fair_unit(u)->runs)
+        stop_running(p, fair_unit(u));
     fair_stop_competing(p, u);
     fair_dequeue(q, u);
     fair_give_back(u);
@@ -728,15 +873,34 @@ static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *
     ns_t left = c->left;
 
     c->gave_way = false;
-    c->price = p->fills ? price(p, d) : FAIR_UNPRICED;
+    if (unlikely(p->fills && !c->runs))
+        start_running(p, c);
     if (left) {
         c->left = 0;
         return left;
     }
     c->set_back = 0;
-    c->slice_vt = d->vt;
+    c->slice_vt = d->vt - d->moved;
     c->used = 0;
     return c->turn = slice_of(p, pool, d);
+}
+
+/* The same beside caps, of which d may have one. @return how long. */
+static __attribute__((noinline)) ns_t begin_beside_caps(struct fair_pool *p, struct fair_unit *c, ns_t slice, ns_t now)
+{
+    struct fair_domain *d = c->domain;
+    ns_t most = urge(p, now);
+
+    /* Others of a domain that waits run, and it can wait longer than it seems: not too often. */
+    slice = d->first ? slice : min_of(slice, max_of(most, UNPARKED_AFTER));
+    if (!d->cap)
+        return slice;
+    most = budget_take(&d->budget, &c->part, min_of(d->competing, (u32)p->nr_cpus), now);
+    fair_queue(sched_queue_of(c->unit))->special++;
+    c->until = now + (ns_t)c->part.taken;
+    d->until += c->until;
+    d->timed++;
+    return min_of(slice, most);
 }
 
 /* With more units than pcpus one may come to wait elsewhere, and nobody would say so. */
@@ -761,12 +925,8 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
         choice.why = boost ? SCHED_BOOST : !others ? SCHED_ONLY : fair_under(p, fair_domain(u)) ? SCHED_UNDER : SCHED_OVER;
         if (others || others_may_come(pool))
             choice.slice = boost ? slice / BOOST_PART : slice;
-        if (u->dom->cap) {
-            u32 beside = min_of(fair_domain(u)->competing, (u32)pool->nr_cpus);
-            ns_t budget = budget_take(&fair_domain(u)->budget, &fair_unit(u)->part, beside, now);
-
-            choice.slice = min_of(choice.slice, budget);
-        }
+        if (unlikely(p->capped))
+            choice.slice = begin_beside_caps(p, fair_unit(u), choice.slice, now);
     }
     if (unlikely(!list_empty(&f->parked)))
         choice.slice = min_of(choice.slice, budget_period_end(CAP_PERIOD, now) - now);
@@ -796,13 +956,15 @@ static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_
         first = container_of(n, struct fair_unit, node);
     c = fair_unit(prev);
     c->left = rest_of_slice(c, prev->yielded);
-    c->gave_way = prev->yielded;
     if (unlikely(prev->yielded)) {
+        c->gave_way = true;
         fair_advance(p, pool, now);
-        c->domain->vt = vt_saved(p, c->domain);
+        give_up(p, c->domain);
     }
     key = fair_key(c);
     if (n && (key >= n->key || prev->yielded)) {
+        if (unlikely(c->runs))
+            stop_running(p, c);
         first->place = FAIR_NOWHERE;
         list_del(&first->in_domain);
         c->place = FAIR_WAITING;

@@ -8,10 +8,10 @@
  * waits, so the order of the waiting does not change, a heap holds it, and no tick hands out credit:
  * use is accounted when something happens, exactly as used.
  *
- * Who comes and goes. Who waits or sleeps earns nothing, but V goes on, so that a sleeper wakes with credit, by now at most a
- * slice's. When it comes V moves back, and when it goes on, by its credit for its share (debts the other way):
- * V stays where those who share are on average (Stoica and others, A Proportional Share Resource Allocation
- * Algorithm, RTSS 1996). A domain that is full follows, so that it is as far from V as before.
+ * Who comes and goes. V is where those who share are on average. When one goes from among them (it sleeps, or is full) V moves on by
+ * its credit for its share, and back when it comes, by debts the other way (Stoica and others, A Proportional Share Resource
+ * Allocation Algorithm, RTSS 1996). Who does not share follows V's moves, so that it is as far from V as before. A sleeper's debts are
+ * paid off as V goes on; credit it earns none, or those who never sleep would pay for it: it wakes with what it had, a slice's at most.
  *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
  * lets it, whatever its weight: that is its worth. Those whose weight would give them more ("full") get their worth, and the rest
@@ -34,6 +34,11 @@
  * cap is less than what its weight would give it is full, and comes first when the period begins; any other earns meanwhile
  * what it has to catch up with, since it was served early. All pcpus of the pool decide anew when they come back: what they have
  * to get until the next period's end cannot wait for the slices of others.
+ * Where fewer units compete without a cap than there are pcpus, all who may run can have used what they may, and pcpus idle, while others
+ * have more left than the period is long. So who cannot wait any more goes first until the period ends, and others run no longer than
+ * until that comes. With one deadline for all this loses nothing, whatever the order is otherwise: as long as nobody needs more than the
+ * time that is left on each of its units, and all together need all pcpus, enough of them have something left (as by McNaughton's
+ * wrap-around rule, Scheduling with Deadlines and Loss Functions, Management Science 6, 1959).
  *
  * Locks: everything here is guarded by the pool's lock (fair_lock()), which is inside the
  * runqueues'.
@@ -60,9 +65,11 @@
 #define SLICE_LEAST  MICROSECS(500)
 /*
  * The longest slice while domains with a cap compete: these have to get what they may use before their period ends. What waits
- * for slices of others then is lost, by 2 to 3 % where all processors are owed.
+ * for slices of others then is lost.
  */
 #define SLICE_CAPPED (CAP_PERIOD / 8)
+#define SLICE_OWED   (CAP_PERIOD / 5) /* the same where urge() sees to that... */
+#define URGED_MOST   4                /* ...with no more domains for each pcpu */
 /*
  * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
  * that a sleeper's credit does not wrap, and lasts 18 years with total weight 256 on one pcpu, 26
@@ -70,17 +77,14 @@
  */
 #define VT_SHIFT     12
 #define VT_START     (1ull << 48)
-/* Not all that wait are in debt by more than this: 100 ms of normal weight. */
-#define DEBT_MOST    ((MILLISECS(100) << VT_SHIFT) / SCHED_WEIGHT_NORMAL)
-#define DEBT_COUNTED MILLISECS(1000) /* more of a domain's debt does not move V: it ran where nobody else may */
-#define PART_SHIFT   16 /* parts of all weights are in 65,536ths */
+#define LAG_SLICES   2 /* of the pool's or 30 ms, for each unit: no order of turns makes a domain lead or lag by more */
 
 struct fair_pool {
     struct spinlock lock;
     u64 vt;                  /* V */
     u64 rest;                /* remainder of its last division */
     u64 fluid;               /* how far V went by the passing of time alone */
-    u64 along;               /* and how far by what domains took along that came or went */
+    u64 along;               /* and how far it was moved: see move() */
     ns_t updated;
     u64 fluid_weight, fluid_cpus; /* of the next two, what V goes by: see recount() */
     u64 counts;              /* how often they were counted */
@@ -92,16 +96,22 @@ struct fair_pool {
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
     u32 nr_parked;
-    u32 capped;              /* domains with a cap that compete */
+    u32 nr_full;             /* domains in full */
+    struct list competing;   /* domains */
+    u32 nr_domains;          /* these */
+    u32 capped;              /* those with a cap */
+    bool owed;               /* fewer units compete without a cap than there are pcpus, when last counted: see urge() */
 };
 
 struct fair_domain {
     u64 vt;
     u64 rest;                /* remainder of its last division */
-    u64 price, price_fluid;     /* what a unit of it has been charged that always runs, and the pool's fluid, when set, weight or units last changed... */
-    ns_t price_at;           /* ...which was then */
-    u64 saved;               /* full: its credit, in V, when it became so */
-    u64 along;               /* full: the pool's, as far as its vt has followed */
+    u64 charged_fluid;       /* the pool's fluid when the units that run were charged last... */
+    ns_t charged_at;         /* ...which was then */
+    u32 running;             /* units that run, where domains may be full */
+    u64 saved;               /* asleep: its credit, in V, when it fell asleep: it has no more when it wakes */
+    u64 along;               /* of who does not share: the pool's, as far as its vt has followed */
+    u64 moved;               /* how far vt has gone by following, in all */
     u32 competing;           /* its units that are runnable */
     u32 worth;               /* hundredths of a pcpu that these can use */
     u16 weight;
@@ -111,8 +121,11 @@ struct fair_domain {
     ns_t slice;              /* the policy's own, as of that count: see slice_of() */
     u64 slice_count;
     u8 set;                  /* enum fair_set */
-    bool first;              /* full, and worth a pcpu for each unit: what one of these does not get at once it gets never */
+    bool first;              /* what its units do not get at once they get never: full, and worth a pcpu for each; or so by urge() */
     struct list waiting;     /* its units that wait, boosted or not */
+    struct list in_pool;     /* in the pool's competing */
+    u32 timed;               /* capped: its units that run... */
+    ns_t until;              /* ...and the sum of the times until which they may */
     struct sched_domain *dom;
 };
 
@@ -124,13 +137,12 @@ struct fair_queue {
     struct list pins;        /* the others again */
     struct list boosted;     /* in order of waking */
     struct list parked;      /* until the next period */
-    u32 special;             /* units in the three lists */
+    u32 special;             /* units in the three lists, and those that run and have a cap */
     struct pheap_node node;  /* in the pool's queues */
     bool listed;
     struct runqueue *q;
 };
 
-#define FAIR_UNPRICED (~0ull)
 #define FAIR_FULL_KEY 1 /* before all who share; 0: somebody boosted */
 
 enum fair_place { FAIR_NOWHERE, FAIR_WAITING, FAIR_PINNED, FAIR_BOOSTED, FAIR_PARKED };
@@ -143,16 +155,17 @@ struct fair_unit {
     struct fair_domain *domain;
     u8 place;                /* enum fair_place */
     bool parked;             /* counted in its runqueue's parked */
+    bool runs;               /* counted in its domain's running */
     bool in_boost;           /* runs because it was boosted */
     bool competes;           /* counted in its domain's competing */
     bool gave_way;           /* it has, and waits: fill() leaves it where it is */
     ns_t turn;               /* length of the slice that it is in */
     ns_t left;               /* of the slice that it was in when preempted; 0: none, or used up */
     ns_t used;               /* since the slice began */
-    u64 slice_vt;            /* its domain's vt when the slice began */
-    u64 price;               /* its domain's when it was last charged or picked; FAIR_UNPRICED: no domain could be full then */
+    u64 slice_vt;            /* its domain's vt when the slice began, less what had moved it by then */
     u64 set_back;            /* how far its domain's others have set it back since it came to wait, at most its patience */
     struct budget_part part; /* of its domain's budget */
+    ns_t until;              /* its part of its domain's; 0: not counted there */
 };
 
 static inline struct fair_pool *fair_pool(const struct cpupool *pool)
@@ -207,15 +220,15 @@ void fair_domain_init(struct sched_domain *dom, ns_t now);
 void fair_unit_init(struct sched_unit *u);
 void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now);
 void fair_cpus_change(struct cpupool *pool, ns_t now);
-/** BOOST: see credit.c. What u waits behind on its pcpu has a limit from now on. */
-/** The first of who waits and prev: the boosted, then by virtual time. O(log n), and O(n) when capped domains come back. */
+/** The first of who waits and prev: the boosted, then by virtual time. O(log n), and O(n) while domains with a cap compete, few for each pcpu. */
 struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
+/** BOOST: see credit.c. What u waits behind on its pcpu has a limit from now on. */
 struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now);
 
-/** u wants to run, or does not any more: its domain's weight counts while any of its units does. */
-void fair_compete(struct fair_pool *p, struct sched_unit *u);
+/** u wants to run, or does not any more: its domain's weight counts while any of its units does. @return it came with credit. */
+bool fair_compete(struct fair_pool *p, struct sched_unit *u);
 void fair_stop_competing(struct fair_pool *p, struct sched_unit *u);
 
 /** A capped domain has nothing left that u could take; of what it has, the present period's is known. */
@@ -223,13 +236,20 @@ bool fair_out_of_budget(const struct sched_unit *u, ns_t now);
 /** u has stopped, or is about to be picked again: give back what it took and did not use. */
 static inline void fair_give_back(const struct sched_unit *u)
 {
-    if (unlikely(u->dom->cap))
-        budget_return(&fair_domain(u)->budget, &fair_unit(u)->part);
+    struct fair_unit *c = fair_unit(u);
+
+    if (likely(!c->until))
+        return;
+    budget_return(&c->domain->budget, &c->part);
+    fair_queue(sched_queue_of(u))->special--;
+    c->domain->timed--;
+    c->domain->until -= c->until;
+    c->until = 0;
 }
 /** u, which ran (or NULL), or NULL where its domain has used up what it may. */
 static inline struct sched_unit *fair_with_budget(struct sched_unit *u, ns_t now)
 {
-    if (!u || likely(!u->dom->cap))
+    if (!u)
         return u;
     fair_give_back(u);
     return fair_out_of_budget(u, now) ? NULL : u;
@@ -264,7 +284,9 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
  */
 static inline u64 fair_key(const struct fair_unit *c)
 {
-    return unlikely(c->unit->yielded) ? c->domain->vt + 1 : c->domain->first ? FAIR_FULL_KEY : c->left ? c->slice_vt : c->domain->vt;
+    const struct fair_domain *d = c->domain;
+
+    return unlikely(c->unit->yielded) ? d->vt + 1 : d->first ? FAIR_FULL_KEY : c->left ? c->slice_vt + d->moved : d->vt;
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting
