@@ -203,10 +203,7 @@ static void settle(struct fair_pool *p)
     }
 }
 
-/*
- * How long those of d's units that wait may still do so, before all have to run until the period ends: what is left of its budget
- * would be lost, or (no cap) pcpus idle in the end that others have left to it.
- */
+/* How long d's units that wait may still do so before all have to run until the period ends, or its budget is lost (no cap: pcpus idle). */
 static s64 laxity(const struct fair_pool *p, struct fair_domain *d, ns_t now)
 {
     s64 length = (s64)(budget_period_end(CAP_PERIOD, now) - now), units = min_of(d->competing, (u32)p->nr_cpus), need, budget;
@@ -229,12 +226,13 @@ static s64 laxity(const struct fair_pool *p, struct fair_domain *d, ns_t now)
  */
 static ns_t urge(struct fair_pool *p, ns_t now)
 {
-    bool few = p->nr_domains <= URGED_MOST * p->nr_cpus;
+    bool few = p->capped && p->nr_domains <= URGED_MOST * p->nr_cpus;
     s64 least = (s64)SLICE;
     u32 free = 0;
 
-    if (!few && !p->owed)
+    if (!few && !p->urged)
         return SLICE;
+    p->urged = p->owed &= few;
     list_for_each(pos, &p->competing) {
         struct fair_domain *d = list_entry(pos, struct fair_domain, in_pool);
         s64 left = whole(d) ? 0 : p->owed ? laxity(p, d, now) : (s64)SLICE;
@@ -244,7 +242,7 @@ static ns_t urge(struct fair_pool *p, ns_t now)
         if (!d->first && !list_empty(&d->waiting))
             least = min_of(least, left);
     }
-    p->owed = p->capped && few && free < p->nr_cpus;
+    p->owed = few && free < p->nr_cpus;
     return (ns_t)least;
 }
 
@@ -282,10 +280,8 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
     if (p->fills)
         settle(p);
     recount(p);
-    if (unlikely(p->owed && !p->capped)) { /* nobody is urged any more */
-        p->owed = false;
+    if (unlikely(p->urged && !p->capped)) /* nobody is any more */
         (void)urge(p, p->updated);
-    }
 }
 
 bool fair_compete(struct fair_pool *p, struct sched_unit *u)
@@ -774,10 +770,7 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
     return u;
 }
 
-/*
- * Who waits first of all is in debt by two slices at most, of the pool's or 30 ms, for each of its units: where restricted affinity
- * wastes what V gives, it follows the others, or who slept would go before them for long.
- */
+/* Who waits first has no more debt than turns make: where affinity wastes what V gives, V follows, or who slept would go first for long. */
 static void limit_debts(struct fair_pool *p, const struct pheap_node *n)
 {
     const struct fair_queue *f = container_of(n, struct fair_queue, node);

@@ -100,6 +100,7 @@ struct fair_pool {
     struct list competing;   /* domains */
     u32 nr_domains;          /* these */
     u32 capped;              /* those with a cap */
+    bool urged;              /* urge() may have put some first */
     bool owed;               /* fewer units compete without a cap than there are pcpus, when last counted: see urge() */
 };
 
