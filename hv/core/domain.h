@@ -226,8 +226,8 @@ void vcpu_down(struct vcpu *v);
  */
 void vcpu_unblock(struct vcpu *v);
 /**
- * Copy v's runstate to where its guest wants it; v is current. Nothing happens without a registered
- * area.
+ * Copy v's runstate, as of when it last changed, to where its guest wants it (xen/vcpu.h: `state_entry_time` is when it was last
+ * scheduled to run); v is current. Nothing happens without a registered area.
  */
 void runstate_copy_out(struct vcpu *v);
 

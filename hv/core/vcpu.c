@@ -52,9 +52,8 @@ void runstate_copy_out(struct vcpu *v)
 
     if (!dst)
         return;
-    sched_get_runstate(v, &now);
     if (unlikely(v->runstate_narrow)) {
-        struct runstate_info_32 n = runstate_narrow(&now);
+        struct runstate_info_32 n = runstate_narrow(&v->runstate);
 
         arch_copy_to_guest_kernel(dst, &n, sizeof(n));
         return;
@@ -62,6 +61,7 @@ void runstate_copy_out(struct vcpu *v)
     if (v->domain->max_vcpus > 1 &&
         (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
         /* Other vCPUs may look at it meanwhile: say that it is being changed. */
+        now = v->runstate;
         now.state_entry_time |= XEN_RUNSTATE_UPDATE;
         arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time),
                                   &now.state_entry_time, sizeof(now.state_entry_time));
@@ -71,7 +71,7 @@ void runstate_copy_out(struct vcpu *v)
                                   &now.state_entry_time, sizeof(now.state_entry_time));
         return;
     }
-    arch_copy_to_guest_kernel(dst, &now, sizeof(now));
+    arch_copy_to_guest_kernel(dst, &v->runstate, sizeof(v->runstate));
 }
 
 void domain_set_width(struct domain *d, bool narrow)

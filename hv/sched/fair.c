@@ -328,10 +328,7 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
     }
 }
 
-/*
- * How long a unit of d may run at a time while others wait. The square: units of a domain run
- * together, and what they are ahead then, one with a single unit makes up for slowly.
- */
+/* How long a unit of d may run at a time while others wait. The square: what units that run together are ahead, one alone makes up for slowly. */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
     ns_t most = p->capped ? p->owed ? SLICE_OWED : SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
@@ -706,8 +703,11 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
 /* A unit of d gives way: what d may not save goes to those who share. */
 static void give_up(struct fair_pool *p, struct fair_domain *d)
 {
-    s64 all = taken_along(p, d);
+    s64 all;
 
+    if (likely(d->vt == vt_saved(p, d)))
+        return;
+    all = taken_along(p, d);
     d->vt = vt_saved(p, d);
     if (d->set != FAIR_FULL)
         move(p, all - taken_along(p, d));

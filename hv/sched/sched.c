@@ -60,10 +60,8 @@ void sched_get_runstate(const struct vcpu *v, struct vcpu_runstate_info *out)
     ns_t now = now_ns();
 
     *out = v->runstate;
-    if (now > out->state_entry_time) {
+    if (now > out->state_entry_time)
         out->time[out->state] += now - out->state_entry_time;
-        out->state_entry_time = now;
-    }
 }
 
 static u16 trace_domid(const struct vcpu *v)

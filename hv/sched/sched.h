@@ -183,7 +183,7 @@ bool sched_cpu_is_idle(unsigned int cpu);
 /** It comes back, to its pool if it has one: units that want it move to it. @return 0; -XEN_ENOENT: it was never a pcpu. */
 int sched_cpu_up(unsigned int cpu);
 
-/** v's time in each runstate up to now, as VCPUOP_get_runstate_info tells. */
+/** v's runstate, since when, and its time in each up to now, as VCPUOP_get_runstate_info tells (xen/vcpu.h). */
 void sched_get_runstate(const struct vcpu *v, struct vcpu_runstate_info *out);
 /** Time that a pcpu has idled although units waited, because of exclusivity. */
 ns_t sched_forced_idle(unsigned int cpu);

@@ -435,7 +435,7 @@ Test(domain, periodic_timer)
 Test(domain, runstates)
 {
     struct vcpu_register_runstate_memory_area area, *g;
-    struct vcpu_runstate_info *info;
+    struct vcpu_runstate_info *info, was;
     gva_t gva, info_gva;
 
     info = host_guest_alloc(sizeof(*info), &info_gva);
@@ -452,6 +452,11 @@ Test(domain, runstates)
     g->addr.p = 0;
     cr_expect_eq(do_vcpu_op(VCPUOP_register_runstate_memory_area, 0, gva, 0, 0, 0), 0);
     cr_expect_eq(do_vcpu_op(VCPUOP_get_runstate_info, 0, info_gva, 0, 0, 0), 0);
+    was = *info;
+    host_advance(MILLISECS(3)); /* what goes on is its time, not since when */
+    cr_expect_eq(do_vcpu_op(VCPUOP_get_runstate_info, 0, info_gva, 0, 0, 0), 0);
+    cr_expect_eq(info->state_entry_time, was.state_entry_time);
+    cr_expect_eq(info->time[info->state], was.time[was.state] + MILLISECS(3));
     cr_expect_eq(do_vcpu_op(VCPUOP_get_runstate_info, 0, 16, 0, 0, 0), -XEN_EFAULT);
 }
 
