@@ -3,9 +3,10 @@
  * `parangon shares`: do domains get the share of the processors that their weights and caps ask for, and how soon does one run that wakes?
  * On the hypervisor itself, in counted time, beside the simulator with the same domains.
  *
- * Four sets of domains (bench/shares_cast.c): `weights`, which is the rest of this page; `crowd`, the same twice, for eight processors; `caps`, domains with a cap of 25, 50 and 150 %
+ * Five sets of domains (bench/shares_cast.c): `weights`, which is the rest of this page; `crowd`, the same twice, for eight processors; `caps`, domains with a cap of 25, 50 and 150 %
  * beside some that compute without, so that a cap binds and what it leaves goes to the others; `wakeup`, one that works 1 ms and sleeps
- * about 9 ms beside seven that compute, which shall run within the rate limit and 100 us of its timer, p99.
+ * about 9 ms beside seven that compute, which shall run within the rate limit and 100 us of its timer, p99; `switch`, two that give way to
+ * each other, for what a switch costs beside Xen's (shares_switch.h).
  *
  * Eight domains of one vCPU that compute all the time, weights 1 to 8 (times 64): the design of SOSP'03, figure 5, on one to eight
  * processors. Each tells how long it ran and waited within one window of system time, from its runstate (guests/micro/tests/share.c).
@@ -32,8 +33,10 @@
 #include "bench/command.h"
 #include "bench/inputs.h"
 #include "bench/paths.h"
+#include "bench/platform.h"
 #include "bench/run.h"
 #include "bench/shares_cast.h"
+#include "bench/shares_switch.h"
 #include "bench/turns.h"
 #include "bench/xen_shares.h"
 #include "sim/lag.h"
@@ -45,6 +48,8 @@
 #define CPUS_MOST 8
 #define SHIFT     4    /* 16 ns an instruction */
 #define FROM_MS   2000 /* all domains compute by then */
+#define SWITCH_FROM_MS 100 /* and give way, where an instruction is a nanosecond... */
+#define SWITCH_TO_MS   300 /* ...until then */
 #define TRACE_MIB 32
 #define MOST      0.01 /* what is asked of a share: within 1 % of itself, ... */
 #define JUDGED    10   /* ... in windows of so many seconds: in shorter ones the slices at both ends weigh more than that */
@@ -65,24 +70,27 @@ struct shares {
     unsigned half_us, p99_us, most_us; /* waits of the domain that waits longest at p99; or of the one that wakes, after its wake-ups */
     double sim_us[3];              /* the simulator's, of the one that wakes */
     unsigned told;                 /* domains that have told their share */
+    struct switch_cost cost;       /* of domains that give way */
 };
 
 struct options {
     const struct shares_cast *cast;
     struct words policies, cpus, on;
+    enum run_class class;
     unsigned seconds;
     const char *slice;             /* us; NULL: the policy's own */
     const char *folder;
 };
 
-enum { OPT_ON = 256, OPT_SCHED, OPT_CPUS, OPT_SECONDS, OPT_SLICE };
+enum { OPT_ON = 256, OPT_SCHED, OPT_CPUS, OPT_SECONDS, OPT_SLICE, OPT_CLASS };
 
 static const struct argp_option option_table[] = {
-    {"on", OPT_ON, "A,B", 0, "hypervisors: parangon, xen (parangon)", 0},
+    {"on", OPT_ON, "A,B", 0, "hypervisors: parangon, xen (parangon; for switch both)", 0},
     {"sched", OPT_SCHED, "A,B", 0, "policies (credit,credit2)", 0},
     {"cpus", OPT_CPUS, "A,B", 0, "numbers of processors, 1 to 8 (1,2,4,8)", 0},
     {"seconds", OPT_SECONDS, "N", 0, "length of the window in counted time, 1 to 60 (10)", 0},
     {"slice", OPT_SLICE, "US", 0, "slice of the policies, 100 to 1000000 (each policy's own)", 0},
+    {"class", OPT_CLASS, "CLASS", 0, "mitigations of the hypervisors: default or tuned (default)", 0},
     {NULL, 'o', "FOLDER", 0, "where the figure goes (out)", 0},
     {0},
 };
@@ -132,23 +140,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         (void)number_of(state, "--slice", arg, 100, 1000000);
         o->slice = arg;
         return 0;
+    case OPT_CLASS:
+        if (run_class_of(arg) < 0)
+            argp_error(state, "no class \"%s\": default or tuned", arg);
+        o->class = run_class_of(arg);
+        return 0;
     case 'o':
         o->folder = arg;
         return 0;
     case ARGP_KEY_ARG:
         o->cast = shares_cast(arg);
         if (!o->cast || state->arg_num)
-            argp_error(state, "one of weights, crowd, caps, wakeup, not \"%s\"", arg);
+            argp_error(state, "one of weights, crowd, caps, wakeup, switch, not \"%s\"", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->policies.nr)
             words_split(&o->policies, "credit,credit2", ',');
         if (!o->on.nr)
-            words_add(&o->on, "parangon");
+            words_split(&o->on, o->cast->yields ? "parangon,xen" : "parangon", ',');
         if (words_has(&o->on, "xen") && (words_has(&o->policies, "smt") || o->slice))
             argp_error(state, "Xen has credit and credit2, each with its own slice");
-        if (words_has(&o->on, "xen") && o->cast != shares_cast("weights") && o->cast != shares_cast("crowd"))
-            argp_error(state, "on Xen there are weights and crowd only");
+        if (words_has(&o->on, "xen") && (o->cast == shares_cast("caps") || o->cast->wakes))
+            argp_error(state, "on Xen there are weights, crowd and switch only");
+        if (o->cast->yields && (o->slice || (o->cpus.nr && (o->cpus.nr > 1 || strcmp(o->cpus.word[0], "1")))))
+            argp_error(state, "switches are counted on one processor, with each policy's own slice");
         if (!o->cpus.nr)
             words_split(&o->cpus, o->cast->cpus, ',');
         if (o->on.nr * o->policies.nr * o->cpus.nr > CASES_MAX)
@@ -162,13 +177,30 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = option_table,
     .parser = parse,
-    .args_doc = "[weights|crowd|caps|wakeup]",
+    .args_doc = "[weights|crowd|caps|wakeup|switch]",
     .doc = "Shares and wake-ups on the hypervisor, in counted time, beside the simulator's. weights (default): eight domains that compute, weights 1 to 8. "
-           "crowd: sixteen, those twice. caps: domains with caps beside some without. wakeup: one that sleeps and works beside seven that compute. "
-           "Exit status 1 where a share is more than 1 % off in a window of 10 s or longer, or a wake-up, p99, later than 1.1 ms.",
+           "crowd: sixteen, those twice. caps: domains with caps beside some without. wakeup: one that sleeps and works beside seven that compute. switch: two that give way to each other; instructions of a switch, beside Xen's. "
+           "Exit status 1 where a share is more than 1 % off in a window of 10 s or longer, a wake-up, p99, later than 1.1 ms, or a switch more than half of Xen's.",
 };
 
 /* ---- the machines ---- */
+
+/* What domain d does, a word of its command line; on Xen times are from its own start. */
+static char *does(const struct shares *s, unsigned d, unsigned to_ms)
+{
+    const struct shares_role *r = &s->cast->roles[d];
+    const char *start = s->xen ? "+" : "";
+
+    return s->cast->yields ? format("yield=%s%d-%d", start, SWITCH_FROM_MS, SWITCH_TO_MS)
+           : r->run_us     ? format("wake=%d-%u-%u-%u", FROM_MS, to_ms, r->run_us, r->sleep_us)
+                           : format("spin=%s%d-%u", start, FROM_MS, to_ms);
+}
+
+/* And the first one besides. */
+static char *first_does(const struct shares *s)
+{
+    return s->cast->yields ? format("yield-marks=%d-%d", SWITCH_INTERVALS, SWITCH_TIMES) : format("%s", "");
+}
 
 static void write_plan(const struct shares *s, unsigned to_ms)
 {
@@ -179,12 +211,12 @@ static void write_plan(const struct shares *s, unsigned to_ms)
     fputs("parangon-plan 1\n", out);
     for (unsigned d = 0; d < s->cast->nr; d++) {
         const struct shares_role *r = &s->cast->roles[d];
+        char *what = does(s, d, to_ms), *first = d ? NULL : first_does(s);
 
         fprintf(out, "domain %s\n  kernel = micro\n  memory = 8M\n  weight = %u\n  cap = %u\n  vcpus = %u\n", r->name, r->weight, r->cap, r->vcpus);
-        if (r->run_us)
-            fprintf(out, "  cmdline = tests=none costs=none wake=%d-%u-%u-%u\n", FROM_MS, to_ms, r->run_us, r->sleep_us);
-        else
-            fprintf(out, "  cmdline = tests=none costs=none spin-vcpus=%u spin=%d-%u\n", r->vcpus, FROM_MS, to_ms);
+        fprintf(out, "  cmdline = tests=none costs=none spin-vcpus=%u %s %s\n", r->vcpus, what, first ? first : "");
+        free(what);
+        free(first);
     }
     fclose(out);
 }
@@ -204,7 +236,7 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     words_option(a, "-smp", "%u", s->cpus);
     words_option(a, "-m", s->xen ? "640" : "256");
     words_option(a, "-accel", "tcg");
-    words_option(a, "-icount", "shift=%d,sleep=off", SHIFT);
+    words_option(a, "-icount", "shift=%d,sleep=off", s->cast->yields ? 0 : SHIFT);
     words_option(a, "-rtc", "base=2026-01-01T00:00:00,clock=vm");
     words_option(a, "-seed", "1");
     words_add(a, "-nodefaults");
@@ -212,18 +244,27 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     words_add(a, "-no-reboot");
     words_option(a, "-display", "none");
     words_option(a, "-serial", "file:" BOOT_CONSOLE);
+    if (s->cast->yields)
+        words_option(a, "-plugin", "%s/bench/plugin/libcount.so,out=" BOOT_INTERVALS, paths_get()->build);
     if (s->xen) {
-        xen_shares_command(inputs, s->plan, s->policy, s->cast->nr, FROM_MS, to_ms, boot);
+        char *what = does(s, 0, to_ms), *first = first_does(s);
+
+        xen_shares_command(inputs, s->plan, s->policy, o->class == RUN_TUNED ? platform_xen_pv_tuned.options[RUN_TUNED] : "", s->cast->nr, what, first, boot);
+        free(what);
+        free(first);
         return;
     }
     boot_link(boot, "shares.plan", s->plan);
     boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
-    words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
-    words_option(a, "-device", "ivshmem-plain,memdev=trace");
+    if (!s->cast->yields) {
+        words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
+        words_option(a, "-device", "ivshmem-plain,memdev=trace");
+    }
     if (s->cpus > 1)
         turns_bound(boot, s->turns);
     words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
-    words_option(a, "-append", "trace trace-classes=SCHED sched=%s%s%s", s->policy, o->slice ? " sched-slice=" : "", o->slice ? o->slice : "");
+    words_option(a, "-append", "%ssched=%s%s%s%s%s", s->cast->yields ? "" : "trace trace-classes=SCHED ", s->policy, o->slice ? " sched-slice=" : "",
+                 o->slice ? o->slice : "", o->class == RUN_TUNED ? " " : "", o->class == RUN_TUNED ? platform_pv.options[RUN_TUNED] : "");
     words_option(a, "-initrd", "shares.plan,micro");
 }
 
@@ -319,6 +360,20 @@ static int simulate(const struct options *o, struct shares *s)
     return 0;
 }
 
+/* All that a machine and the simulator say of shares. */
+static int read_shares(const struct options *o, struct shares *s, const struct boot *boot, unsigned to_ms)
+{
+    if (simulate(o, s) < 0)
+        return -1;
+    if (boot->console)
+        read_console(s, boot->console);
+    if (s->told != s->cast->nr) {
+        fprintf(stderr, "parangon: %s: %u of %d domains told their share; %s\n", boot->name, s->told, s->cast->nr, boot->failure ? boot->failure : "");
+        return -1;
+    }
+    return s->xen ? 0 : read_trace(s, to_ms);
+}
+
 /* ---- table and figure ---- */
 
 static double worst(const struct shares *s, const double *got, const double *owed)
@@ -412,6 +467,34 @@ static bool missed(const struct options *o, const struct shares *s)
     return o->seconds >= JUDGED && worst(s, s->got, s->owed) > MOST;
 }
 
+/* Table and figure of what switches cost. @return an exit status */
+static int show_switches(const struct options *o, const struct shares *s, size_t nr, const char *stem)
+{
+    struct switch_row rows[CASES_MAX];
+    int status = 0;
+
+    for (size_t i = 0; i < nr; i++)
+        rows[i] = (struct switch_row){.on = s[i].xen ? "xen" : "parangon", .policy = s[i].policy, .cost = s[i].cost};
+    switch_compare(rows, nr);
+    switch_print(rows, nr, run_class_name(o->class));
+    for (size_t i = 0; i < nr; i++)
+        if (!s[i].xen && rows[i].of_xen > SWITCH_MOST)
+            status = STATUS_CHECK_FAILED;
+    return switch_draw(stem, rows, nr, run_class_name(o->class)) < 0 ? STATUS_INCOMPLETE : status;
+}
+
+/* Of shares and wake-ups. */
+static int show_shares(const struct options *o, const struct shares *s, size_t nr, const char *stem)
+{
+    print_table(o, s, nr);
+    if (gnuplot_draw(stem, 1000, 600, put_figure, &(struct figure){s, nr}) < 0)
+        return STATUS_INCOMPLETE;
+    for (size_t i = 0; i < nr; i++)
+        if (missed(o, &s[i]))
+            return STATUS_CHECK_FAILED;
+    return 0;
+}
+
 int cmd_shares(int argc, char **argv)
 {
     struct options o = {.cast = shares_cast("weights"), .seconds = 10, .folder = paths_get()->out};
@@ -449,16 +532,7 @@ int cmd_shares(int argc, char **argv)
     for (size_t i = 0; i < nr; i++) {
         struct shares *s = &cases[i];
 
-        if (!status && simulate(&o, s) < 0)
-            status = STATUS_INCOMPLETE;
-        if (!status && boots[i].console)
-            read_console(s, boots[i].console);
-        if (!status && s->told != o.cast->nr) {
-            fprintf(stderr, "parangon: %s: %u of %d domains told their share; %s\n", boots[i].name, s->told, o.cast->nr,
-                    boots[i].failure ? boots[i].failure : "");
-            status = STATUS_INCOMPLETE;
-        }
-        if (!status && !s->xen && read_trace(s, to_ms) < 0)
+        if (!status && (o.cast->yields ? switch_read(&boots[i], &s->cost) : read_shares(&o, s, &boots[i], to_ms)) < 0)
             status = STATUS_INCOMPLETE;
         unlink(s->plan);
         unlink(s->memory);
@@ -468,15 +542,11 @@ int cmd_shares(int argc, char **argv)
     free(turns);
     if (status)
         return status < 0 ? STATUS_INCOMPLETE : status;
-    print_table(&o, cases, nr);
     if (mkdir(o.folder, 0777) < 0 && errno != EEXIST)
         return STATUS_INCOMPLETE;
     stem = format(o.cast == shares_cast("weights") ? "%s/shares" : "%s/shares-%s", o.folder, o.cast->name);
-    if (gnuplot_draw(stem, 1000, 600, put_figure, &(struct figure){cases, nr}) < 0)
-        return STATUS_INCOMPLETE;
-    fprintf(stderr, "parangon: kept %s.svg, .png\n", stem);
-    for (size_t i = 0; i < nr; i++)
-        if (missed(&o, &cases[i]))
-            status = STATUS_CHECK_FAILED;
+    status = (o.cast->yields ? show_switches : show_shares)(&o, cases, nr, stem);
+    if (status != STATUS_INCOMPLETE)
+        fprintf(stderr, "parangon: kept %s.svg, .png\n", stem);
     return status;
 }

@@ -39,8 +39,7 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* What is wrong with the interval file of a machine; NULL when nothing is. Caller frees. */
-static char *intervals_damage(const struct boot *boot)
+char *join_intervals_damage(const struct boot *boot)
 {
     const struct interval_file_head *head = boot->intervals;
 
@@ -60,7 +59,7 @@ static char *intervals_damage(const struct boot *boot)
 static int open_intervals(struct join *j)
 {
     const struct interval_file_head *head = j->boot->intervals;
-    char *why = intervals_damage(j->boot);
+    char *why = join_intervals_damage(j->boot);
 
     if (why) {
         join_error(j, "", why);
@@ -352,7 +351,7 @@ int join_compare(const struct boot *boot, const struct boot *again, unsigned sam
 {
     const struct interval_file_head *head = boot->intervals, *head_again = again->intervals;
     const struct interval *first = (const void *)(head + 1), *second = (const void *)(head_again + 1);
-    char *why = intervals_damage(boot), *why_again = intervals_damage(again);
+    char *why = join_intervals_damage(boot), *why_again = join_intervals_damage(again);
     size_t measured = 0, wanted = 0, differ = 0;
     int result = -1;
 

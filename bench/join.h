@@ -25,6 +25,9 @@ struct join_request {
     bool apart;     /* interval.apart is measured: "boot-scrub", and not in "boot-before" */
 };
 
+/** What is wrong with the interval file that a machine has left; NULL when nothing is. Caller frees. */
+char *join_intervals_damage(const struct boot *boot);
+
 /**
  * Compare a machine with the same machine run again, which may have been stopped early: every
  * interval that both have, with all its counts and events.

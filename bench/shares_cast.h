@@ -17,6 +17,7 @@ struct shares_cast {
     const char *name, *title;
     const char *cpus;            /* numbers of processors where none are asked for */
     bool wakes;                  /* the first domain sleeps: how late it comes to run is judged, not the shares */
+    bool yields;                 /* they give way to each other: what a switch costs is counted (shares_switch.h), and shares are not */
     unsigned nr;
     struct shares_role roles[SHARES_DOMAINS_MAX];
 };

@@ -109,14 +109,15 @@ int xen_shares_ramdisk(const struct inputs *inputs, const char *path)
     return failed ? -1 : 0;
 }
 
-void xen_shares_command(const struct inputs *inputs, const char *ramdisk, const char *policy, unsigned nr,
-                        unsigned from_ms, unsigned to_ms, struct boot *boot)
+void xen_shares_command(const struct inputs *inputs, const char *ramdisk, const char *policy, const char *options, unsigned nr,
+                        const char *does, const char *first, struct boot *boot)
 {
     boot_link(boot, "xen", inputs->xen);
     boot_link(boot, "vmlinux", inputs->kernel);
     boot_link(boot, "initrd", ramdisk);
     words_option(&boot->argv, "-kernel", "xen");
-    words_option(&boot->argv, "-append", "console=com1 com1=115200,8n1 dom0_mem=320M,max:320M dom0_max_vcpus=1 sched=%s loglvl=none", policy);
-    words_option(&boot->argv, "-initrd", "vmlinux console=hvc0 quiet loglevel=1 shares.sched=%s shares.spin=%u-%u shares.domains=%u,initrd", policy, from_ms, to_ms,
-                 nr);
+    words_option(&boot->argv, "-append", "console=com1 com1=115200,8n1 dom0_mem=320M,max:320M dom0_max_vcpus=1 %s%ssched=%s loglvl=none", options,
+                 *options ? " " : "", policy);
+    words_option(&boot->argv, "-initrd", "vmlinux console=hvc0 quiet loglevel=1 shares.sched=%s shares.does=%s shares.first=%s shares.domains=%u,initrd", policy,
+                 does, first, nr);
 }

@@ -14,8 +14,8 @@
  */
 int xen_shares_ramdisk(const struct inputs *inputs, const char *path);
 
-/** QEMU's arguments behind the machine: Xen with this policy; its first `nr` domains (weights 1 to 8 again and again) run until `to_ms` after their starts, measured from `from_ms` on. */
-void xen_shares_command(const struct inputs *inputs, const char *ramdisk, const char *policy, unsigned nr,
-                        unsigned from_ms, unsigned to_ms, struct boot *boot);
+/** QEMU's arguments behind the machine: Xen with this policy and these further options; its first domain makes `nr` of guests/micro (weights 1 to 8 again and again) that do what `does` says, the first what `first` says besides (words of their command line). */
+void xen_shares_command(const struct inputs *inputs, const char *ramdisk, const char *policy, const char *options, unsigned nr,
+                        const char *does, const char *first, struct boot *boot);
 
 #endif

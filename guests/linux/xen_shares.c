@@ -5,7 +5,8 @@
  *
  * Why it exists: Xen makes domains only on behalf of its first one; xl, its daemons and their files would be a hundred times of this.
  * The library that xl itself builds domains with (libxenguest) does all the work here.
- * The kernel's command line says shares.sched=credit|credit2, shares.domains=N and shares.spin=FROM-TO (ms from the guest's start, see guests/micro).
+ * The kernel's command line says shares.sched=credit|credit2, shares.domains=N, shares.does=WORD, what each of them does (see guests/micro), and
+ * shares.first=WORD, what the first does besides (may be empty).
  * Does not: serve consoles while domains run (what they say must fit into the ring), or have a xenstore.
  */
 #include <fcntl.h>
@@ -77,7 +78,7 @@ static void set_weight(uint32_t id, const char *sched, unsigned weight)
         fail("weight %u of domain %u", weight, id);
 }
 
-static void make(unsigned n, const char *sched, const char *spin)
+static void make(unsigned n, const char *sched, const char *does, const char *besides)
 {
     struct xen_domctl_createdomain how = {.max_vcpus = 1, .max_evtchn_port = -1, .max_grant_frames = 4, .max_maptrack_frames = 16,
                                           .grant_opts = XEN_DOMCTL_GRANT_version(1)};
@@ -88,7 +89,7 @@ static void make(unsigned n, const char *sched, const char *spin)
     if (xc_domain_create(xch, &id, &how) || xc_domain_max_vcpus(xch, id, 1) || xc_domain_setmaxmem(xch, id, 9 << 10))
         fail("domain %u", n + 1);
     set_weight(id, sched, 64 * (n % 8 + 1));
-    snprintf(cmdline, sizeof cmdline, "tests=none spin=+%s", spin);
+    snprintf(cmdline, sizeof cmdline, "tests=none %s %s", does, besides);
     image = xc_dom_allocate(xch, cmdline, NULL);
     image->console_evtchn = xc_evtchn_alloc_unbound(xch, id, 0);
     image->xenstore_evtchn = xc_evtchn_alloc_unbound(xch, id, 0);
@@ -130,7 +131,7 @@ static void print_console(unsigned n)
 
 int main(void)
 {
-    char sched[16], spin[32], nr[8];
+    char sched[16], does[48], first[32], nr[8];
     int module;
 
     mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
@@ -139,14 +140,15 @@ int main(void)
     if (syscall(SYS_finit_module, module, "", 0))
         fail("xen-privcmd.ko");
     argument("shares.sched=", sched, sizeof sched);
-    argument("shares.spin=", spin, sizeof spin);
+    argument("shares.does=", does, sizeof does);
+    argument("shares.first=", first, sizeof first);
     argument("shares.domains=", nr, sizeof nr);
     nr_domains = (unsigned)atoi(nr) <= DOMAINS ? (unsigned)atoi(nr) : DOMAINS;
     xch = xc_interface_open(NULL, NULL, 0);
     if (!xch)
         fail("no hypervisor");
     for (unsigned n = 0; n < nr_domains; n++)
-        make(n, sched, spin);
+        make(n, sched, does, n ? "" : first);
     for (unsigned n = 0; n < nr_domains; n++)
         if (xc_domain_unpause(xch, domain[n].id))
             fail("domain %u", n + 1);

@@ -9,8 +9,9 @@
  * go on behind one that ended the boot) end=poweroff|reboot     how to leave (default poweroff; Xen
  * halts the machine on that, so its runs reboot) spin=FROM-TO           from system time FROM to TO
  * (ms; +FROM-TO: from this line's reading on) want all of the processor, and say how much of it there was (tests/share.c);
- * spin-vcpus=2: of two      wake=FROM-TO-RUN-SLEEP   until TO work RUN and sleep SLEEP (us) in turn, and say how late it came to run. A test that ends
- * the domain runs only when one of P is its whole name.
+ * spin-vcpus=2: of two      wake=FROM-TO-RUN-SLEEP   until TO work RUN and sleep SLEEP (us) in turn, and say how late it came to run;
+ * yield=FROM-TO           do nothing but give way; yield-marks=N-TIMES: in N marked intervals so many times each. A test that ends the domain runs only
+ * when one of P is its whole name.
  */
 #include "micro.h"
 #include "../../../bench/mark.h"
@@ -196,18 +197,20 @@ static void numbers(const char *text, unsigned *list, unsigned nr)
     }
 }
 
-static void spin(const char *range, const char *vcpus, bool marked)
+/* FROM-TO, or +FROM-TO from now on. */
+static void window(const char *text, unsigned range[2])
 {
-    unsigned start = *range == '+' ? (unsigned)(now_ns() / 1000000) : 0, n[2];
+    unsigned start = *text == '+' ? (unsigned)(now_ns() / 1000000) : 0;
 
-    numbers(range + (*range == '+'), n, 2);
-    share_run(start + n[0], start + n[1], *vcpus == '2' ? 2 : 1, marked);
+    numbers(text + (*text == '+'), range, 2);
+    range[0] += start;
+    range[1] += start;
 }
 
 void micro_main(const char *cmdline)
 {
     static char tests[512] = "all", costs[256] = "0", end[16] = "", after[64] = "", range[48] = "", vcpus[8] = "",
-                marks[8] = "";
+                marks[16] = "";
     unsigned n[4];
     bool started;
 
@@ -235,8 +238,16 @@ void micro_main(const char *cmdline)
         if (selected(costs, c->name, false))
             run_cost(c);
     }
-    if (argument(cmdline, "spin=", range, sizeof(range)))
-        spin(range, vcpus, argument(cmdline, "spin-marks=", marks, sizeof(marks)));
+    if (argument(cmdline, "spin=", range, sizeof(range))) {
+        window(range, n);
+        share_run(n[0], n[1], *vcpus == '2' ? 2 : 1, argument(cmdline, "spin-marks=", marks, sizeof(marks)));
+    }
+    if (argument(cmdline, "yield=", range, sizeof(range))) {
+        (void)argument(cmdline, "yield-marks=", marks, sizeof(marks));
+        window(range, n);
+        numbers(marks, n + 2, 2);
+        yield_run(n[0], n[1], n[2], n[3]);
+    }
     if (argument(cmdline, "wake=", range, sizeof(range))) {
         numbers(range, n, 4);
         wake_run(n[0], n[1], n[2], n[3]);

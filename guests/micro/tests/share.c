@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Not a test: what share of the processors this domain gets when it wants all that one or two vCPUs can use, and how long it waits each
- * time that it has to; or how late it comes to run when it sleeps and wakes by its timer. Whoever boots several of these side by side
- * compares the shares with the weights and caps that were asked for, and the wake-ups with what the policy promises.
+ * time that it has to; or how late it comes to run when it sleeps and wakes by its timer; or nothing but giving way, between marks. Whoever boots
+ * several of these side by side compares the shares with the weights and caps that were asked for, the wake-ups with what the policy promises,
+ * and counts what a switch from domain to domain costs.
  *
  * Shares and waits come from the vCPU's runstate as the hypervisor keeps it (xen/vcpu.h): the share by VCPUOP_get_runstate_info at both ends
  * of one window, which is the same for all domains; a wait as what `runnable` has grown by when the registered copy changes, so no clock of
@@ -16,6 +17,7 @@
 
 #define WAITS_MAX 8192 /* later ones are counted, not kept */
 #define STACK     8192
+#define YIELD_LEAD 250 /* times without reading the clock, which may trap; also before the first mark */
 
 static struct vcpu_runstate_info copy; /* the hypervisor writes it when the vCPU comes to run */
 static uint32_t waits[WAITS_MAX];      /* us */
@@ -183,4 +185,36 @@ void wake_run(unsigned from_ms, unsigned to_ms, unsigned run_us, unsigned sleep_
     }
     print("MICRO share ran %lu of %lu us\n", (ran_at(0, now_ns()) - begin) / 1000, (to - from) / 1000);
     print_waits("wakes", nr);
+}
+
+/* ---- who gives way ---- */
+
+static void yield_until(uint64_t instant)
+{
+    while (now_ns() < instant)
+        for (unsigned i = 0; i < YIELD_LEAD; i++)
+            hc_sched_op(SCHEDOP_yield, NULL);
+}
+
+void yield_run(unsigned from_ms, unsigned to_ms, unsigned intervals, unsigned times)
+{
+    struct vcpu_register_runstate_memory_area area = {.addr.v = &copy};
+    volatile uint64_t *since = (volatile uint64_t *)&copy.state_entry_time; /* another once it comes back from having been away */
+    unsigned away = 0;
+
+    (void)hc_vcpu_op(VCPUOP_register_runstate_memory_area, 0, &area);
+    yield_until(from_ms * 1000000ul);
+    for (unsigned i = 0; i < intervals; i++) {
+        MARK_BEGIN();
+        for (unsigned j = 0; j < times; j++) {
+            uint64_t before = *since;
+
+            hc_sched_op(SCHEDOP_yield, NULL);
+            away += *since != before;
+        }
+        MARK_END();
+    }
+    if (intervals)
+        print("MICRO yields %u, away %u\n", intervals * times, away);
+    yield_until(to_ms * 1000000ul);
 }
