@@ -164,7 +164,7 @@ static void check(const u8 *bytes, unsigned int n, enum insn_mode mode)
     } else if (status == ZYDIS_STATUS_NO_MORE_DATA) {
         why = r == INSN_E_SHORT                                                      ? SHORT_BOTH
               : r == INSN_E_UNKNOWN                                                  ? UNDEFINED_EITHER
-              : !r && i.vex && i.map == MAP_0F && (i.opcode == 0x84 || i.opcode == 0x85) ? KNC_JUMP
+              : !r && i.vex && (i.opcode | 1) == 0x85                             ? KNC_JUMP /* decode.h tells no map of VEX */
                                                                                      : WRONG;
         what = "Zydis wants more bytes";
     } else if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {

@@ -352,6 +352,28 @@ Test(typing, no_tlb_walks_through_a_page_that_was_a_table)
     cr_assert_eq(frame_put_type(MFN(l1), false), 0);
 }
 
+Test(typing, no_tlb_walks_through_a_former_table_that_could_not_be_one_again)
+{
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    host_tlb_touch_table(MFN(l1));
+    cr_assert_eq(update(l2, 0, 0), 0, "taken away without a flush");
+    table(l1)[3] = l1 << PAGE_SHIFT | FLAGS;
+    cr_assert_eq(pin(l1, FT_L1), -XEN_EBUSY);
+    cr_assert_eq(frame_get_type(MFN(l1), FT_WRITABLE, d), 0);
+    cr_assert_not(host_tlb_table(MFN(l1)), "flushed, although no table of its type in between");
+    cr_assert_eq(frame_put_type(MFN(l1), false), 0);
+}
+
+Test(typing, no_tlb_walks_through_a_former_table_that_is_written_to)
+{
+    cr_assert_eq(pin(l4, FT_L4), 0);
+    host_tlb_touch_table(MFN(l1));
+    cr_assert_eq(update(l2, 0, 0), 0, "taken away without a flush");
+    cr_assert(host_tlb_table(MFN(l1)));
+    cr_assert_eq(update(l1, 5, l4 << PAGE_SHIFT | FLAGS), 0, "no table: what is written does not matter");
+    cr_assert_not(host_tlb_table(MFN(l1)), "but to a TLB");
+}
+
 Test(typing, a_flush_is_not_made_twice)
 {
     u32 clock;

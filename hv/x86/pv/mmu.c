@@ -178,6 +178,8 @@ static __always_inline_ int update_one(struct domain *d, u64 ptr, u64 val, u64 *
          * it, or give it back, meanwhile. */
         if (likely(d->max_vcpus == 1) &&
             (frame_type(w) == FT_WRITABLE || (!frame_tc(w) && !(w & FRAME_PARTIAL)))) {
+            if (frame_type(w) != FT_WRITABLE && frame_type(w) != FT_NONE) /* a former table: a TLB may walk through it */
+                tlb_filter(f->stamp);
             WRITE_ONCE(*entry, val);
             *plain = ptr & ~(PAGE_SIZE - 8);
             return 0;

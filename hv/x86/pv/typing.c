@@ -400,9 +400,12 @@ int frame_get_type(mfn_t mfn, enum frame_type type, const struct domain *d)
         f->stamp = FRAME_PARTIAL_ORPHAN;
         word_set_clear(f, FRAME_PARTIAL, FRAME_BUSY); /* keeps its reference and type reference */
     } else {
+        /* What was of this type already stays so: nothing has been flushed, and a TLB may walk through it. */
+        u64 type_bits = frame_type(w) == type ? 0 : FRAME_TYPE_MASK;
+
         w = f->word;
         f->stamp = tlb_clock_now();
-        while (!word_change(&f->word, &w, (w & ~(FRAME_BUSY | FRAME_TYPE_MASK)) - FRAME_REF - FRAME_TC))
+        while (!word_change(&f->word, &w, (w & ~(FRAME_BUSY | type_bits)) - FRAME_REF - FRAME_TC))
             ;
     }
     return err;
