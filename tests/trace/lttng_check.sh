@@ -67,8 +67,9 @@ live() {
 }
 run live live
 "$trace" show --events live.trace | sed 's/ cpu [0-9]*//' | sort > live.expected
-sort live.events | cmp live.expected -
-sed 's/ cpu [0-9]*//' live.ring | sort | cmp live.expected -
+same() { diff live.expected - > live.diff || { echo "the relay's copy (<) and $1 (>):"; head -6 live.diff; exit 1; }; }
+sort live.events | same "LTTng's events"
+sed 's/ cpu [0-9]*//' live.ring | sort | same "what the machine wrote"
 echo "live, by the relay: $(wc -l < live.events) LTTng events equal the records of the ring"
 
 if [ -n "$scenario" ]; then
