@@ -118,9 +118,7 @@ static void leave_set(struct fair_pool *p, struct fair_domain *d)
     charge_running(p, d);
     if (d->set == FAIR_FULL) {
         pheap_remove(&p->full, &d->node);
-        p->nr_full--;
         p->cpus += d->worth;
-        d->first = false;
         follow(p, d);
         d->vt = vt_saved(p, d);
     } else if (d->set != FAIR_OUT) {
@@ -132,18 +130,6 @@ static void leave_set(struct fair_pool *p, struct fair_domain *d)
     }
     d->set = FAIR_OUT;
     follow(p, d);
-}
-
-static void share(struct fair_pool *p, struct fair_domain *d)
-{
-    move(p, -taken_along(p, d));
-    follow(p, d);
-    p->weight += d->weight;
-    d->set = p->fills ? FAIR_SHARING : FAIR_ALONE;
-    if (p->fills) {
-        d->node.key = ~(((u64)d->weight << 32) / d->worth);
-        pheap_insert(&p->sharing, &d->node);
-    }
 }
 
 /* d's units go before all others from now on, or do not any more. */
@@ -162,6 +148,19 @@ static void go_first(struct fair_domain *d, bool first)
     }
 }
 
+static void share(struct fair_pool *p, struct fair_domain *d)
+{
+    move(p, -taken_along(p, d));
+    follow(p, d);
+    p->weight += d->weight;
+    d->set = p->fills ? FAIR_SHARING : FAIR_ALONE;
+    if (p->fills) {
+        d->node.key = ~(((u64)d->weight << 32) / d->worth);
+        pheap_insert(&p->sharing, &d->node);
+    }
+    go_first(d, false);
+}
+
 /* d is full, and worth a pcpu for each unit: what these do not get at once they get never. */
 static inline bool whole(const struct fair_domain *d)
 {
@@ -173,7 +172,7 @@ static void fill(struct fair_pool *p, struct fair_domain *d)
     p->cpus -= d->worth;
     d->set = FAIR_FULL;
     /* Of equal ones the last to fill shares first again, so that V's moves undo each other. */
-    d->node.key = (((u64)d->weight << 32) / d->worth << 16) - min_of(++p->nr_full, 0xffffu);
+    d->node.key = (((u64)d->weight << 32) / d->worth << 16) - (u16)p->nr_filled++;
     pheap_insert(&p->full, &d->node);
     go_first(d, whole(d));
 }

@@ -96,7 +96,7 @@ struct fair_pool {
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
     u32 nr_parked;
-    u32 nr_full;             /* domains in full */
+    u32 nr_filled;           /* domains that became full, so far */
     struct list competing;   /* domains */
     u32 nr_domains;          /* these */
     u32 capped;              /* those with a cap */

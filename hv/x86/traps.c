@@ -265,9 +265,10 @@ static void idle(struct cpu_info *c)
     if (c->resident && unlikely(!pv_only_waits(c->resident)))
         pv_leave_resident();
     smp_leave_if_asked();
-    if (domain_reap() || c->work)
-        return;
-    __asm__ volatile("sti; hlt; cli" ::: "memory");
+    if (domain_reap())
+        arch_relax(); /* it may wait for a pcpu that waits for this one, and interrupts are off */
+    else if (!c->work)
+        __asm__ volatile("sti; hlt; cli" ::: "memory");
 }
 
 /** Everything that waits for this pcpu, until it can enter a guest. r is the pcpu's guest frame, changed by a context switch. */
