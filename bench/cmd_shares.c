@@ -197,9 +197,15 @@ static char *does(const struct shares *s, unsigned d, unsigned to_ms)
 }
 
 /* And the first one besides. */
-static char *first_does(const struct shares *s)
+static const char *first_does(const struct shares *s)
 {
-    return s->cast->yields ? format("yield-marks=%d-%d", SWITCH_INTERVALS, SWITCH_TIMES) : format("%s", "");
+    return s->cast->yields ? "yield-marks=" SWITCH_MARKS : "";
+}
+
+/* Further options of the hypervisor: what its class needs, as everywhere else. */
+static const char *class_options(const struct options *o, const struct shares *s)
+{
+    return o->class == RUN_DEFAULT ? "" : (s->xen ? &platform_xen_pv_tuned : &platform_pv)->options[o->class];
 }
 
 static void write_plan(const struct shares *s, unsigned to_ms)
@@ -211,18 +217,18 @@ static void write_plan(const struct shares *s, unsigned to_ms)
     fputs("parangon-plan 1\n", out);
     for (unsigned d = 0; d < s->cast->nr; d++) {
         const struct shares_role *r = &s->cast->roles[d];
-        char *what = does(s, d, to_ms), *first = d ? NULL : first_does(s);
+        char *what = does(s, d, to_ms);
 
         fprintf(out, "domain %s\n  kernel = micro\n  memory = 8M\n  weight = %u\n  cap = %u\n  vcpus = %u\n", r->name, r->weight, r->cap, r->vcpus);
-        fprintf(out, "  cmdline = tests=none costs=none spin-vcpus=%u %s %s\n", r->vcpus, what, first ? first : "");
+        fprintf(out, "  cmdline = tests=none costs=none spin-vcpus=%u %s %s\n", r->vcpus, what, d ? "" : first_does(s));
         free(what);
-        free(first);
     }
     fclose(out);
 }
 
 static void command(const struct options *o, const struct inputs *inputs, const struct shares *s, unsigned to_ms, struct boot *boot)
 {
+    const char *options = class_options(o, s);
     struct words *a = &boot->argv;
 
     boot->name = format("%s%s-%u", s->xen ? "xen-" : "", s->policy, s->cpus);
@@ -247,11 +253,10 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     if (s->cast->yields)
         words_option(a, "-plugin", "%s/bench/plugin/libcount.so,out=" BOOT_INTERVALS, paths_get()->build);
     if (s->xen) {
-        char *what = does(s, 0, to_ms), *first = first_does(s);
+        char *what = does(s, 0, to_ms);
 
-        xen_shares_command(inputs, s->plan, s->policy, o->class == RUN_TUNED ? platform_xen_pv_tuned.options[RUN_TUNED] : "", s->cast->nr, what, first, boot);
+        xen_shares_command(inputs, s->plan, s->policy, options, s->cast->nr, what, first_does(s), boot);
         free(what);
-        free(first);
         return;
     }
     boot_link(boot, "shares.plan", s->plan);
@@ -264,7 +269,7 @@ static void command(const struct options *o, const struct inputs *inputs, const 
         turns_bound(boot, s->turns);
     words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
     words_option(a, "-append", "%ssched=%s%s%s%s%s", s->cast->yields ? "" : "trace trace-classes=SCHED ", s->policy, o->slice ? " sched-slice=" : "",
-                 o->slice ? o->slice : "", o->class == RUN_TUNED ? " " : "", o->class == RUN_TUNED ? platform_pv.options[RUN_TUNED] : "");
+                 o->slice ? o->slice : "", *options ? " " : "", options);
     words_option(a, "-initrd", "shares.plan,micro");
 }
 

@@ -20,6 +20,7 @@
 #include "bench/command.h"
 #include "bench/explain_show.h"
 #include "bench/explain_symbols.h"
+#include "bench/join.h"
 #include "bench/measure.h"
 #include "bench/paths.h"
 
@@ -206,6 +207,7 @@ static int take_interval(struct explained *e, const struct boot *boot)
 {
     const struct interval_file_head *head = boot->intervals;
     const struct interval *interval = (const void *)(head + 1);
+    char *why;
 
     e->ops = boot->console ? sample_ops(boot->console) : 0;
     if (!e->ops) {
@@ -216,12 +218,10 @@ static int take_interval(struct explained *e, const struct boot *boot)
                                          : "");
         return -1;
     }
-    if (!head || boot->intervals_size < sizeof *head || head->magic != INTERVAL_MAGIC ||
-        head->version != INTERVAL_VERSION || head->nr_counters != COUNTER_NR ||
-        boot->intervals_size < sizeof *head + head->nr_intervals * sizeof *interval) {
-        fprintf(stderr,
-                "parangon: %s: the interval file is missing or of another build of the plugin\n",
-                boot->name);
+    why = join_intervals_damage(boot);
+    if (why) {
+        fprintf(stderr, "parangon: %s: %s\n", boot->name, why);
+        free(why);
         return -1;
     }
     if (head->nr_inexact)

@@ -2,7 +2,6 @@
 /* What a switch from one domain to another costs: see shares_switch.h. */
 #include "bench/shares_switch.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +40,8 @@ int switch_read(const struct boot *boot, struct switch_cost *cost)
         free(why);
         return -1;
     }
+    if (head->nr_inexact)
+        fprintf(stderr, "parangon: warning: %s: the plugin could not explain %u ends of blocks: counts are not exact\n", boot->name, head->nr_inexact);
     list = malloc(head->nr_intervals * sizeof *list + 1);
     if (!list)
         abort();

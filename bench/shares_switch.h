@@ -9,12 +9,13 @@
 
 #include <stdio.h>
 
+#include "bench/mark.h"
 #include "bench/run.h"
 
-#define SWITCH_INTERVALS 20 /* the first domain marks so many... */
-#define SWITCH_TIMES  100  /* ...and gives way so often in each */
-#define SWITCH_MOST   0.5  /* of Xen's instructions with the same policy, at most; a quarter is what is wanted */
-#define SWITCH_WANTED 0.25
+#define SWITCH_INTERVALS 20  /* the first domain marks so many... */
+#define SWITCH_TIMES     100 /* ...and gives way so often in each: */
+#define SWITCH_MARKS     MARK_STR(SWITCH_INTERVALS) "-" MARK_STR(SWITCH_TIMES)
+#define SWITCH_MOST      0.5 /* of Xen's instructions with the same policy, at most; a quarter is what is wanted */
 
 /** Of one machine: medians over the intervals, for one switch. */
 struct switch_cost {

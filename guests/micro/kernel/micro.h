@@ -76,7 +76,7 @@ void share_run(unsigned from_ms, unsigned to_ms, unsigned vcpus, bool marked);
 /** Sleep about sleep_us and work run_us in turn until to_ms; print how late it came to run when its timer was due, from from_ms on; PV only. */
 void wake_run(unsigned from_ms, unsigned to_ms, unsigned run_us, unsigned sleep_us);
 /** Give way until to_ms, from from_ms on so many times in each of these marked intervals; print how often others ran meanwhile; PV only. */
-void yield_run(unsigned from_ms, unsigned to_ms, unsigned intervals, unsigned times);;
+void yield_run(unsigned from_ms, unsigned to_ms, unsigned intervals, unsigned times);
 
 /* ---- strings and output ---- */
 
