@@ -260,6 +260,7 @@ static void command(const struct options *o, const struct inputs *inputs, const 
         return;
     }
     boot_link(boot, "shares.plan", s->plan);
+    boot_link(boot, "hypervisor", format("%s/hv/parangon", paths_get()->build)); /* QEMU tells its name to the machine */
     boot_link(boot, "micro", format("%s/guests/micro/micro", paths_get()->build));
     if (!s->cast->yields) {
         words_option(a, "-object", "memory-backend-file,id=trace,share=on,mem-path=%s,size=%dM", s->memory, TRACE_MIB);
@@ -267,7 +268,7 @@ static void command(const struct options *o, const struct inputs *inputs, const 
     }
     if (s->cpus > 1)
         turns_bound(boot, s->turns);
-    words_option(a, "-kernel", "%s/hv/parangon", paths_get()->build);
+    words_option(a, "-kernel", "hypervisor");
     words_option(a, "-append", "%ssched=%s%s%s%s%s", s->cast->yields ? "" : "trace trace-classes=SCHED ", s->policy, o->slice ? " sched-slice=" : "",
                  o->slice ? o->slice : "", *options ? " " : "", options);
     words_option(a, "-initrd", "shares.plan,micro");

@@ -22,16 +22,24 @@
 static struct vcpu_runstate_info copy; /* the hypervisor writes it when the vCPU comes to run */
 static uint32_t waits[WAITS_MAX];      /* us */
 
-/* How long this vCPU had run at an instant (ns of system time) that is over; it has run all the time since it last came to run. */
+/*
+ * How long this vCPU had run at an instant (ns of system time) that is over; it has run all the time since it last came to run.
+ * The hypervisor's answer and the clock belong together: who was away between the two asks again.
+ */
 static uint64_t ran_at(unsigned vcpu, uint64_t instant)
 {
-    struct vcpu_runstate_info info;
-    uint64_t since;
+    struct vcpu_runstate_info info, after;
+    uint64_t now, since;
 
-    if (hc_vcpu_op(VCPUOP_get_runstate_info, vcpu, &info))
-        return 0;
+    do {
+        if (hc_vcpu_op(VCPUOP_get_runstate_info, vcpu, &info))
+            return 0;
+        now = now_ns();
+        if (hc_vcpu_op(VCPUOP_get_runstate_info, vcpu, &after))
+            return 0;
+    } while (after.state_entry_time != info.state_entry_time);
     since = info.state_entry_time > instant ? info.state_entry_time : instant;
-    return info.time[RUNSTATE_running] - (now_ns() - since);
+    return info.time[RUNSTATE_running] - (now - since);
 }
 
 static void sort(uint32_t *list, unsigned n)
