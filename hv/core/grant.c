@@ -19,8 +19,7 @@
 struct grant_use {
     u64 mfn;
     domid_t user;
-    u16 readers, writers;
-    u16 pad;
+    u16 readers, writers, pad;
 };
 #define USE_ORDER 1 /* pages of a table of uses: 512 of 16 bytes for each page of entries */
 _Static_assert(ENTRIES_PER_PAGE * sizeof(struct grant_use) == PAGE_SIZE << USE_ORDER, "uses of one page of entries");

@@ -9,21 +9,21 @@ static bool before(const struct pheap_node *a, const struct pheap_node *b)
     return a->key < b->key || (a->key == b->key && a->seq < b->seq);
 }
 
-/* One tree of two; their siblings are forgotten. */
-static inline struct pheap_node *link(struct pheap_node *a, struct pheap_node *b)
+/* b comes below a, as the first child. */
+static inline struct pheap_node *below(struct pheap_node *a, struct pheap_node *b)
 {
-    if (before(b, a)) {
-        struct pheap_node *top = b;
-
-        b = a;
-        a = top;
-    }
     b->next = a->child;
     if (b->next)
         b->next->prev = b;
     b->prev = a;
     a->child = b;
     return a;
+}
+
+/* One tree of two; their siblings are forgotten. */
+static inline struct pheap_node *link(struct pheap_node *a, struct pheap_node *b)
+{
+    return before(b, a) ? below(b, a) : below(a, b);
 }
 
 /*

@@ -92,28 +92,9 @@ static inline void clear_bit(unsigned int n, volatile void *p)
  */
 enum lock_rank {
     LOCK_NONE, /* never initialised */
-    LOCK_REAPING,
-    LOCK_DEVICES,
-    LOCK_PAGE_TABLES,
-    LOCK_TOPOLOGY,
-    LOCK_EVTCHN,
-    LOCK_PORT,
-    LOCK_VIRQ,
-    LOCK_CONSOLE,
-    LOCK_FIFO_QUEUE,
-    LOCK_GRANT,
-    LOCK_P2M,
-    LOCK_DOMAIN_LIST,
-    LOCK_DOMAIN,
-    LOCK_APIC_TIMER,
-    LOCK_SCHED_TURN,
-    LOCK_SCHED,
-    LOCK_RUNQUEUE,
-    LOCK_POLICY,
-    LOCK_TIMER,
-    LOCK_HEAP,
-    LOCK_BUDDY,
-    LOCK_LOG
+    LOCK_REAPING, LOCK_DEVICES, LOCK_PAGE_TABLES, LOCK_TOPOLOGY, LOCK_EVTCHN, LOCK_PORT, LOCK_VIRQ, LOCK_CONSOLE,
+    LOCK_FIFO_QUEUE, LOCK_GRANT, LOCK_P2M, LOCK_DOMAIN_LIST, LOCK_DOMAIN, LOCK_APIC_TIMER,
+    LOCK_SCHED_TURN, LOCK_SCHED, LOCK_RUNQUEUE, LOCK_POLICY, LOCK_TIMER, LOCK_HEAP, LOCK_BUDDY, LOCK_LOG
 };
 
 /**
@@ -195,6 +176,14 @@ static inline void spin_unlock(struct spinlock *l)
 static inline void spin_release(struct spinlock **held)
 {
     spin_unlock(*held);
+}
+
+/** Days since 1970-01-01 of a date in the Gregorian calendar (month 1 to 12): in years that begin on 1 March, so that the leap day is the last. */
+static inline u64 days_from_civil(unsigned int year, unsigned int month, unsigned int day)
+{
+    unsigned int y = year - (month <= 2), m = (month + 9) % 12;
+
+    return (u64)365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
 #endif

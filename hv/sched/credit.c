@@ -15,8 +15,8 @@
  *     each unit.
  *   - BOOST: a unit that wakes UNDER goes before all others, for at most a third of a slice, in
  *     order of waking.
- *   - Sleeping or giving way earns no more than 30 ms of credit (in fluid time), for which the others pay; debt is kept, and paid
- *     off while asleep.
+ *   - Sleeping earns no credit, and what is kept over it or over giving way is no more than 30 ms (in fluid time); debt is kept, and
+ *     paid off while asleep as if it wanted to run.
  *   - CAP: as fair.h says.
  *   - Where: a unit wakes on an idle pcpu, the nearest. Where none is idle it stays, unless a pcpu
  *     taken by chance has a shorter queue.
@@ -41,7 +41,7 @@
 SCHED_POLICY(credit, .doc = "shares by weight, limits by cap, woken vCPUs first", .span = SPAN_CPU,
              .pool_size = sizeof(struct fair_pool), .queue_size = sizeof(struct fair_queue),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
-             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .domain_init = fair_domain_init,
+             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .domain_init = fair_domain_init, .domain_fini = fair_domain_fini,
              .unit_init = fair_unit_init, .params = fair_params, .cpus_change = fair_cpus_change, .place = sched_place_by_length,
              .wake = fair_wake, .sleep = fair_sleep, .charge = fair_charge, .balance = fair_balance,
              .steal = fair_steal, .pick = fair_pick);

@@ -78,6 +78,7 @@ struct credit2_cpu {
 
 struct credit2_domain {
     u32 competing;               /* its units that want to run */
+    u64 idle_from;               /* the pool's given when the last of them went */
     struct budget budget;
 };
 
@@ -88,6 +89,7 @@ struct credit2_unit {
     struct list link;            /* in parked */
     struct sched_unit *unit;
     u64 burned;                  /* the pool's given - burned: its credit */
+    u64 slept;                   /* the pool's given when it went to sleep */
     u64 rest;
     s64 had;                     /* its credit when it was picked */
     u64 resist;                  /* credit that it needs to have more to run where it does not wait */
@@ -417,15 +419,26 @@ static struct sched_pcpu *whom_to_preempt(struct runqueue *q, const struct sched
     return best;
 }
 
+/* u wakes: asleep it has earned while its domain slept, as those who were awake had all that is the domain's. It has not saved too much. */
+static void earn_asleep(const struct runqueue *q, struct sched_unit *u, u32 others)
+{
+    struct credit2_unit *w = unit_of(u);
+    u64 missed = (others ? READ_ONCE(pool_of(q)->given) : max_of(w->slept, READ_ONCE(domain_of(u)->idle_from))) - w->slept;
+
+    if (w->burned) /* else it is new */
+        w->burned += missed - (u64)((credit(q, u) - (s64)missed) * (s64)others);
+    limit_credit(q, u, w->burned ? CREDIT_RESET : CREDIT_RESET / 2);
+}
+
 static struct sched_wake_result credit2_wake(struct runqueue *q, struct sched_unit *u, ns_t now)
 {
     struct sched_wake_result r = {.cpu = u->cpu, .decide_by = NS_NEVER};
     struct sched_pcpu *p = sched_pcpu(u->cpu), *to;
+    u32 others = __atomic_fetch_add(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
 
-    __atomic_fetch_add(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
     set_resist(u, u->dom->weight);
     if (!u->moved)
-        limit_credit(q, u, unit_of(u)->burned ? CREDIT_RESET : CREDIT_RESET / 2);
+        earn_asleep(q, u, others);
     if (out_of_budget(u, now)) {
         park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
@@ -453,7 +466,10 @@ static void credit2_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
     dequeue(q, u);
     unit_of(u)->boosted = false;
     give_back(u);
-    __atomic_fetch_sub(&domain_of(u)->competing, 1, __ATOMIC_RELAXED);
+    unit_of(u)->slept = READ_ONCE(pool_of(q)->given);
+    unit_of(u)->burned += (u64)(credit(q, u) - credit(q, u) / (s64)__atomic_fetch_sub(&domain_of(u)->competing, 1, __ATOMIC_RELAXED));
+    if (!READ_ONCE(domain_of(u)->competing))
+        WRITE_ONCE(domain_of(u)->idle_from, unit_of(u)->slept);
 }
 
 static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now)

@@ -2,205 +2,16 @@
 /*
  * Weights and caps by virtual time: see fair.h.
  */
-#include "fair.h"
+#include "fair_clock.h"
 
 #include "trace/trace.h"
-
-/* ---- virtual time ---- */
-
-/* Weight or pcpus have changed. Without anybody that shares, V runs as with normal weight on each pcpu, and debts fade. */
-static void recount(struct fair_pool *p)
-{
-    p->fluid_cpus = (u64)max_of(p->cpus, 1);
-    p->fluid_weight = p->weight ? CPU_WORTH * p->weight : p->fluid_cpus * SCHED_WEIGHT_NORMAL;
-    p->counts++;
-}
-
-static inline void advance(struct fair_pool *p, ns_t now)
-{
-    u64 passed = now - p->updated, ticks;
-
-    p->updated = now;
-    if (unlikely(passed >> 31)) { /* seconds without a decision: exactness is not what matters */
-        ticks = min_of(passed, 1ull << 46) * p->fluid_cpus / p->fluid_weight << VT_SHIFT;
-    } else {
-        passed = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
-        ticks = passed / p->fluid_weight;
-        p->rest = passed % p->fluid_weight;
-    }
-    p->vt += ticks;
-    p->fluid += ticks;
-}
 
 s32 fair_credit_us(const struct fair_domain *d, u64 vt)
 {
     return (((s64)(vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
 }
 
-/* How far V goes in this time, which may lie in the past: then it is less than 0. */
-static s64 vt_of(const struct fair_pool *p, s64 ns)
-{
-    return ns * (s64)p->fluid_cpus * (1 << VT_SHIFT) / (s64)p->fluid_weight;
-}
-
-/* Credit that a domain may save, asleep or by giving way, in V: worth a slice, and no more than 30 ms. */
-static u64 savings(const struct fair_domain *d)
-{
-    return (min_of(sched_slice(d->dom->pool, SLICE), SLICE) << VT_SHIFT) / d->weight;
-}
-
-/* What a domain leads or lags by the order of turns alone is less, in V. */
-static u64 lag_most(const struct fair_domain *d)
-{
-    return LAG_SLICES * max_of(d->competing, 1u) * savings(d);
-}
-
-/* Where it would stand without what it may not save. */
-static u64 vt_saved(const struct fair_pool *p, const struct fair_domain *d)
-{
-    return max_of(d->vt, p->vt - savings(d));
-}
-
-/* ---- feasible shares ---- */
-
-static struct fair_domain *domain_at(struct pheap_node *n)
-{
-    return container_of(n, struct fair_domain, node);
-}
-
-/* Its weight would give it as much as it can use, or more: what it does not get at once it gets never. */
-static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d)
-{
-    return (s64)d->weight * p->cpus >= (s64)(d->worth * p->weight);
-}
-
-/* Charge d for its units that run, up to now: a full one keeps up with V where it gets its worth. Where domains may be full. */
-static __attribute__((noinline)) void charge_running(const struct fair_pool *p, struct fair_domain *d)
-{
-    if (d->running && d->set == FAIR_FULL)
-        d->vt += d->running * ((p->fluid - d->charged_fluid) * CPU_WORTH / d->worth);
-    else if (d->running)
-        d->vt += d->running * (((p->updated - d->charged_at) << VT_SHIFT) / d->weight);
-    d->charged_fluid = p->fluid;
-    d->charged_at = p->updated;
-}
-
-/* Who does not share stays as far from V, whoever comes and goes. */
-static void follow(const struct fair_pool *p, struct fair_domain *d)
-{
-    if (d->set != FAIR_FULL && d->set != FAIR_OUT)
-        return;
-    d->vt += p->along - d->along;
-    d->moved += p->along - d->along;
-    d->along = p->along;
-}
-
-/* V goes so far at once, not by time: who does not share follows. */
-static void move(struct fair_pool *p, s64 by)
-{
-    p->vt += (u64)by;
-    p->along += (u64)by;
-}
-
-/*
- * What d is behind V, times its weight, over the weight of those who share: V moves so far when d, with its credit or its debt, goes from
- * among them, and back when it comes. So V stays where they are on average. More than counts is credit that affinity keeps d from using.
- */
-static s64 taken_along(const struct fair_pool *p, const struct fair_domain *d)
-{
-    s64 most = (s64)lag_most(d), behind = max_of(min_of((s64)(p->vt - d->vt), most), -most);
-
-    return p->weight ? behind * d->weight / (s64)p->weight : 0;
-}
-
-static void leave_set(struct fair_pool *p, struct fair_domain *d)
-{
-    charge_running(p, d);
-    if (d->set == FAIR_FULL) {
-        pheap_remove(&p->full, &d->node);
-        p->cpus += d->worth;
-        follow(p, d);
-        d->vt = vt_saved(p, d);
-    } else if (d->set != FAIR_OUT) {
-        if (d->set == FAIR_SHARING)
-            pheap_remove(&p->sharing, &d->node);
-        p->weight -= d->weight;
-        d->along = p->along;
-        move(p, taken_along(p, d));
-    }
-    d->set = FAIR_OUT;
-    follow(p, d);
-}
-
-/* d's units go before all others from now on, or do not any more. */
-static void go_first(struct fair_domain *d, bool first)
-{
-    if (d->first == first)
-        return;
-    d->first = first;
-    list_for_each_safe(pos, &d->waiting) {
-        struct fair_unit *c = list_entry(pos, struct fair_unit, in_domain);
-
-        if (c->place != FAIR_BOOSTED && (c->node.key != FAIR_FULL_KEY) == first && !c->gave_way) {
-            fair_dequeue(sched_pcpu(c->unit->cpu)->q, c->unit);
-            fair_enqueue(sched_pcpu(c->unit->cpu)->q, c->unit);
-        }
-    }
-}
-
-static void share(struct fair_pool *p, struct fair_domain *d)
-{
-    move(p, -taken_along(p, d));
-    follow(p, d);
-    p->weight += d->weight;
-    d->set = p->fills ? FAIR_SHARING : FAIR_ALONE;
-    if (p->fills) {
-        d->node.key = ~(((u64)d->weight << 32) / d->worth);
-        pheap_insert(&p->sharing, &d->node);
-    }
-    go_first(d, false);
-}
-
-/* d is full, and worth a pcpu for each unit: what these do not get at once they get never. */
-static inline bool whole(const struct fair_domain *d)
-{
-    return d->set == FAIR_FULL && d->worth == CPU_WORTH * d->competing;
-}
-
-static void fill(struct fair_pool *p, struct fair_domain *d)
-{
-    p->cpus -= d->worth;
-    d->set = FAIR_FULL;
-    /* Of equal ones the last to fill shares first again, so that V's moves undo each other. */
-    d->node.key = (((u64)d->weight << 32) / d->worth << 16) - (u16)p->nr_filled++;
-    pheap_insert(&p->full, &d->node);
-    go_first(d, whole(d));
-}
-
-/*
- * Somebody's weight or units, or the pcpus, have changed: who is too heavy is full, who is not any
- * more shares again. Moving one leaves those heavier than it where they are, so this ends.
- */
-static void settle(struct fair_pool *p)
-{
-    for (;;) {
-        struct pheap_node *n = pheap_first(&p->sharing);
-        struct fair_domain *d;
-
-        if (n && too_heavy(p, domain_at(n))) {
-            d = domain_at(n);
-            leave_set(p, d);
-            fill(p, d);
-            continue;
-        }
-        n = pheap_first(&p->full);
-        if (!n || too_heavy(p, domain_at(n)))
-            return;
-        d = domain_at(n);
-        leave_set(p, d);
-        share(p, d);
-    }
-}
+/* ---- beside caps ---- */
 
 /* How long d's units that wait may still do so before all have to run until the period ends, or its budget is lost (no cap: pcpus idle). */
 static s64 laxity(const struct fair_pool *p, struct fair_domain *d, ns_t now)
@@ -245,26 +56,37 @@ static ns_t urge(struct fair_pool *p, ns_t now)
     return (ns_t)least;
 }
 
-/* Credit is kept in time: with another weight the same credit is another distance from V. */
-static void reweigh(const struct fair_pool *p, struct fair_domain *d, u16 weight)
+/* ---- who comes and goes ---- */
+
+/* d, which does not share, is about to come: who is full no more beside it shares before. It wakes (or has moved only). */
+static void come_back(struct fair_pool *p, struct fair_domain *d, bool wakes)
 {
-    d->vt = vt_saved(p, d);
-    d->vt = p->vt - (u64)((s64)(p->vt - d->vt) * d->weight / weight);
+    u64 passed = min_of(p->fluid - d->charged_fluid, FADES_MOST);
+
+    while (p->fills && unfill(p, d->weight))
+        ;
+    follow(p, d);
+    if (!wakes)
+        return;
+    d->saved -= min_of(d->saved, passed * p->weight / (p->weight + d->weight));
+    d->vt = max_of(d->vt, p->vt - min_of(d->saved, savings(d)));
 }
 
 /* d has another number of units that compete, or another weight or cap. */
 static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competing, u16 weight, u16 cap)
 {
+    bool shared = d->set != FAIR_OUT && d->set != FAIR_FULL;
+
     leave_set(p, d);
-    if (weight != d->weight)
-        reweigh(p, d, weight);
+    if (weight != d->weight) /* credit is kept in time: that is another distance from V */
+        d->vt = p->vt - (u64)((s64)(p->vt - vt_saved(p, d)) * d->weight / weight);
     list_del(&d->in_pool);
     p->nr_domains += (competing != 0) - (d->competing != 0);
     p->capped += (cap && competing) - (d->cap && d->competing);
     d->competing = competing;
     d->weight = weight;
     d->cap = cap;
-    d->worth = CPU_WORTH * competing;
+    d->worth = CPU_WORTH * max_of(competing, 1u);
     if (cap) {
         d->worth = min_of(d->worth, (u32)cap);
         p->fills = true;
@@ -275,6 +97,11 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
     } else {
         d->first = false;
         d->saved = fair_under(p, d) ? p->vt - d->vt : 0;
+        if (shared && !fair_under(p, d)) {
+            share(p, d);
+            d->lingers.key = d->vt;
+            pheap_insert(&p->lingering, &d->lingers);
+        }
     }
     if (p->fills)
         settle(p);
@@ -291,10 +118,8 @@ bool fair_compete(struct fair_pool *p, struct sched_unit *u)
     if (fair_unit(u)->competes) /* it moves only */
         return fair_under(p, d);
     fair_unit(u)->competes = true;
-    if (!d->competing && !u->moved) {
-        follow(p, d);
-        d->vt = max_of(d->vt, p->vt - min_of(d->saved, savings(d)));
-    }
+    if (d->set == FAIR_OUT)
+        come_back(p, d, !u->moved);
     under = fair_under(p, d);
     if (d->competing && !p->fills)
         d->competing++;
@@ -381,6 +206,15 @@ void fair_domain_init(struct sched_domain *dom, ns_t now)
     d->dom = dom;
     list_init(&d->waiting);
     list_init(&d->in_pool);
+    fair_unlock(p);
+}
+
+void fair_domain_fini(struct sched_domain *dom)
+{
+    struct fair_pool *p = dom->pool->priv;
+
+    spin_lock(&p->lock);
+    leave_for_good(p, dom->priv);
     fair_unlock(p);
 }
 
@@ -568,7 +402,8 @@ void fair_put_back(struct runqueue *q, struct sched_unit *u)
         fair_enqueue(q, u);
 }
 
-void fair_park(struct runqueue *q, struct sched_unit *u)
+/* Until the period ends. */
+static void park(struct runqueue *q, struct sched_unit *u)
 {
     fair_unit(u)->place = FAIR_PARKED;
     fair_unit(u)->left = 0;
@@ -695,7 +530,7 @@ struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *
         fair_unit(u)->in_boost = boost;
         if (!fair_out_of_budget(u, now))
             return u;
-        fair_park(q, u);
+        park(q, u);
     }
 }
 
@@ -826,7 +661,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         fair_unit(u)->left = fair_unit(u)->set_back = fair_unit(u)->gave_way = 0;
     under = fair_compete(pool, u);
     if (fair_out_of_budget(u, now)) {
-        fair_park(q, u);
+        park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
         r.preempt = false;
         fair_unlock(pool);
@@ -931,30 +766,30 @@ struct sched_choice fair_choice(struct sched_pcpu *pcpu, struct sched_unit *u, n
  * The three in one for what most decisions are: prev runs on or is swapped with the heap's first, nobody
  * has a cap, or may not run here, or is boosted. False: it is not so.
  */
-static __always_inline_ bool pick_quickly(struct sched_pcpu *pcpu, struct sched_unit *prev, struct sched_choice *choice, ns_t now)
+static __always_inline_ bool pick_quickly(struct fair_pool *p, struct runqueue *q, struct sched_unit *prev, struct sched_choice *choice, ns_t now)
 {
-    struct runqueue *q = pcpu->q;
     struct fair_queue *f = fair_queue(q);
     const struct cpupool *pool = q->pool;
-    struct fair_pool *p = fair_pool(pool);
     struct fair_unit *c, *first = NULL;
     struct pheap_node *n;
+    bool yielded;
     u64 key;
 
-    if (unlikely(!prev || f->special || p->capped || prev->restricted))
+    if (unlikely(!prev || f->special | p->capped | prev->restricted))
         return false;
     n = first_waiting(q);
     if (n)
         first = container_of(n, struct fair_unit, node);
     c = fair_unit(prev);
-    c->left = rest_of_slice(c, prev->yielded);
-    if (unlikely(prev->yielded)) {
+    yielded = prev->yielded;
+    c->left = rest_of_slice(c, yielded);
+    if (unlikely(yielded)) {
         c->gave_way = true;
         fair_advance(p, pool, now);
         give_up(p, c->domain);
     }
-    key = fair_key(c);
-    if (n && (key >= n->key || prev->yielded)) {
+    key = fair_key_of(c, yielded, c->left);
+    if (n && (key >= n->key || yielded)) {
         if (unlikely(c->runs))
             stop_running(p, c);
         first->place = FAIR_NOWHERE;
@@ -987,7 +822,7 @@ struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_
     struct sched_choice choice;
 
     spin_lock(&pool->lock);
-    if (unlikely(pool->nr_cpus != p->q->pool->nr_cpus || !pick_quickly(p, prev, &choice, now))) {
+    if (unlikely(pool->nr_cpus != p->q->pool->nr_cpus || !pick_quickly(pool, p->q, prev, &choice, now))) {
         fair_advance(pool, p->q->pool, now);
         fair_before_pick(p, prev, now);
         choice = fair_choice(p, fair_take_next(p, prev, now), now);

@@ -10,12 +10,15 @@
  *
  * Who comes and goes. V is where those who share are on average. When one goes from among them (it sleeps, or is full) V moves on by
  * its credit for its share, and back when it comes, by debts the other way (Stoica and others, A Proportional Share Resource
- * Allocation Algorithm, RTSS 1996). Who does not share follows V's moves, so that it is as far from V as before. A sleeper's debts are
- * paid off as V goes on; credit it earns none, or those who never sleep would pay for it: it wakes with what it had, a slice's at most.
+ * Allocation Algorithm, RTSS 1996). Who does not share follows V's moves, so that it is as far from V as before. Who falls asleep in debt
+ * lingers: it counts as sharing until V has come to where it is, so its debts are paid off no sooner than if it wanted to run, and nobody
+ * gets more than its share by sleeping at the right time. Credit a sleeper earns none, or those who never sleep would pay for it: it
+ * wakes with what it had, a slice's at most, less what V would have gone with it. Before it comes, those share again who are full no
+ * more beside it, as those were full after it went: else V would be somewhere else in between, and debts would be lost.
  *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
  * lets it, whatever its weight: that is its worth. Those whose weight would give them more ("full") get their worth, and the rest
- * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), and while a
+ * share the remaining pcpus by weight: V runs at (pcpus left / weight of the rest), or as the lightest of the full is served, and while a
  * domain is full it is charged at that rate (water filling; Chandra et al., Surplus Fair Scheduling, OSDI 2000,
  * call it weight readjustment). Otherwise V would fall behind all but the heavy ones, and a newcomer
  * that starts at V would starve them.
@@ -77,6 +80,7 @@
  */
 #define VT_SHIFT     12
 #define VT_START     (1ull << 48)
+#define FADES_MOST   (1ull << 36) /* of V: more than anybody saves */
 #define LAG_SLICES   2 /* of the pool's or 30 ms, for each unit: no order of turns makes a domain lead or lag by more */
 
 struct fair_pool {
@@ -93,6 +97,7 @@ struct fair_pool {
     u16 nr_cpus;             /* of the pool, as counted in cpus */
     bool fills;              /* there were several, or a cap, at some time: domains are in sharing or full */
     struct pheap sharing, full; /* domains that compete, then: most weight for their worth first; least first */
+    struct pheap lingering;  /* domains asleep in debt that count as sharing until V comes by, by vt */
     struct pheap queues;     /* runqueues in which units wait that may run anywhere, by the first's key */
     u32 nr_pinned;           /* units that wait and may not run anywhere */
     u32 nr_parked;
@@ -118,7 +123,8 @@ struct fair_domain {
     u16 weight;
     u16 cap;
     struct budget budget;    /* capped */
-    struct pheap_node node;  /* in the pool's sharing or full */
+    struct pheap_node node;  /* in the pool's sharing or full... */
+    struct pheap_node lingers; /* ...and in its lingering */
     ns_t slice;              /* the policy's own, as of that count: see slice_of() */
     u64 slice_count;
     u8 set;                  /* enum fair_set */
@@ -218,6 +224,7 @@ static inline bool fair_under(const struct fair_pool *p, const struct fair_domai
 void fair_pool_init(struct cpupool *pool, ns_t now);
 void fair_queue_init(struct runqueue *q, ns_t now);
 void fair_domain_init(struct sched_domain *dom, ns_t now);
+void fair_domain_fini(struct sched_domain *dom);
 void fair_unit_init(struct sched_unit *u);
 void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now);
 void fair_cpus_change(struct cpupool *pool, ns_t now);
@@ -260,8 +267,6 @@ static inline struct sched_unit *fair_with_budget(struct sched_unit *u, ns_t now
  * Queue u: by its vt, or (preempted in a slice of which something is left) where it was.
  */
 void fair_enqueue(struct runqueue *q, struct sched_unit *u);
-/** Or until the period ends. */
-void fair_park(struct runqueue *q, struct sched_unit *u);
 /** u was taken first and is not to run: it is first again. */
 void fair_put_back(struct runqueue *q, struct sched_unit *u);
 /** Out of wherever it is. */
@@ -283,11 +288,15 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
  * way gives up, until it runs again, what its domain's being full is worth: else it would be first of all, and hide from the others who
  * waits behind units of full domains.
  */
-static inline u64 fair_key(const struct fair_unit *c)
+static inline u64 fair_key_of(const struct fair_unit *c, bool yielded, ns_t left)
 {
     const struct fair_domain *d = c->domain;
 
-    return unlikely(c->unit->yielded) ? d->vt + 1 : d->first ? FAIR_FULL_KEY : c->left ? c->slice_vt + d->moved : d->vt;
+    return unlikely(yielded) ? d->vt + 1 : d->first ? FAIR_FULL_KEY : left ? c->slice_vt + d->moved : d->vt;
+}
+static inline u64 fair_key(const struct fair_unit *c)
+{
+    return fair_key_of(c, c->unit->yielded, c->left);
 }
 /**
  * The runqueue from which p had better take a unit before it picks: that of the pool's first waiting

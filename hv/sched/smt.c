@@ -145,8 +145,8 @@ static void smt_unit_fini(struct runqueue *q, struct sched_unit *u)
 
 static void smt_domain_fini(struct sched_domain *dom)
 {
+    fair_domain_fini(dom);
     HOLD(&fair_pool(dom->pool)->lock);
-
     for (unsigned int i = 0; i < dom->pool->nr_queues; i++) {
         struct sched_domain *owner = dom; /* unless a group has another by now */
 

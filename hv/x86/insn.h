@@ -33,41 +33,28 @@ static inline cycles_t rdtsc(void)
     return (u64)hi << 32 | lo;
 }
 
-#define READ_CR(n)                                                                                 \
-    static inline u64 read_cr##n(void)                                                             \
+#define REGISTER(name, ...)                                                                        \
+    static inline u64 read_##name(void)                                                            \
     {                                                                                              \
         u64 v;                                                                                     \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                          \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(v));                                         \
         return v;                                                                                  \
     }                                                                                              \
-    static inline void write_cr##n(u64 v)                                                          \
+    static inline void write_##name(u64 v)                                                         \
     {                                                                                              \
-        __asm__ volatile("mov %0, %%cr" #n ::"r"(v) : "memory");                                   \
+        __asm__ volatile("mov %0, %%" #name ::"r"(v) : __VA_ARGS__);                               \
     }
-READ_CR(0)
-READ_CR(2)
-READ_CR(3)
-READ_CR(4)
-#undef READ_CR
-
-#define DEBUG_REG(n)                                                                               \
-    static inline u64 read_dr##n(void)                                                             \
-    {                                                                                              \
-        u64 v;                                                                                     \
-        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));                                          \
-        return v;                                                                                  \
-    }                                                                                              \
-    static inline void write_dr##n(u64 v)                                                          \
-    {                                                                                              \
-        __asm__ volatile("mov %0, %%dr" #n ::"r"(v));                                              \
-    }
-DEBUG_REG(0)
-DEBUG_REG(1)
-DEBUG_REG(2)
-DEBUG_REG(3)
-DEBUG_REG(6)
-DEBUG_REG(7)
-#undef DEBUG_REG
+REGISTER(cr0, "memory")
+REGISTER(cr2, "memory")
+REGISTER(cr3, "memory")
+REGISTER(cr4, "memory")
+REGISTER(dr0)
+REGISTER(dr1)
+REGISTER(dr2)
+REGISTER(dr3)
+REGISTER(dr6)
+REGISTER(dr7)
+#undef REGISTER
 
 /** DR0 to DR3: where breakpoints lie. None is in force meanwhile that may lie in the hypervisor. */
 static inline void write_breakpoints(const u64 dr[4])

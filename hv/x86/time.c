@@ -132,14 +132,6 @@ void apic_init(void)
     apic_write(APIC_LVT_TIMER, VEC_TIMER);
 }
 
-/* Days since 1970-01-01 of a date of the Gregorian calendar (month 1-12). */
-static u64 days_from_date(u32 y, u32 m, u32 d)
-{
-    u32 years = m > 2 ? y : y - 1, months = m > 2 ? m - 3 : m + 9;
-
-    return 365ull * years + years / 4 - years / 100 + years / 400 + (153 * months + 2) / 5 + d - 1 - 719468;
-}
-
 static u8 rtc(u8 reg)
 {
     outb(0x70, reg);
@@ -162,7 +154,7 @@ static void read_wallclock(void)
     while ((rtc(0x0a) & 0x80) && ++spin < 10000)
         __builtin_ia32_pause();
     binary = rtc(0x0b) & 4;
-    sec = days_from_date(2000 + rtc_value(9, binary), rtc_value(8, binary), rtc_value(7, binary)) * 86400 +
+    sec = days_from_civil(2000 + rtc_value(9, binary), rtc_value(8, binary), rtc_value(7, binary)) * 86400 +
           rtc_value(4, binary) * 3600 + rtc_value(2, binary) * 60 + rtc_value(0, binary);
     wallclock_sec = sec;
 }

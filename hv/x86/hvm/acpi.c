@@ -13,8 +13,7 @@ struct rsdp {
     u8 checksum;
     char oem[6];
     u8 revision;
-    u32 rsdt;
-    u32 length;
+    u32 rsdt, length;
     u64 xsdt;
     u8 extended_checksum, reserved[3];
 } __packed_;
@@ -61,8 +60,7 @@ _Static_assert(sizeof(struct fadt) == 276, "FADT of revision 6");
 
 struct madt {
     struct header h;
-    u32 apic;
-    u32 flags;
+    u32 apic, flags;
 } __packed_;
 
 #define FADT_WBINVD       (1u << 0)

@@ -44,13 +44,11 @@ enum hvm_exit {
     HVM_EXIT_CPUID,
     HVM_EXIT_HYPERCALL,   /* VMMCALL, VMCALL */
     HVM_EXIT_IO,
-    HVM_EXIT_MSR_READ,
-    HVM_EXIT_MSR_WRITE,
+    HVM_EXIT_MSR_READ, HVM_EXIT_MSR_WRITE,
     HVM_EXIT_NESTED_FAULT, /* no translation of a guest-physical address, or one that forbids it */
     HVM_EXIT_HLT,
     HVM_EXIT_EXCEPTION,   /* #DB and #AC, which a guest could make endless; #MC */
-    HVM_EXIT_CR_WRITE,
-    HVM_EXIT_XSETBV,
+    HVM_EXIT_CR_WRITE, HVM_EXIT_XSETBV,
     HVM_EXIT_CACHE,       /* INVD, WBINVD */
     HVM_EXIT_FORBIDDEN,   /* instructions that such a guest has not: VMRUN and its kin, MONITOR, MWAIT, RDPMC, SKINIT: #UD or #GP */
     HVM_EXIT_TASK_SWITCH,

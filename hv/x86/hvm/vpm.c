@@ -22,8 +22,7 @@
 #define HALF (1ull << 31)  /* the status bit is set when the timer's highest bit changes */
 
 struct vpm {
-    u16 status, enable, control;
-    u16 port;
+    u16 status, enable, control, port;
     u8 reset;
     u64 halves;    /* changes of the highest bit that are in status */
     struct timer timer;

@@ -33,15 +33,7 @@ struct vrtc {
     struct hvm_io *io;
 };
 
-/* Year, month and day of a day since 1970 in the Gregorian calendar, and back: in years that begin on 1 March, so that the leap day is the
- * last; 146,097 days in 400 years. */
-static u64 days_from_civil(unsigned int year, unsigned int month, unsigned int day)
-{
-    unsigned int y = year - (month <= 2), m = (month + 9) % 12;
-
-    return (u64)365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
+/* Back from days_from_civil(): 146,097 days in 400 years. */
 static void civil_from_days(u64 days, unsigned int *year, unsigned int *month, unsigned int *day)
 {
     u64 z = days + 719468;

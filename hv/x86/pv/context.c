@@ -86,25 +86,6 @@ static void load_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
                (c->flags & VGCF_syscall_disables_events ? VF_SYSCALL_MASKS : 0);
 }
 
-/* Make *cr3, of a vCPU that does not run, name this L4; 0: none. */
-static int take_base(struct vcpu *v, u64 *cr3, mfn_t mfn)
-{
-    u64 old = *cr3;
-    int err;
-
-    if (old == mfn.n << PAGE_SHIFT)
-        return 0;
-    if (mfn.n) {
-        err = frame_get_table(mfn, FT_L4, v->domain);
-        if (err)
-            return err;
-    }
-    *cr3 = mfn.n << PAGE_SHIFT;
-    if (old)
-        (void)frame_put_table(MFN(old >> PAGE_SHIFT));
-    return 0;
-}
-
 static int load(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     int err;
@@ -113,9 +94,9 @@ static int load(struct vcpu *v, const struct vcpu_guest_context *c)
         (!(c->flags & VGCF_in_kernel) && !(c->ctrlreg[1] >> PAGE_SHIFT)))
         return -XEN_EINVAL;
     tables_lock(v->domain);
-    err = take_base(v, &v->arch.cr3_kernel, MFN(c->ctrlreg[3] >> PAGE_SHIFT));
+    err = change_base(v->domain, &v->arch.cr3_kernel, MFN(c->ctrlreg[3] >> PAGE_SHIFT));
     if (!err)
-        err = take_base(v, &v->arch.cr3_user, MFN(c->ctrlreg[1] >> PAGE_SHIFT));
+        err = change_base(v->domain, &v->arch.cr3_user, MFN(c->ctrlreg[1] >> PAGE_SHIFT));
     tables_unlock(v->domain);
     if (err == -XEN_ERESTART)
         return err;
@@ -123,8 +104,8 @@ static int load(struct vcpu *v, const struct vcpu_guest_context *c)
         err = pv_set_gdt(v, c->gdt_frames, c->gdt_ents);
     if (err) {
         tables_lock(v->domain);
-        (void)take_base(v, &v->arch.cr3_user, MFN(0));
-        (void)take_base(v, &v->arch.cr3_kernel, MFN(0));
+        (void)change_base(v->domain, &v->arch.cr3_user, MFN(0));
+        (void)change_base(v->domain, &v->arch.cr3_kernel, MFN(0));
         tables_unlock(v->domain);
         return -XEN_EINVAL;
     }

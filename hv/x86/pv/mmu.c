@@ -246,6 +246,15 @@ static __always_inline_ u64 plain_stores(u64 reqs, u64 end, u64 plain)
 /* Requests between two looks whether something waits. */
 #define MMU_UPDATE_BATCH (16 * sizeof(struct mmu_update))
 
+/* What requests begin with: how many are left, and how many of them are done already. False: not the guest's memory. */
+static bool resume(u64 *count, u32 *already, u64 requests, size_t size, u64 pdone)
+{
+    if (unlikely(*count & MMU_UPDATE_PREEMPTED) && pdone && !guest_read(already, pdone))
+        return false;
+    *count = (u32)*count & ~MMU_UPDATE_PREEMPTED;
+    return guest_range_ok(requests, *count * size);
+}
+
 static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 pdone, u64 foreigndom)
 {
     struct vcpu *v = current_vcpu();
@@ -259,13 +268,7 @@ static __attribute__((noinline)) long mmu_update_many(u64 reqs, u64 count, u64 p
         if (err)
             return refuse(v->domain, __HYPERVISOR_mmu_update, foreigndom, err);
     }
-    if (unlikely(count & MMU_UPDATE_PREEMPTED)) {
-        count &= ~(u64)MMU_UPDATE_PREEMPTED;
-        if (pdone && !guest_read(&already, pdone))
-            return -XEN_EFAULT;
-    }
-    count = (u32)count;
-    if (unlikely(!guest_range_ok(reqs, count * sizeof(struct mmu_update))))
+    if (!resume(&count, &already, reqs, sizeof(struct mmu_update), pdone))
         return -XEN_EFAULT;
     end = reqs + count * sizeof(struct mmu_update);
     for (look = reqs + MMU_UPDATE_BATCH; reqs < end; reqs += sizeof(struct mmu_update)) {
@@ -408,21 +411,11 @@ int pv_new_base(struct vcpu *v, mfn_t mfn)
 
 static int new_user_base(struct vcpu *v, mfn_t mfn)
 {
-    u64 old = v->arch.cr3_user;
-    int err;
+    int err = change_base(v->domain, &v->arch.cr3_user, mfn);
 
-    if (old == mfn.n << PAGE_SHIFT)
-        return 0;
-    if (mfn.n) {
-        err = frame_get_table(mfn, FT_L4, v->domain);
-        if (err)
-            return err;
-    }
-    v->arch.cr3_user = mfn.n << PAGE_SHIFT;
-    v->arch.flags = (v->arch.flags & ~VF_NO_USER) | (mfn.n ? 0 : VF_NO_USER);
-    if (old)
-        (void)frame_put_table(MFN(old >> PAGE_SHIFT));
-    return 0;
+    if (!err)
+        v->arch.flags = (v->arch.flags & ~VF_NO_USER) | (mfn.n ? 0 : VF_NO_USER);
+    return err;
 }
 
 static long set_ldt(struct vcpu *v, gva_t base, u64 entries)
@@ -573,13 +566,7 @@ static __attribute__((noinline)) long mmuext_many(u64 ops, u64 count, u64 pdone,
         if (err)
             return refuse(v->domain, __HYPERVISOR_mmuext_op, foreigndom, err);
     }
-    if (unlikely(count & MMU_UPDATE_PREEMPTED)) {
-        count &= ~(u64)MMU_UPDATE_PREEMPTED;
-        if (pdone && !guest_read(&already, pdone))
-            return -XEN_EFAULT;
-    }
-    count = (u32)count;
-    if (unlikely(!guest_range_ok(ops, count * sizeof(struct mmuext_op))))
+    if (!resume(&count, &already, ops, sizeof(struct mmuext_op), pdone))
         return -XEN_EFAULT;
     for (i = 0; i < count; i++, ops += sizeof(struct mmuext_op)) {
         struct mmuext_op op;

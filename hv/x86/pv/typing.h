@@ -108,6 +108,24 @@ static inline void tables_unlock(struct domain *d)
 
 /** The last reference of a frame has gone: account and free it. Implemented by the environment (pv/memory). */
 void frame_release(struct frame *f);
+/** Make *cr3, of a vCPU of d that does not run with it, name this L4; 0: none. @return 0, or why it cannot be one */
+static inline int change_base(struct domain *d, u64 *cr3, mfn_t mfn)
+{
+    u64 old = *cr3;
+    int err;
+
+    if (old == mfn.n << PAGE_SHIFT)
+        return 0;
+    if (mfn.n) {
+        err = frame_get_table(mfn, FT_L4, d);
+        if (err)
+            return err;
+    }
+    *cr3 = mfn.n << PAGE_SHIFT;
+    if (old)
+        (void)frame_put_table(MFN(old >> PAGE_SHIFT));
+    return 0;
+}
 /** Fill the hypervisor's slots of a new L4. */
 void l4_init_slots(u64 *l4);
 /**
