@@ -30,8 +30,7 @@ enum p2m_type {
     P2M_RAM,
     P2M_LOGDIRTY, /* ram, write-protected until the next write marks it dirty and makes it ram */
     P2M_PAGED,    /* ram that is not there now: a vCPU that touches it waits (VPF_IN_HV) */
-    P2M_SHARED,
-    P2M_GRANT_RW, P2M_GRANT_RO, P2M_FOREIGN, P2M_MMIO,
+    P2M_SHARED, P2M_GRANT_RW, P2M_GRANT_RO, P2M_FOREIGN, P2M_MMIO,
     P2M_NR_TYPES
 };
 

@@ -14,7 +14,7 @@ s32 fair_credit_us(const struct fair_domain *d, u64 vt)
 /* ---- beside caps ---- */
 
 /* How long d's units that wait may still do so before all have to run until the period ends, or its budget is lost (no cap: pcpus idle). */
-static s64 laxity(const struct fair_pool *p, struct fair_domain *d, ns_t now)
+static s64 laxity(struct fair_pool *p, struct fair_domain *d, ns_t now)
 {
     s64 length = (s64)(budget_period_end(CAP_PERIOD, now) - now), units = min_of(d->competing, (u32)p->nr_cpus), need, budget;
 
@@ -554,7 +554,7 @@ static inline ns_t rest_of_slice(const struct fair_unit *c, bool yielded)
 }
 
 /* c runs from now on, or no more, where domains may be full. */
-static __attribute__((noinline)) void start_running(const struct fair_pool *p, struct fair_unit *c)
+static __attribute__((noinline)) void start_running(struct fair_pool *p, struct fair_unit *c)
 {
     struct fair_domain *d = c->domain;
 
@@ -565,7 +565,7 @@ static __attribute__((noinline)) void start_running(const struct fair_pool *p, s
     c->runs = true;
 }
 
-static __attribute__((noinline)) void stop_running(const struct fair_pool *p, struct fair_unit *c)
+static __attribute__((noinline)) void stop_running(struct fair_pool *p, struct fair_unit *c)
 {
     charge_running(p, c->domain);
     c->domain->running--;
@@ -694,7 +694,7 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 }
 
 /* A unit runs on in the slice that it was preempted in, or begins one. @return how long. */
-static inline ns_t begin_slice(const struct fair_pool *p, const struct cpupool *pool, struct fair_unit *c)
+static inline ns_t begin_slice(struct fair_pool *p, const struct cpupool *pool, struct fair_unit *c)
 {
     struct fair_domain *d = c->domain;
     ns_t left = c->left;

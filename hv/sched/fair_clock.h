@@ -80,9 +80,27 @@ static bool too_heavy(const struct fair_pool *p, const struct fair_domain *d, u6
     return (s64)d->weight * p->cpus >= (s64)(d->worth * (p->weight + besides));
 }
 
-/* Charge d for its units that run, up to now: a full one keeps up with V where it gets its worth. Where domains may be full. */
-static __attribute__((noinline)) void charge_running(const struct fair_pool *p, struct fair_domain *d)
+/* d is full, and worth a pcpu for each unit: what these do not get at once they get never. */
+static inline bool whole(const struct fair_domain *d)
 {
+    return d->set == FAIR_FULL && d->worth == CPU_WORTH * d->competing;
+}
+
+/* V goes so far at once, not by time: who does not share follows. */
+static void move(struct fair_pool *p, s64 by)
+{
+    p->vt += (u64)by;
+    p->along += (u64)by;
+}
+
+/*
+ * Charge d for its units that run, up to now: a full one keeps up with V where it gets its worth. What units of a full one that wait leave,
+ * those who share have had: V is where these are. Where domains may be full.
+ */
+static __attribute__((noinline)) void charge_running(struct fair_pool *p, struct fair_domain *d)
+{
+    if (whole(d) && d->running < d->competing && p->weight)
+        move(p, (s64)((d->competing - d->running) * (p->updated - d->charged_at) << VT_SHIFT) / (s64)p->weight);
     if (d->running && d->set == FAIR_FULL)
         d->vt += d->running * ((p->fluid - d->charged_fluid) * CPU_WORTH / d->worth);
     else if (d->running)
@@ -99,13 +117,6 @@ static void follow(const struct fair_pool *p, struct fair_domain *d)
     d->vt += p->along - d->along;
     d->moved += p->along - d->along;
     d->along = p->along;
-}
-
-/* V goes so far at once, not by time: who does not share follows. */
-static void move(struct fair_pool *p, s64 by)
-{
-    p->vt += (u64)by;
-    p->along += (u64)by;
 }
 
 /*
@@ -167,12 +178,6 @@ static void share(struct fair_pool *p, struct fair_domain *d)
         pheap_insert(&p->sharing, &d->node);
     }
     go_first(d, false);
-}
-
-/* d is full, and worth a pcpu for each unit: what these do not get at once they get never. */
-static inline bool whole(const struct fair_domain *d)
-{
-    return d->set == FAIR_FULL && d->worth == CPU_WORTH * d->competing;
 }
 
 static void fill(struct fair_pool *p, struct fair_domain *d)

@@ -43,8 +43,7 @@ enum hvm_exit {
     HVM_EXIT_WINDOW,      /* the guest takes interrupts now */
     HVM_EXIT_CPUID,
     HVM_EXIT_HYPERCALL,   /* VMMCALL, VMCALL */
-    HVM_EXIT_IO,
-    HVM_EXIT_MSR_READ, HVM_EXIT_MSR_WRITE,
+    HVM_EXIT_IO, HVM_EXIT_MSR_READ, HVM_EXIT_MSR_WRITE,
     HVM_EXIT_NESTED_FAULT, /* no translation of a guest-physical address, or one that forbids it */
     HVM_EXIT_HLT,
     HVM_EXIT_EXCEPTION,   /* #DB and #AC, which a guest could make endless; #MC */
