@@ -23,6 +23,7 @@
  *              for each of a domain's vCPUs, if that is more
  *   window     with the policy's own slices (credit, smt; no caps) none of them is off by more than a slice of
  *              30 ms, for each of its vCPUs that can run at once, in any window of that time
+ *   counters   credit and smt keep weights, pcpus, sets and units as counted by hand, after each event
  *   exploit    beside domains that give way just before a slice of 30 or 2 ms or a tick of 10 ms ends,
  *              hogs get no less than that: nothing is gained by it
  *
@@ -39,6 +40,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fair_counters.h"
 #include "sim/machine.h"
 #include "sim/random.h"
 
@@ -59,7 +61,7 @@
 
 /* How often a property was put to the test, over all seeds. */
 static struct tried {
-    unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits, windows;
+    unsigned long waits, caps, cores_changed, forced_machines, forced_equal, shares, exploits, windows, counts;
     unsigned long seeds, failed;
     double lag, lag_slices, wait, window; /* ns; the same in slices; worst wait and window, of their bounds */
 } tried;
@@ -193,11 +195,24 @@ static bool promises_work_conservation(void)
     return strcmp(t.config.policy, "null") && !t.config.exclusive;
 }
 
+static void check_counters(uint64_t now)
+{
+    const char *wrong;
+
+    if (strcmp(t.config.policy, "credit") && strcmp(t.config.policy, "smt"))
+        return;
+    tried.counts++;
+    wrong = fair_counters_wrong();
+    if (wrong)
+        fail(now, "counters", wrong);
+}
+
 static void note_idle(uint64_t now)
 {
     bool idles;
 
     t.last = now;
+    check_counters(now);
     if (!promises_work_conservation())
         return;
     if (t.idle_since && now > t.idle_since + IDLE_BOUND)
@@ -572,6 +587,7 @@ static void add(struct tried *sum, const struct tried *part)
     sum->shares += part->shares;
     sum->exploits += part->exploits;
     sum->windows += part->windows;
+    sum->counts += part->counts;
     sum->seeds += part->seeds;
     sum->failed += part->failed;
     sum->lag = fmax(sum->lag, part->lag);
@@ -621,7 +637,7 @@ static bool all_were_tried(uint64_t seeds)
     if (seeds < 1000 || only_policy)
         return true;
     return tried.waits && tried.caps && tried.cores_changed && tried.forced_equal && tried.shares && tried.exploits &&
-           tried.windows;
+           tried.windows && tried.counts;
 }
 
 int main(int argc, char **argv)
@@ -662,9 +678,9 @@ int main(int argc, char **argv)
     }
     printf("tried: %lu waits (longest %.0f %% of its bound), %lu capped stretches, %lu changes of a core's domain, %lu machines with "
            "forced idle time (%lu equal to the ns), %lu shares, %lu of them beside domains that give way early, %lu in any window (worst "
-           "%.0f %% of its bound)\n",
+           "%.0f %% of its bound), %lu counts by hand\n",
            tried.waits, tried.wait * 100, tried.caps, tried.cores_changed, tried.forced_machines, tried.forced_equal, tried.shares, tried.exploits,
-           tried.windows, tried.window * 100);
+           tried.windows, tried.window * 100, tried.counts);
     printf("largest lag behind a fluid schedule: %.1f ms, or %.1f slices\n", tried.lag * 1e-6, tried.lag_slices);
     printf("%lu seeds, %lu failed%s%s\n", tried.seeds, tried.failed, tried.seeds < seeds ? ": no more were tried" : "",
            all_were_tried(seeds) ? "" : ", something was not tried");
