@@ -17,11 +17,11 @@
 #define SWITCH_MARKS     MARK_STR(SWITCH_INTERVALS) "-" MARK_STR(SWITCH_TIMES)
 #define SWITCH_MOST      0.5 /* of Xen's instructions with the same policy, at most; a quarter is what is wanted */
 
-/** Of one machine: medians over the intervals, for one switch. */
+/** Of one machine: medians over the intervals in which no timer fired, for one switch. */
 struct switch_cost {
     double hypervisor, guest, cr3_loads, entries;
     double least, most; /* of hypervisor */
-    unsigned times;     /* switches counted */
+    unsigned times;     /* switches in these */
 };
 
 /** A line of the table: the machine with its cost. */
