@@ -27,8 +27,7 @@ struct domain;
 
 enum p2m_type {
     P2M_NONE,     /* nothing there: what touches it faults */
-    P2M_RAM,
-    P2M_LOGDIRTY, /* ram, write-protected until the next write marks it dirty and makes it ram */
+    P2M_RAM, P2M_LOGDIRTY, /* the latter: write-protected until the next write marks it dirty and makes it ram */
     P2M_PAGED,    /* ram that is not there now: a vCPU that touches it waits (VPF_IN_HV) */
     P2M_SHARED, P2M_GRANT_RW, P2M_GRANT_RO, P2M_FOREIGN, P2M_MMIO,
     P2M_NR_TYPES

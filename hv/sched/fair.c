@@ -604,14 +604,20 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
     return u;
 }
 
-/* Who waits first has no more debt than turns make: where affinity wastes what V gives, V follows, or who slept would go first for long. */
+/*
+ * Who waits first has no more debt than turns make, as soon as V knows what full domains that wait leave: where affinity wastes what V
+ * gives, V follows, or who slept would go first for long.
+ */
 static void limit_debts(struct fair_pool *p, const struct pheap_node *n)
 {
-    const struct fair_queue *f = container_of(n, struct fair_queue, node);
-    u64 most = p->vt + lag_most(container_of(pheap_first(&f->waiting), struct fair_unit, node)->domain);
+    u64 most = lag_most(container_of(pheap_first(&container_of(n, struct fair_queue, node)->waiting), struct fair_unit, node)->domain);
 
-    if (n->key > most)
-        move(p, (s64)(n->key - most));
+    if (n->key <= p->vt + most)
+        return;
+    list_for_each(pos, &p->competing)
+        charge_running(p, list_entry(pos, struct fair_domain, in_pool));
+    if (n->key > p->vt + most)
+        move(p, (s64)(n->key - most - p->vt));
 }
 
 struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_t now)

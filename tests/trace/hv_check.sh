@@ -28,13 +28,17 @@ trap finish EXIT
 cd "$work"
 ln -s "$kernel" micro # so that its name is as long in every clone
 
+# One processor of the host for both threads of QEMU: with -icount a machine that sleeps wakes by the thread of its devices, and on two
+# processors a race between them decides at which instruction.
+cpu=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+
 # name, hypervisor's options, options of the relay; the micro kernel does what $task says, the ring has $room, the plugin $more
 task="tests=none costs=all" room=32M more=
 run() {
     name=$1 options=$2; shift 2
     truncate -s $room $name.mem
     # shellcheck disable=SC2086
-    nice -n 10 timeout 300 "$qemu" $firmware -M pc -cpu qemu64 -m 256 -accel tcg -icount shift=0,sleep=off \
+    nice -n 10 taskset -c "$cpu" timeout 300 "$qemu" $firmware -M pc -cpu qemu64 -m 256 -accel tcg -icount shift=0,sleep=off \
         -rtc base=2026-01-01T00:00:00,clock=vm -seed 1 -nodefaults -no-user-config -display none -no-reboot \
         -serial file:$name.log -plugin "$plugin,out=$name.intervals,entries=$name.entries$more" -kernel "$hypervisor" -append "dom0_mem=64M $options" \
         -initrd "micro $task" \

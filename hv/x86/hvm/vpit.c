@@ -17,8 +17,7 @@ struct channel {
     u8 mode;          /* 0 to 5 */
     u8 access;        /* 1 low byte, 2 high byte, 3 low then high */
     bool bcd, gate;
-    bool loaded;      /* a count was written since the mode was */
-    bool counting;
+    bool loaded, counting; /* loaded: a count was written since the mode was */
     bool write_high, read_high; /* access 3: the high byte is next */
     bool halted;      /* mode 0: the low byte was written, the high one is awaited */
     u8 low;           /* of a count half written */

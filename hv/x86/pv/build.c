@@ -45,8 +45,7 @@ struct builder {
     struct run in_place[MAX_SEGMENTS + 1]; /* of segments and the ramdisk */
     unsigned int nr_in_place;
     u64 next_table;       /* pfn of the next page table */
-    u64 last_table;
-    u64 l4_mfn;
+    u64 last_table, l4_mfn;
     u64 tables_first, tables_end; /* pfns: mapped read-only */
 };
 
