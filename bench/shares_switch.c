@@ -59,9 +59,8 @@ int switch_read(const struct boot *boot, struct switch_cost *cost)
         const struct interval *half = &list[(nr - 1) / 2];
 
         *cost = (struct switch_cost){.hypervisor = half->hypervisor / SWITCHES, .guest = (half->user + half->kernel) / SWITCHES,
-                                     .cr3_loads = half->counter[COUNTER_cr3_load] / SWITCHES, .entries = half->counter[COUNTER_hv_entry] / SWITCHES,
-                                     .least = list[0].hypervisor / SWITCHES, .most = list[nr - 1].hypervisor / SWITCHES,
-                                     .times = nr * (unsigned)SWITCHES};
+                                     .cr3_loads = half->counter[COUNTER_cr3_load] / SWITCHES, .least = list[0].hypervisor / SWITCHES,
+                                     .most = list[nr - 1].hypervisor / SWITCHES, .times = nr * (unsigned)SWITCHES, .left_out = all - nr};
         status = 0;
     }
     if (status)
@@ -83,18 +82,18 @@ void switch_print(const struct switch_row *rows, size_t nr, const char *class)
 {
     printf("Two PV domains that give way to each other on one processor, class %s; for a switch, from guest to guest: instructions (REP folded), events\n\n",
            class);
-    printf("%-8s %-8s %8s %10s %10s %10s %7s %10s %8s %9s\n", "on", "policy", "switches", "hypervisor", "least", "most", "guest", "CR3 loads", "entries", "of Xen's");
+    printf("%-8s %-8s %8s %10s %10s %10s %7s %10s %8s %9s\n", "on", "policy", "switches", "hypervisor", "least", "most", "guest", "CR3 loads", "left out", "of Xen's");
     for (size_t i = 0; i < nr; i++) {
         const struct switch_cost *c = &rows[i].cost;
 
-        printf("%-8s %-8s %8u %10.1f %10.1f %10.1f %7.1f %10.2f %8.2f", rows[i].on, rows[i].policy, c->times, c->hypervisor, c->least, c->most, c->guest,
-               c->cr3_loads, c->entries);
+        printf("%-8s %-8s %8u %10.1f %10.1f %10.1f %7.1f %10.2f %8u", rows[i].on, rows[i].policy, c->times, c->hypervisor, c->least, c->most, c->guest,
+               c->cr3_loads, c->left_out);
         if (rows[i].of_xen)
             printf(" %9.3f\n", rows[i].of_xen);
         else
             printf(" %9s\n", "-");
     }
-    printf("hypervisor: median over those of %d intervals, of %d switches each, in which no timer fired\n", SWITCH_INTERVALS, (int)SWITCHES);
+    printf("hypervisor: median over those of %d intervals, of %d switches each, in which no timer fired; the others are left out\n", SWITCH_INTERVALS, (int)SWITCHES);
 }
 
 struct figure {

@@ -19,9 +19,10 @@
 
 /** Of one machine: medians over the intervals in which no timer fired, for one switch. */
 struct switch_cost {
-    double hypervisor, guest, cr3_loads, entries;
+    double hypervisor, guest, cr3_loads;
     double least, most; /* of hypervisor */
     unsigned times;     /* switches in these */
+    unsigned left_out;  /* intervals in which one did, less than half */
 };
 
 /** A line of the table: the machine with its cost. */
