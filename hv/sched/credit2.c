@@ -96,6 +96,7 @@ struct credit2_unit {
     u8 place;
     u8 slot;                     /* of the heap that it waits in */
     bool parked;
+    bool unlimited;              /* runs alone, without a limit: has no debt for that */
     bool boosted;                /* woke with credit left, and has not run its slice since */
     struct budget_part part;     /* of its domain's budget */
 };
@@ -479,6 +480,10 @@ static void credit2_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran,
 
     c->burned += cost / u->dom->weight;
     c->rest = cost % u->dom->weight;
+    if (unlikely(c->unlimited)) { /* else who wakes beside it would run for as long as it did */
+        c->unlimited = false;
+        c->burned = min_of(c->burned, READ_ONCE(pool_of(p->q)->given));
+    }
     if (u->dom->cap)
         c->part.taken -= (s64)ran;
     TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, (s32)(credit(p->q, u) / 1000));
@@ -533,7 +538,8 @@ static __attribute__((noinline)) ns_t slice_alone(const struct runqueue *q, cons
 {
     ns_t most = sched_slice(q->pool, SLICE_ALONE), reset = CREDIT_RESET * u->dom->weight / cost_of(u, 1);
 
-    return q->pool->nr_units <= q->pool->nr_cpus ? NS_NEVER : min_of(max_of(reset, SLICE_MOST), most);
+    unit_of(u)->unlimited = q->pool->nr_units <= q->pool->nr_cpus;
+    return unit_of(u)->unlimited ? NS_NEVER : min_of(max_of(reset, SLICE_MOST), most);
 }
 
 /* How long u may run before the one of rank `next` has more credit, or it has burned what a reset gives. */

@@ -6,7 +6,8 @@
 
 #include "trace/trace.h"
 
-s32 fair_credit_us(const struct fair_domain *d, u64 vt)
+/* Credit in us of processor time when V is vt, for the trace. */
+static s32 credit_us(const struct fair_domain *d, u64 vt)
 {
     return (((s64)(vt - d->vt) >> 10) * d->weight >> (VT_SHIFT - 10)) / 1000;
 }
@@ -110,7 +111,8 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
         (void)urge(p, p->updated);
 }
 
-bool fair_compete(struct fair_pool *p, struct sched_unit *u)
+/* u wants to run: its domain's weight counts while any of its units does. @return it came with credit. */
+static bool compete(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
     bool under;
@@ -128,7 +130,7 @@ bool fair_compete(struct fair_pool *p, struct sched_unit *u)
     return under;
 }
 
-void fair_stop_competing(struct fair_pool *p, struct sched_unit *u)
+static void stop_competing(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
 
@@ -234,7 +236,7 @@ void fair_params(struct sched_domain *dom, u16 weight, u16 cap, ns_t now)
     count_units(p, d, d->competing, weight, cap);
     if (cap != dom->cap)
         budget_set(&d->budget, CAP_PERIOD, cap, now);
-    TRACE_sched_credit(dom->domain->id, 0, fair_credit_us(d, p->vt), weight, cap);
+    TRACE_sched_credit(dom->domain->id, 0, credit_us(d, p->vt), weight, cap);
     fair_unlock(p);
 }
 
@@ -246,7 +248,7 @@ void fair_cpus_change(struct cpupool *pool, ns_t now)
 /* Says so with V as it is by now, and unlocks. */
 static __attribute__((noinline)) void end_charge(struct fair_pool *p, const struct sched_unit *u, ns_t now)
 {
-    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), p->vt + (u64)vt_of(p, (s64)(now - p->updated))));
+    TRACE_sched_tick(u->dom->domain->id, u->vcpu->id, credit_us(fair_domain(u), p->vt + (u64)vt_of(p, (s64)(now - p->updated))));
     fair_unlock(p);
 }
 
@@ -258,11 +260,13 @@ static __always_inline_ void count_use(struct fair_pool *p, struct sched_unit *u
     end_charge(p, u, now);
 }
 
-/* Where domains may be full. */
+/* Where domains may be full; or after weeks alone, which are too long to be counted exactly. */
 static __attribute__((noinline)) void charge_in_sets(struct fair_pool *p, struct sched_unit *u, ns_t ran, ns_t now)
 {
     if (now > p->updated)
         advance(p, now);
+    if (!fair_unit(u)->runs)
+        fair_domain(u)->vt += ran / u->dom->weight << VT_SHIFT;
     charge_running(p, fair_domain(u));
     follow(p, fair_domain(u));
     count_use(p, u, ran, now);
@@ -273,7 +277,7 @@ static __always_inline_ void charge_locked(struct fair_pool *p, struct sched_uni
     struct fair_domain *d = fair_domain(u);
     u64 ticks = (ran << VT_SHIFT) + d->rest;
 
-    if (fair_unit(u)->runs) { /* else V may be as it was */
+    if (unlikely(fair_unit(u)->runs | ran >> (64 - VT_SHIFT))) { /* else V may be as it was */
         charge_in_sets(p, u, ran, now);
         return;
     }
@@ -499,7 +503,8 @@ static inline struct pheap_node *first_waiting(struct runqueue *q)
     return n;
 }
 
-struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now)
+/* The first that may run on p, taken out of the queue; those on the way whose domain has used up its time are parked. */
+static struct sched_unit *take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now)
 {
     struct fair_queue *f = fair_queue(q);
 
@@ -596,8 +601,8 @@ struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev,
 
     if (prev)
         fair_enqueue(q, prev);
-    u = fair_take_first(q, p, now);
-    if (u && u == prev && u->yielded && (next = fair_take_first(q, p, now))) {
+    u = take_first(q, p, now);
+    if (u && u == prev && u->yielded && (next = take_first(q, p, now))) {
         fair_enqueue(q, u);
         u = next;
     }
@@ -649,7 +654,7 @@ struct runqueue *fair_balance(struct sched_pcpu *p, struct sched_unit *prev, ns_
 struct sched_unit *fair_steal(struct runqueue *q, struct sched_pcpu *p, ns_t now)
 {
     struct fair_pool *pool = fair_lock(q->pool, now);
-    struct sched_unit *u = fair_take_first(q, p, now);
+    struct sched_unit *u = take_first(q, p, now);
 
     fair_unlock(pool);
     return u;
@@ -665,7 +670,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
 
     if (!u->moved)
         fair_unit(u)->left = fair_unit(u)->set_back = fair_unit(u)->gave_way = 0;
-    under = fair_compete(pool, u);
+    under = compete(pool, u);
     if (fair_out_of_budget(u, now)) {
         park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
@@ -675,7 +680,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     }
     if ((!u->moved || fair_unit(u)->in_boost) && under) {
         enqueue_boosted(q, u, false);
-        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, fair_credit_us(fair_domain(u), pool->vt));
+        TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, credit_us(fair_domain(u), pool->vt));
         r.preempt |= !curr || !curr->in_boost;
     } else {
         enqueue_at(q, u, u->moved && overdue(u) ? fair_unit(u)->node.key : fair_key(fair_unit(u)));
@@ -693,7 +698,7 @@ void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now)
 
     if (fair_unit(u)->runs)
         stop_running(p, fair_unit(u));
-    fair_stop_competing(p, u);
+    stop_competing(p, u);
     fair_dequeue(q, u);
     fair_give_back(u);
     fair_unlock(p);

@@ -76,7 +76,7 @@
 /*
  * Virtual time: 4,096 units are a nanosecond of a processor for weight 1. It starts away from 0 so
  * that a sleeper's credit does not wrap, and lasts 18 years with total weight 256 on one pcpu, 26
- * days with total weight 1.
+ * days with total weight 1; of that an n-th where a domain has n pcpus to itself.
  */
 #define VT_SHIFT     12
 #define VT_START     (1ull << 48)
@@ -212,8 +212,6 @@ static inline void fair_unlock(struct fair_pool *p)
     spin_unlock(&p->lock);
 }
 
-/** Credit in us of processor time when V is vt, for the trace. */
-s32 fair_credit_us(const struct fair_domain *d, u64 vt);
 /** Has the domain credit left? */
 static inline bool fair_under(const struct fair_pool *p, const struct fair_domain *d)
 {
@@ -234,10 +232,6 @@ struct sched_choice fair_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_
 struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_sleep(struct runqueue *q, struct sched_unit *u, ns_t now);
 void fair_charge(struct sched_pcpu *p, struct sched_unit *u, ns_t ran, ns_t now);
-
-/** u wants to run, or does not any more: its domain's weight counts while any of its units does. @return it came with credit. */
-bool fair_compete(struct fair_pool *p, struct sched_unit *u);
-void fair_stop_competing(struct fair_pool *p, struct sched_unit *u);
 
 /** A capped domain has nothing left that u could take; of what it has, the present period's is known. */
 bool fair_out_of_budget(const struct sched_unit *u, ns_t now);
@@ -274,13 +268,9 @@ void fair_dequeue(struct runqueue *q, struct sched_unit *u);
 /** p is about to pick: budgets and slices of what ran, and who is parked, as of now. */
 void fair_before_pick(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**
- * The first unit of q that may run on p, taken out of the queue; those on the way whose domain has
- * used up its time are parked. The boosted come first.
- */
-struct sched_unit *fair_take_first(struct runqueue *q, const struct sched_pcpu *p, ns_t now);
-/**
- * The same of p's runqueue and prev, what ran and still wants to (NULL: nothing), which waits if it
- * is not the one. If it has yielded, it is the one only where nobody else is.
+ * The first unit of p's runqueue that may run on p, or prev, what ran and still wants to (NULL: nothing), which waits if it is not the
+ * one; taken out of the queue. Those on the way whose domain has used up its time are parked; the boosted come first. If prev has
+ * yielded, it is the one only where nobody else is.
  */
 struct sched_unit *fair_take_next(struct sched_pcpu *p, struct sched_unit *prev, ns_t now);
 /**

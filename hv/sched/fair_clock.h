@@ -29,16 +29,16 @@ static void recount(struct fair_pool *p)
 /* V goes on as time does. */
 static inline void go_on(struct fair_pool *p, ns_t now)
 {
-    u64 passed = now - p->updated, ticks;
+    u64 passed = now - p->updated, ticks = 0;
 
     p->updated = now;
-    if (unlikely(passed >> 31)) { /* seconds without a decision: exactness is not what matters */
-        ticks = min_of(passed, 1ull << 46) * p->fluid_cpus / p->fluid_weight << VT_SHIFT;
-    } else {
-        passed = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
-        ticks = passed / p->fluid_weight;
-        p->rest = passed % p->fluid_weight;
+    if (unlikely(passed >> 31)) { /* seconds without a decision, or years */
+        ticks = passed / p->fluid_weight * (p->fluid_cpus << VT_SHIFT);
+        passed %= p->fluid_weight;
     }
+    passed = (passed * p->fluid_cpus << VT_SHIFT) + p->rest;
+    ticks += passed / p->fluid_weight;
+    p->rest = passed % p->fluid_weight;
     p->vt += ticks;
     p->fluid += ticks;
 }
@@ -233,10 +233,13 @@ static __attribute__((noinline)) void go_past(struct fair_pool *p, ns_t now)
 
     while ((n = pheap_first(&p->lingering)) && now > p->updated) {
         struct fair_domain *d = container_of(n, struct fair_domain, lingers);
-        s64 left = (s64)(d->vt - p->vt), comes = vt_of(p, (s64)min_of(now - p->updated, 1ull << 31));
+        ns_t until = min_of(now, p->updated + (1ull << 34)); /* years at once would not fit */
+        s64 left = (s64)(d->vt - p->vt);
 
-        if (left > comes)
-            break;
+        if (left > vt_of(p, (s64)(until - p->updated))) {
+            go_on(p, until);
+            continue;
+        }
         if (left > 0)
             go_on(p, min_of(now, p->updated + (u64)left * p->fluid_weight / p->fluid_cpus / (1 << VT_SHIFT) + 1));
         d->vt = p->vt;

@@ -11,9 +11,6 @@
 #include "policy.h"
 #include "trace/trace.h"
 
-/** Making and unmaking, parameters, affinity, pools: outside the runqueues' locks. */
-extern struct spinlock sched_lock;
-
 /** An operation begins, or ends: sched_end() with what sched_begin() said. */
 static inline bool sched_begin(void)
 {
@@ -31,11 +28,13 @@ static inline void sched_end(bool recorded)
         spin_unlock(&sched_turns);
 }
 
+/** u's pcpu from now on. The timers of its guest come along: they shall not interrupt the pcpu that it has left. */
+void sched_set_cpu(struct sched_unit *u, u16 cpu, u8 why);
 /** Lock the runqueue that u belongs to. */
 struct runqueue *sched_lock_queue_of(const struct sched_unit *u);
 /**
  * u sleeps, and its runqueue q is locked: it wakes if its vCPU may run, where its policy places it.
- * With u->moved it is placed in any case. The runqueue is unlocked.
+ * With u->moved or u->sent it is placed in any case. The runqueue is unlocked.
  */
 void sched_wake_unit(struct sched_unit *u, struct runqueue *q);
 /** Account what p's running unit has used. Its runqueue is locked. */

@@ -89,6 +89,7 @@ struct sched_unit {
     bool running;                /* picked, on its pcpu now */
     bool yielded;                /* asked to give way; for the next pick() */
     bool moved;                  /* wake() because it was moved, not because it slept: earns no favour */
+    bool sent;                   /* asleep, and to be placed anew (framework) */
     bool restricted;             /* may not run on each pcpu of its pool */
     bool pinned;                 /* it was restricted when it came to wait */
     bool saving;                 /* its pcpu still stores its registers (framework) */
@@ -186,7 +187,8 @@ struct sched_ops {
     void (*cpus_change)(struct cpupool *pool, ns_t now);
     /**
      * Where should u go, which is about to wake? One of u->allowed. Its own runqueue is locked,
-     * others are hints. Only in pools of several pcpus. NULL: sched_place().
+     * others are hints. Only in pools of several pcpus. NULL: the nearest
+     * idle one, else its own, else (it may not run there any more) one by chance.
      */
     u16 (*place)(struct sched_unit *u, ns_t now);
     /** u became runnable and belongs to q, at pcpu u->cpu, from now on. */
@@ -262,8 +264,6 @@ static inline unsigned int sched_any_of(struct sched_pcpu *p, const struct cpuma
     return cpumask_cycle_of(set, set, pool->queue[(p->random >> 32) % pool->nr_queues].first);
 }
 
-/** An idle pcpu, else its own, else (it may not run there any more) one by chance. */
-u16 sched_place(struct sched_unit *u, ns_t now);
 /** Where none is idle: its own, but one by chance in whose runqueue clearly fewer wait, or if it may not run on its own. */
 u16 sched_shorter(const struct sched_unit *u);
 /** An idle pcpu, else that. */

@@ -21,7 +21,7 @@
 #include "framework.h"
 
 struct sched_pcpu sched_pcpus[NR_PCPUS];
-struct spinlock sched_lock = SPINLOCK(LOCK_SCHED);
+static struct spinlock sched_lock = SPINLOCK(LOCK_SCHED); /* making and unmaking, parameters, affinity, pools */
 
 static struct cpupool pools[MAX_POOLS + 1]; /* those that have a policy; the last is nowhere's */
 static struct runqueue nowhere = {.lock = SPINLOCK(LOCK_RUNQUEUE), .pool = &pools[MAX_POOLS]};
@@ -297,11 +297,12 @@ static void send_away(struct sched_unit *u, struct runqueue *q, bool second, ns_
         sched_decide_again(p, now);
         spin_unlock(&q->lock);
     } else {
+        u->moved |= u->runnable; /* or it sleeps, whoever is about to wake it */
         if (u->runnable)
             sched_unqueue(q, u, now);
         if (second && q->waiting)
             cpumask_set_atomic(&q->pool->loaded, q->first);
-        u->moved = true;
+        u->sent = true;
         sched_wake_unit(u, q);
     }
 }
@@ -748,8 +749,7 @@ static void change_pool(struct sched_unit *u, struct sched_domain *dom, void *pr
     if (dom->pool->ops->unit_init)
         dom->pool->ops->unit_init(u);
     dom->pool->last_cpu = cpumask_cycle_of(&u->allowed, &u->allowed, dom->pool->last_cpu + 1);
-    u->vcpu->processor = dom->pool->last_cpu;
-    WRITE_ONCE(u->cpu, dom->pool->last_cpu);
+    sched_set_cpu(u, dom->pool->last_cpu, TRACE_MIGRATE_AFFINITY);
     sched_unlock(q, now);
     if (old != u + 1)
         arch_free(old);

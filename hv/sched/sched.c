@@ -233,7 +233,8 @@ u16 sched_nearest_idle(const struct sched_unit *u, bool cores_first)
     return cpu;
 }
 
-u16 sched_place(struct sched_unit *u, ns_t now)
+/* For policies that have no wish. */
+static u16 place_nearest(const struct sched_unit *u)
 {
     u16 cpu = sched_nearest_idle(u, false);
 
@@ -272,8 +273,7 @@ struct runqueue *sched_lock_queue_of(const struct sched_unit *u)
     }
 }
 
-/* u's pcpu from now on. The timers of its guest come along: they shall not interrupt the pcpu that it has left. */
-static void set_cpu(struct sched_unit *u, u16 cpu, u8 why)
+void sched_set_cpu(struct sched_unit *u, u16 cpu, u8 why)
 {
     struct vcpu *v = u->vcpu;
 
@@ -304,7 +304,7 @@ static struct runqueue *move_asleep(struct sched_unit *u, struct runqueue *q, u1
         }
         spin_unlock(&q->lock);
     }
-    set_cpu(u, cpu, u->moved ? TRACE_MIGRATE_AFFINITY : TRACE_MIGRATE_WAKE);
+    sched_set_cpu(u, cpu, u->moved | u->sent ? TRACE_MIGRATE_AFFINITY : TRACE_MIGRATE_WAKE);
     return to;
 }
 
@@ -319,20 +319,20 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
         const struct sched_ops *ops = q->pool->ops;
         u16 cpu;
 
-        if (u->runnable || (!vcpu_runnable(v) && !u->moved)) {
+        if (u->runnable || (!vcpu_runnable(v) && !u->moved && !u->sent)) {
             spin_unlock(&q->lock);
             return;
         }
         now = now_ns();
         if (!q->pool->several)
             break;
-        cpu = ops->place ? ops->place(u, now) : sched_place(u, now);
+        cpu = ops->place ? ops->place(u, now) : place_nearest(u);
         if (cpu == u->cpu || (q = move_asleep(u, q, cpu)))
             break;
         q = sched_lock_queue_of(u);
     }
-    if (unlikely(u->moved) && !vcpu_runnable(v)) {
-        u->moved = false;
+    if (unlikely(u->moved | u->sent) && !vcpu_runnable(v)) {
+        u->moved = u->sent = false;
         TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_PLACED, u->cpu, now, sched_turn);
         spin_unlock(&q->lock);
         return;
@@ -341,7 +341,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
     runstate_change(v, RUNSTATE_runnable, now);
     sched_waits(q, u);
     r = q->pool->ops->wake(q, u, now);
-    u->moved = false;
+    u->moved = u->sent = false;
     TRACE_sched_wake(v->domain->id, v->id, r.preempt, (u32)now, sched_turn);
 
     p = sched_pcpu(r.cpu);
@@ -450,7 +450,7 @@ static bool take_from(struct sched_pcpu *p, struct runqueue *from, ns_t now, boo
     u = from->pool == p->q->pool ? ops->steal(from, p, now) : NULL;
     if (u) {
         sched_waits_no_more(from, u);
-        set_cpu(u, p->cpu, TRACE_MIGRATE_BALANCE);
+        sched_set_cpu(u, p->cpu, TRACE_MIGRATE_BALANCE);
         u->moved = true;
         sched_waits(p->q, u);
         (void)ops->wake(p->q, u, now); /* p decides now, whatever it answers */
@@ -697,7 +697,7 @@ void sched_run(void)
     if (choice.unit) {
         choice.unit->running = true;
         if (several && choice.unit->cpu != p->cpu)
-            set_cpu(choice.unit, p->cpu, TRACE_MIGRATE_SHARED);
+            sched_set_cpu(choice.unit, p->cpu, TRACE_MIGRATE_SHARED);
     }
     p->curr = choice.unit;
     p->started = p->charged = now;

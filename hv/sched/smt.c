@@ -44,7 +44,7 @@ struct smt_queue {
 
 struct smt_cpu {
     bool runs;               /* counted in its group's running */
-    ns_t idle_since;         /* it has picked nothing since then; NS_NEVER: it runs */
+    ns_t idle_since;         /* it has picked nothing since then; 0: it runs */
 };
 
 static struct smt_queue *smt_queue(const struct runqueue *q)
@@ -87,7 +87,7 @@ static void set_runs(struct sched_pcpu *p, bool runs)
         smt_queue(p->q)->running += runs ? 1 : -1;
     c->runs = runs;
     if (runs)
-        c->idle_since = NS_NEVER;
+        c->idle_since = 0;
 }
 
 /* Pcpus of p's group, other than p, that run, or that do not, decide anew. */
@@ -121,20 +121,13 @@ static bool others_run(const struct sched_pcpu *p)
 
 /* ---- the operations ---- */
 
-static void smt_cpu_init(struct sched_pcpu *p)
-{
-    smt_cpu(p)->idle_since = NS_NEVER;
-}
-
-/* Another of the group, if there is one, is its first then, and who chooses first after it has drained. */
+/* Another of the group, if there is one, is its first then. */
 static void smt_cpu_fini(struct sched_pcpu *p)
 {
     struct smt_pool *pool = p->q->pool->priv;
     HOLD(&pool->fair.lock);
 
     cpumask_clear_atomic(&pool->crowded, p->cpu);
-    if (smt_queue(p->q)->claimant == p->cpu && p->q->nr_cpus)
-        smt_queue(p->q)->claimant = cpumask_first(&p->q->cpus);
 }
 
 /* find_crowded() may still look at it. */
@@ -290,7 +283,7 @@ static void look_for_crowds(struct sched_pcpu *p, struct sched_choice *choice, n
     const struct smt_pool *pool = p->q->pool->priv;
     struct smt_cpu *c = smt_cpu(p);
 
-    if (c->idle_since == NS_NEVER)
+    if (!c->idle_since)
         c->idle_since = now;
     if (smt_queue(p->q)->running || cpumask_empty(&pool->crowded) || p->cpu != cpumask_first(&p->q->cpus))
         return;
@@ -319,7 +312,7 @@ static struct sched_choice pick_for_group(struct sched_pcpu *p, struct sched_uni
     set_runs(p, false);
     fair_before_pick(p, prev, now);
     if (unlikely(g->draining) && !g->running) { /* all have stopped */
-        if (p->cpu == g->claimant || !sched_pcpu(g->claimant)->online)
+        if (p->cpu == g->claimant || sched_pcpu(g->claimant)->online != q)
             g->draining = false;
         else
             sched_kick(q, g->claimant);
@@ -383,7 +376,7 @@ static struct sched_choice smt_pick(struct sched_pcpu *p, struct sched_unit *pre
 SCHED_POLICY(smt, .doc = "credit that fills cores before threads; with exclusive, one domain a core", .span = SPAN_CORE,
              .pool_size = sizeof(struct smt_pool), .queue_size = sizeof(struct smt_queue), .cpu_size = sizeof(struct smt_cpu),
              .domain_size = sizeof(struct fair_domain), .unit_size = sizeof(struct fair_unit),
-             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .cpu_init = smt_cpu_init, .cpu_fini = smt_cpu_fini,
+             .pool_init = fair_pool_init, .queue_init = fair_queue_init, .cpu_fini = smt_cpu_fini,
              .domain_init = fair_domain_init, .domain_fini = smt_domain_fini, .unit_init = fair_unit_init, .unit_fini = smt_unit_fini,
              .params = fair_params, .cpus_change = fair_cpus_change, .place = smt_place, .wake = smt_wake,
              .sleep = smt_sleep, .charge = fair_charge, .balance = smt_balance, .steal = smt_steal, .pick = smt_pick);

@@ -139,6 +139,8 @@ void mm_copy_hv_slots(u64 *l4)
 
 void mm_protect_image(void)
 {
+    u64 cr4 = read_cr4();
+
     for (u64 va = (u64)__image_start; va < (u64)__image_end; va += PAGE_SIZE) {
         u64 flags = PTE_P | PTE_A | PTE_D | PTE_G;
 
@@ -148,13 +150,6 @@ void mm_protect_image(void)
             flags |= PTE_NX;
         boot_l1_image[(va - IMAGE_VIRT) >> PAGE_SHIFT] = (va - IMAGE_VIRT + IMAGE_PADDR) | flags;
     }
-    tlb_flush_local();
-}
-
-void tlb_flush_local(void)
-{
-    u64 cr4 = read_cr4();
-
     tlb_tick(get_cpu_info());
     if (cr4 & X86_CR4_PGE) {
         write_cr4(cr4 & ~(u64)X86_CR4_PGE);

@@ -79,7 +79,4 @@ void mm_protect_image(void);
 /** Physical address of the machine-to-phys table. */
 u64 m2p_paddr(void);
 
-/* TLB clock: number of full flushes on this pcpu; frames remember it when they lose their last type reference. */
-void tlb_flush_local(void);
-
 #endif

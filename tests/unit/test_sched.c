@@ -601,3 +601,86 @@ Test(sched, pools_have_policies_of_their_own)
     cr_assert_eq(sched_set_pool(domains[0], 9), -XEN_ENOENT);
     host_machine_stop();
 }
+
+static ns_t time_run(unsigned int i)
+{
+    struct vcpu_runstate_info r;
+
+    sched_get_runstate(vcpu(i), &r);
+    return r.time[RUNSTATE_running];
+}
+
+/* Of ten seconds each of two that want to run on one processor has its half, but for 100 ms. */
+static void halves(const char *policy, unsigned int a, unsigned int b, const char *when)
+{
+    s64 more = (s64)(time_run(a) - time_run(b));
+
+    host_advance(SECONDS(10));
+    more = (s64)(time_run(a) - time_run(b)) - more;
+    cr_assert_leq(more < 0 ? -more : more, (s64)MILLISECS(200), "%s, %s: %d ms more", policy, when, (int)(more / 1000000));
+}
+
+#define DAYS(n) ((n)*SECONDS(86400))
+
+/* Nothing is decided while one runs alone, for hours or years; who wakes then has its half, and no more. */
+Test(sched, who_ran_alone_for_long_shares_from_then_on)
+{
+    static const char *const policies[] = {"credit", "smt", "credit2"};
+    static const ns_t times[] = {SECONDS(1), SECONDS(3600), DAYS(1), DAYS(60), DAYS(365), DAYS(3650)};
+
+    for (unsigned int n = 0; n < ARRAY_SIZE(policies) * ARRAY_SIZE(times) * 2; n++) {
+        const char *policy = policies[n % ARRAY_SIZE(policies)];
+        ns_t time = times[n / 2 / ARRAY_SIZE(policies)];
+        bool several = n / ARRAY_SIZE(policies) % 2;
+
+        if (!several && !strcmp(policy, "credit2")) /* it never runs without a limit */
+            continue;
+        start(policy, 2, several ? 4 : 1);
+        for (unsigned int i = 0; i < 2; i++)
+            cr_assert_eq(sched_set_affinity(vcpu(i), 1), 0);
+        host_advance(MILLISECS(1234));
+        vcpu_pause(vcpu(1), VPF_BLOCKED);
+        host_advance(time);
+        vcpu_unpause(vcpu(1), VPF_BLOCKED);
+        halves(policy, 0, 1, several ? "one of four processors" : "one processor");
+        host_machine_stop();
+    }
+}
+
+/* One sleeps in debt that takes longer to be paid than a step of V, and long after it has been nothing is decided. */
+Test(sched, a_debt_is_paid_while_nothing_is_decided)
+{
+    struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
+
+    start("credit", 3, 1);
+    t.slice = MILLISECS(30);
+    cr_assert_eq(sched_tune(sched_pool(0), &t), 0);
+    cr_assert_eq(sched_set_params(domains[0], 1, 0), 0);
+    for (unsigned int i = 0; time_run(0) < MILLISECS(29) && i < 100000; i++)
+        host_advance(MILLISECS(1));
+    vcpu_pause(vcpu(0), VPF_BLOCKED);
+    vcpu_pause(vcpu(1), VPF_BLOCKED);
+    host_advance(SECONDS(36000));
+    vcpu_unpause(vcpu(1), VPF_BLOCKED);
+    halves("credit", 1, 2, "after ten hours");
+    host_machine_stop();
+}
+
+/* V goes exactly as far as who shares, however seldom something is decided. */
+Test(sched, seldom_decisions_add_up)
+{
+    start("credit", 3, 1);
+    for (unsigned int i = 0; i < 2; i++)
+        cr_assert_eq(sched_set_params(domains[i], 65535, 0), 0);
+    vcpu_pause(vcpu(1), VPF_BLOCKED);
+    vcpu_pause(vcpu(2), VPF_BLOCKED);
+    for (unsigned int i = 0; i < 50000; i++) {
+        host_advance(MILLISECS(3000) + 60000);
+        vcpu_unpause(vcpu(2), VPF_BLOCKED);
+        host_advance(MICROSECS(10));
+        vcpu_pause(vcpu(2), VPF_BLOCKED);
+    }
+    vcpu_unpause(vcpu(1), VPF_BLOCKED);
+    halves("credit", 0, 1, "after two days");
+    host_machine_stop();
+}

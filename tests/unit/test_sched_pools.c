@@ -232,6 +232,101 @@ Test(sched_pools, a_second_processor_takes_who_waits_at_the_first)
     }
 }
 
+static ns_t used(const struct domain *d)
+{
+    ns_t sum = 0;
+
+    for (unsigned int i = 0; i < d->max_vcpus; i++) {
+        struct vcpu_runstate_info r;
+
+        sched_get_runstate(d->vcpu[i], &r);
+        sum += r.time[RUNSTATE_running];
+    }
+    return sum;
+}
+
+/* The guest's timers go where its vCPU goes: they shall not interrupt a processor of another pool. */
+Test(sched_pools, timers_come_along_to_another_pool)
+{
+    struct vcpu *v;
+
+    start("credit", 1, 2);
+    v = domains[0]->vcpu[0];
+    cr_assert_eq(create(1, "credit2"), 1);
+    cr_assert_eq(remove_cpu(0, v->processor ^ 1), 0);
+    cr_assert_eq(sched_pool_add_cpu(1, SCHED_ANY), 0);
+    timer_set(&v->singleshot, v->processor, host_now + SECONDS(1));
+    cr_assert_eq(move(0, 1), 0);
+    cr_assert_eq(v->singleshot.cpu, v->processor, "it is on %u, its vCPU on %u", v->singleshot.cpu, v->processor);
+    host_machine_stop();
+}
+
+/* One wakes, and before its waker comes to say so it is sent to another processor: it has slept all the same, and saved up nothing. */
+Test(sched_pools, who_is_sent_away_as_it_wakes_has_slept)
+{
+    static const char *const policies[] = {"credit", "smt", "credit2"};
+    ns_t before, got;
+    struct vcpu *v;
+
+    for (unsigned int n = 0; n < ARRAY_SIZE(policies); n++) {
+        start(policies[n], 3, 2);
+        v = domains[0]->vcpu[0];
+        vcpu_pause(v, VPF_BLOCKED);
+        host_advance(SECONDS(100));
+        v->pause_flags = 0;
+        cr_assert_eq(sched_set_affinity(v, 3ull & ~(1ull << v->processor)), 0);
+        cr_assert_eq(sched_set_affinity(v, 3), 0);
+        sched_wake(v);
+        before = used(domains[0]);
+        host_advance(SECONDS(9));
+        got = used(domains[0]) - before;
+        cr_assert_leq(got, SECONDS(6) + MILLISECS(100), "%s: %d ms, not a third of two processors", policies[n], (int)(got / 1000000));
+        host_machine_stop();
+    }
+}
+
+/*
+ * A core drains, and both its processors leave before it has; the one that was to choose first goes to another pool. The other comes
+ * back, and runs what there is.
+ */
+Test(sched_pools, a_core_that_drained_as_its_processors_left_runs_again)
+{
+    struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
+    struct vcpu *first;
+    unsigned int other;
+
+    host_threads = 2;
+    host_cores = 2;
+    host_machine_start(1024, 4, "smt");
+    t.exclusive = true;
+    cr_assert_eq(sched_tune(sched_pool(0), &t), 0);
+    domains[0] = host_domain(1, 1, 0);
+    domains[1] = host_domain(2, 1, 0);
+    for (unsigned int i = 0; i < 2; i++)
+        cr_assert_eq(sched_set_affinity(domains[i]->vcpu[0], 3), 0);
+    vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
+    host_schedule();
+    first = domains[0]->vcpu[0];
+    other = first->processor ^ 1;
+    host_advance(MILLISECS(5));
+    vcpu_unpause(domains[1]->vcpu[0], VPF_BLOCKED); /* boosted: the first has to stop */
+    cr_assert_eq(create(1, "credit"), 1);
+    host_on_cpu(other);
+    sched_run();
+    cr_assert_eq(sched_pcpu(first->processor)->decide_by, host_now, "it does not drain");
+    cr_assert_eq(sched_cpu_down(first->processor), 0);
+    cr_assert_eq(remove_cpu(0, other), 0);
+    host_schedule();
+    cr_assert_eq(sched_pool_add_cpu(1, other), 0);
+    host_schedule();
+    cr_assert_eq(sched_cpu_up(other ^ 1), 0);
+    host_advance(SECONDS(1));
+    cr_assert(!host_running(other ^ 1)->is_idle, "it idles for ever");
+    host_machine_stop();
+    host_threads = 1;
+    host_cores = NR_PCPUS;
+}
+
 /* ---- random order ---- */
 
 /* Each processor is of one pool, free, unplugged, or on its way; nothing idles beside who waits; everybody runs in his pool. */

@@ -17,7 +17,7 @@
  * Locks: the page tables of a domain with several vCPUs change under its mm_lock (tables_lock()), which callers of pte_change(),
  * frame_pin() and the like hold; frame words, which other domains change too, by compare-and-swap. What one pcpu may elide says
  * ONE_PCPU (frame.h). FRAME_BUSY marks a table whose entries are being checked. Order: upper level before lower.
- * Host-compilable: needs frame.h's arrays, tlb_flush_local() and arch_preempt_needed() only.
+ * Host-compilable: needs frame.h's arrays and arch_preempt_needed() only.
  */
 #ifndef PARANGON_PV_TYPING_H
 #define PARANGON_PV_TYPING_H
