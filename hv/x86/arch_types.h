@@ -24,6 +24,19 @@ struct regs {
     u16 ss, pad2[3];
 };
 
+/** Where in it the general registers are, in the processor's order: RAX RCX RDX RBX RSP RBP RSI RDI R8 to R15. */
+static const u16 gpr_at[16] = {
+    offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
+    offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
+    offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
+    offsetof(struct regs, r12), offsetof(struct regs, r13), offsetof(struct regs, r14), offsetof(struct regs, r15)};
+
+/** General register n of a guest, 0 to 15 in that order. */
+static inline u64 *gpr(struct regs *r, unsigned int n)
+{
+    return (u64 *)((u8 *)r + gpr_at[n & 15]);
+}
+
 /** What a pcpu has to do before it next enters a guest: bits of cpu_info.work. */
 enum cpu_work { WORK_TIMER = 1u << 0, WORK_SCHED = 1u << 1, WORK_INPUT = 1u << 2 };
 

@@ -11,14 +11,6 @@
 #include "pv/io_rights.h"
 #include <trace/trace.h>
 
-struct sdt {
-    char signature[4];
-    u32 length;
-    u8 revision, checksum;
-    char oem[6], table[8];
-    u32 oem_revision, creator, creator_revision;
-} __packed_;
-
 const void *acpi_madt;
 static u16 pm1a_cnt;
 static u8 s5_type;
@@ -43,7 +35,7 @@ static const u8 *find_rsdp(void)
     return NULL;
 }
 
-static void find_s5(const struct sdt *dsdt)
+static void find_s5(const struct acpi_header *dsdt)
 {
     const u8 *p = (const u8 *)(dsdt + 1), *end = (const u8 *)dsdt + dsdt->length;
 
@@ -65,7 +57,7 @@ static void find_s5(const struct sdt *dsdt)
 void acpi_init(u64 rsdp)
 {
     const u8 *r = rsdp ? phys(rsdp) : find_rsdp();
-    const struct sdt *rsdt, *t;
+    const struct acpi_header *rsdt, *t;
     u32 a;
 
     if (!r)

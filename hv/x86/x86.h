@@ -85,6 +85,15 @@ enum vector {
     VEC_SYSCALL = 0x100, VEC_HYPERCALL = 0x101
 };
 
+/** What an ACPI table begins with (ACPI 6.4 §5.2.6). */
+struct acpi_header {
+    char signature[4];
+    u32 length;
+    u8 revision, checksum;
+    char oem[6], table[8];
+    u32 oem_revision, creator, creator_revision;
+} __packed_;
+
 #include <insn.h>
 
 static inline bool is_canonical(u64 va)

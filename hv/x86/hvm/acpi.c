@@ -18,23 +18,13 @@ struct rsdp {
     u8 extended_checksum, reserved[3];
 } __packed_;
 
-struct header {
-    char signature[4];
-    u32 length;
-    u8 revision, checksum;
-    char oem[6], table[8];
-    u32 oem_revision;
-    char creator[4];
-    u32 creator_revision;
-} __packed_;
-
 struct gas { /* generic address */
     u8 space, width, offset, access;
     u64 address;
 } __packed_;
 
 struct fadt {
-    struct header h;
+    struct acpi_header h;
     u32 facs, dsdt;
     u8 model, profile;
     u16 sci;
@@ -59,7 +49,7 @@ struct fadt {
 _Static_assert(sizeof(struct fadt) == 276, "FADT of revision 6");
 
 struct madt {
-    struct header h;
+    struct acpi_header h;
     u32 apic, flags;
 } __packed_;
 
@@ -94,13 +84,13 @@ static u8 sum(const void *p, size_t n)
 
 static void *begin(struct writer *w, const char *signature, u8 revision, size_t size)
 {
-    struct header *h = (struct header *)(w->base + w->at);
+    struct acpi_header *h = (struct acpi_header *)(w->base + w->at);
 
     memset(h, 0, size);
     memcpy(h->signature, signature, 4);
     memcpy(h->oem, "PRGN  ", 6);
     memcpy(h->table, "PARANGON", 8);
-    memcpy(h->creator, "PRGN", 4);
+    memcpy(&h->creator, "PRGN", 4);
     h->revision = revision;
     h->length = size;
     h->oem_revision = h->creator_revision = 1;
@@ -110,7 +100,7 @@ static void *begin(struct writer *w, const char *signature, u8 revision, size_t 
 /* Close the table that begins at w->at; its guest-physical address. */
 static u64 end(struct writer *w)
 {
-    struct header *h = (struct header *)(w->base + w->at);
+    struct acpi_header *h = (struct acpi_header *)(w->base + w->at);
     u64 gpa = w->gpa + w->at;
 
     h->checksum = 0;
@@ -121,7 +111,7 @@ static u64 end(struct writer *w)
 
 static void append(struct writer *w, const void *what, size_t n)
 {
-    struct header *h = (struct header *)(w->base + w->at);
+    struct acpi_header *h = (struct acpi_header *)(w->base + w->at);
 
     memcpy((u8 *)h + h->length, what, n);
     h->length += n;
@@ -129,7 +119,7 @@ static void append(struct writer *w, const void *what, size_t n)
 
 static u64 write_dsdt(struct writer *w)
 {
-    begin(w, "DSDT", 2, sizeof(struct header));
+    begin(w, "DSDT", 2, sizeof(struct acpi_header));
     append(w, aml, sizeof(aml));
     return end(w);
 }
@@ -195,7 +185,7 @@ size_t hvm_acpi_tables(const struct domain *d, void *to, u64 at)
 
     tables[0] = write_fadt(&w, d->arch.hvm, dsdt);
     tables[1] = write_madt(&w, d);
-    begin(&w, "XSDT", 1, sizeof(struct header));
+    begin(&w, "XSDT", 1, sizeof(struct acpi_header));
     append(&w, tables, sizeof(tables));
     memset(r, 0, sizeof(*r));
     memcpy(r->signature, "RSD PTR ", 8);

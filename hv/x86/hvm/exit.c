@@ -272,7 +272,7 @@ static void exit_cr_write(struct vcpu *v, struct regs *r, struct hvm_exit_info *
     if (x->cr.known) {
         u64 next = r->rip + x->length;
 
-        value = *(u64 *)((u8 *)r + hvm_register_at[x->cr.reg]);
+        value = *gpr(r, x->cr.reg);
         if (hvm_ops->write_cr(v, x->cr.cr, hvm_ops->caller(v) & HVM_WIDE ? value : (u32)value))
             go_behind(v, r, next);
         else
@@ -286,7 +286,7 @@ static void exit_cr_write(struct vcpu *v, struct regs *r, struct hvm_exit_info *
         hvm_inject_exception(v, VEC_UD, false, 0);
         return;
     }
-    value = *(u64 *)((u8 *)r + hvm_register_at[i.rm & 15]);
+    value = *gpr(r, i.rm);
     if (mode != INSN_64)
         value = (u32)value;
     if (value > 15) {
@@ -476,7 +476,7 @@ static void exit_unknown(struct vcpu *v, struct regs *r, struct hvm_exit_info *x
     domain_crash(v->domain, "exit %#x, which nobody asked for", x->code);
 }
 
-hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR] = {
+static void (*const handlers[HVM_EXIT_NR])(struct vcpu *v, struct regs *r, struct hvm_exit_info *x) = {
     [HVM_EXIT_INTERRUPT] = exit_interrupt, [HVM_EXIT_NMI] = exit_nmi, [HVM_EXIT_WINDOW] = exit_window, [HVM_EXIT_CPUID] = exit_cpuid,
     [HVM_EXIT_HYPERCALL] = exit_hypercall, [HVM_EXIT_IO] = exit_io, [HVM_EXIT_MSR_READ] = exit_msr_read,
     [HVM_EXIT_MSR_WRITE] = exit_msr_write, [HVM_EXIT_NESTED_FAULT] = exit_nested_fault, [HVM_EXIT_HLT] = exit_hlt,
@@ -492,7 +492,7 @@ bool hvm_exited(struct vcpu *v, struct regs *r, enum hvm_exit why)
     u64 start = TRACE_START(EXIT), rip = r->rip;
 
     h->count[why]++;
-    hvm_exit_handlers[why](v, r, &h->exit);
+    handlers[why](v, r, &h->exit);
     TRACE_vmexit(start, v->domain->id, v->id, why, h->exit.code, h->exit.raw[0], rip);
     return !hvm_something_waits(v, h) || hvm_settle(v, r);
 }

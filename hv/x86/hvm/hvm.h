@@ -295,8 +295,6 @@ void hvm_run(struct vcpu *v, struct regs *r);
 void hvm_dump(const struct vcpu *v);
 
 /* ---- exit.c ---- */
-typedef void hvm_exit_handler(struct vcpu *v, struct regs *r, struct hvm_exit_info *x);
-extern hvm_exit_handler *const hvm_exit_handlers[HVM_EXIT_NR];
 extern const char *const hvm_exit_names[HVM_EXIT_NR];
 /**
  * What the vendor's run() calls after each exit, with the registers in *r and v->arch.hvm->exit filled: counts, handles and records it,
@@ -314,8 +312,6 @@ unsigned int hvm_fetch(struct vcpu *v, struct regs *r, u8 *bytes, enum insn_mode
 void hvm_inject_page_fault(struct vcpu *v, u32 error, u64 cr2);
 
 /* ---- mmio.c ---- */
-/** Where in struct regs the general register of a number in encodings (rax rcx rdx rbx rsp rbp rsi rdi r8 to r15) is. */
-extern const u16 hvm_register_at[16];
 /** An access to a guest-physical address without memory: the device's there, or nobody's; or the end of the domain. */
 void hvm_mmio(struct vcpu *v, struct regs *r, u64 gpa);
 /** Go on with the current vCPU's instruction that waited for a device model. False: it waits still, or v may not run on. */

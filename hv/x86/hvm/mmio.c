@@ -8,12 +8,6 @@
 #include "core/p2m.h"
 #include "emulate.h"
 
-const u16 hvm_register_at[16] = {
-    offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
-    offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
-    offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
-    offsetof(struct regs, r12), offsetof(struct regs, r13), offsetof(struct regs, r14), offsetof(struct regs, r15)};
-
 static enum emulate_result device(struct emulate *e, u64 gpa, unsigned int size, u64 *value, bool write)
 {
     struct vcpu *v = e->ctx;
@@ -99,7 +93,7 @@ static void attempt(struct vcpu *v, struct regs *r, u64 gpa, enum insn_mode mode
 {
     struct hvm_vcpu *h = v->arch.hvm;
     struct emulate e = {
-        .regs = r, .reg_at = hvm_register_at, .rip = r->rip, .rflags = r->rflags, .mode = mode, .gpa = gpa, .gpa_known = true, .wait = &h->wait, .ops = &ops,
+        .regs = r, .reg_at = gpr_at, .rip = r->rip, .rflags = r->rflags, .mode = mode, .gpa = gpa, .gpa_known = true, .wait = &h->wait, .ops = &ops,
         .ctx = v,
     };
 

@@ -28,18 +28,6 @@ static inline bool guest_range_ok(gva_t va, u64 n)
     return va + n >= va && (va + n <= HV_START || va >= HV_END);
 }
 
-/** General register n of a guest in the processor's order: RAX RCX RDX RBX RSP RBP RSI RDI R8 to R15. n: 0 to 15. */
-static inline u64 *gpr(struct regs *r, unsigned int n)
-{
-    static const u8 at[16] = {
-        offsetof(struct regs, rax), offsetof(struct regs, rcx), offsetof(struct regs, rdx), offsetof(struct regs, rbx),
-        offsetof(struct regs, rsp), offsetof(struct regs, rbp), offsetof(struct regs, rsi), offsetof(struct regs, rdi),
-        offsetof(struct regs, r8),  offsetof(struct regs, r9),  offsetof(struct regs, r10), offsetof(struct regs, r11),
-        offsetof(struct regs, r12), offsetof(struct regs, r13), offsetof(struct regs, r14), offsetof(struct regs, r15)};
-
-    return (u64 *)((u8 *)r + at[n & 15]);
-}
-
 /* bounce.c */
 /** Enter the guest kernel's handler of an exception. cr2 counts for #PF only. Crashes the domain where that cannot be. */
 void pv_inject_exception(struct vcpu *v, struct regs *r, unsigned int vector, u32 error, u64 cr2);
