@@ -15,7 +15,7 @@
 #define SWITCH_INTERVALS 20  /* the first domain marks so many... */
 #define SWITCH_TIMES     100 /* ...and gives way so often in each: */
 #define SWITCH_MARKS     MARK_STR(SWITCH_INTERVALS) "-" MARK_STR(SWITCH_TIMES)
-#define SWITCH_MOST      0.5 /* of Xen's instructions with the same policy, at most; a quarter is what is wanted */
+#define SWITCH_MOST      0.25 /* of Xen's instructions with the same policy, at most */
 
 /** Of one machine: medians over the intervals in which no timer fired, for one switch. */
 struct switch_cost {

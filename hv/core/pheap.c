@@ -89,9 +89,9 @@ void pheap_replace_first(struct pheap *h, struct pheap_node *n)
 {
     struct pheap_node *first = h->root;
 
-    n->child = NULL;
+    n->child = n->prev = NULL;
     n->next = first->child; /* one of its children: they become one tree */
     n->seq = h->next_seq++;
     first->child = NULL;
-    h->root = merge_siblings(n);
+    h->root = n->next ? merge_siblings(n) : n;
 }

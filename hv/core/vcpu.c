@@ -45,33 +45,38 @@ void vcpu_unblock(struct vcpu *v)
     vcpu_unpause(v, VPF_BLOCKED | VPF_POLLING);
 }
 
+/* Other vCPUs may look at it meanwhile: say that it is being changed. */
+static __attribute__((noinline)) void copy_flagged(const struct vcpu *v, gva_t dst)
+{
+    struct vcpu_runstate_info now = v->runstate;
+    gva_t entry_time = dst + offsetof(struct vcpu_runstate_info, state_entry_time);
+
+    now.state_entry_time |= XEN_RUNSTATE_UPDATE;
+    arch_copy_to_guest_kernel(entry_time, &now.state_entry_time, sizeof(now.state_entry_time));
+    arch_copy_to_guest_kernel(dst, &now, sizeof(now));
+    now.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+    arch_copy_to_guest_kernel(entry_time, &now.state_entry_time, sizeof(now.state_entry_time));
+}
+
+static __attribute__((noinline)) void copy_narrow(const struct vcpu *v, gva_t dst)
+{
+    struct runstate_info_32 n = runstate_narrow(&v->runstate);
+
+    arch_copy_to_guest_kernel(dst, &n, sizeof(n));
+}
+
 void runstate_copy_out(struct vcpu *v)
 {
-    struct vcpu_runstate_info now;
     gva_t dst = v->runstate_guest;
 
     if (!dst)
         return;
-    if (unlikely(v->runstate_narrow)) {
-        struct runstate_info_32 n = runstate_narrow(&v->runstate);
-
-        arch_copy_to_guest_kernel(dst, &n, sizeof(n));
-        return;
-    }
-    if (v->domain->max_vcpus > 1 &&
-        (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag))) {
-        /* Other vCPUs may look at it meanwhile: say that it is being changed. */
-        now = v->runstate;
-        now.state_entry_time |= XEN_RUNSTATE_UPDATE;
-        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time),
-                                  &now.state_entry_time, sizeof(now.state_entry_time));
-        arch_copy_to_guest_kernel(dst, &now, sizeof(now));
-        now.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-        arch_copy_to_guest_kernel(dst + offsetof(struct vcpu_runstate_info, state_entry_time),
-                                  &now.state_entry_time, sizeof(now.state_entry_time));
-        return;
-    }
-    arch_copy_to_guest_kernel(dst, &v->runstate, sizeof(v->runstate));
+    if (unlikely(v->runstate_narrow))
+        copy_narrow(v, dst);
+    else if (v->domain->max_vcpus > 1 && (v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag)))
+        copy_flagged(v, dst);
+    else
+        arch_copy_to_guest_kernel(dst, &v->runstate, sizeof(v->runstate));
 }
 
 void domain_set_width(struct domain *d, bool narrow)

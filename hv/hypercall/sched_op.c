@@ -40,7 +40,7 @@ static long any_pending(struct domain *d, gva_t ports, unsigned int n)
     return 0;
 }
 
-static long poll(struct vcpu *v, gva_t arg)
+static __attribute__((noinline)) long poll(struct vcpu *v, gva_t arg)
 {
     struct domain *d = v->domain;
     struct sched_poll op;
@@ -68,7 +68,7 @@ static long poll(struct vcpu *v, gva_t arg)
     return 0;
 }
 
-static long remote_shutdown(struct domain *caller, gva_t arg)
+static __attribute__((noinline)) long remote_shutdown(struct domain *caller, gva_t arg)
 {
     struct sched_remote_shutdown op;
     struct domain *d;
@@ -86,7 +86,7 @@ static long remote_shutdown(struct domain *caller, gva_t arg)
 }
 
 /** A timer that ends the domain unless it is set anew: id 0 makes one (result: its id), another with timeout 0 ends that one. */
-static long watchdog(struct domain *d, gva_t arg)
+static __attribute__((noinline)) long watchdog(struct domain *d, gva_t arg)
 {
     struct sched_watchdog op;
     unsigned int i;
@@ -115,7 +115,7 @@ static long watchdog(struct domain *d, gva_t arg)
     return op.id ? 0 : (long)i + 1;
 }
 
-static long shutdown_code(struct domain *d, u32 reason)
+static __attribute__((noinline)) long shutdown_code(struct domain *d, u32 reason)
 {
     if (reason > SHUTDOWN_MAX)
         return -XEN_EINVAL;
@@ -126,15 +126,17 @@ static long shutdown_code(struct domain *d, u32 reason)
 
 long do_sched_op(u64 cmd, u64 arg, u64 a3, u64 a4, u64 a5, u64 a6)
 {
-    struct vcpu *v = current_vcpu();
     struct sched_shutdown op;
+    struct vcpu *v;
 
+    if ((u32)cmd == SCHEDOP_yield) { /* what spinning vCPUs do most: it needs none of these */
+        sched_yield_current();
+        return 0;
+    }
+    v = current_vcpu();
     switch ((u32)cmd) {
     case SCHEDOP_block:
         return block(v);
-    case SCHEDOP_yield:
-        sched_yield_current();
-        return 0;
     case SCHEDOP_poll:
         return poll(v, arg);
     case SCHEDOP_shutdown:

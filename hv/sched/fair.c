@@ -148,7 +148,7 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
     if (unlikely(p->nr_cpus != pool->nr_cpus)) {
         p->cpus += CPU_WORTH * ((s64)pool->nr_cpus - p->nr_cpus);
         p->nr_cpus = pool->nr_cpus;
-        p->fills |= pool->several;
+        p->fills |= sched_nr_pcpus > 1;
         settle(p);
         recount(p);
     }
@@ -157,13 +157,14 @@ void fair_advance(struct fair_pool *p, const struct cpupool *pool, ns_t now)
 /* How long a unit of d may run at a time while others wait. The square: what units that run together are ahead, one alone makes up for slowly. */
 static inline ns_t slice_of(const struct fair_pool *p, const struct cpupool *pool, struct fair_domain *d)
 {
-    ns_t most = p->capped ? p->owed ? SLICE_OWED : SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
     u64 share, beside;
+    ns_t most;
 
+    if (likely(!pool->t.slice && d->slice_count == p->counts))
+        return d->slice;
+    most = p->capped ? p->owed ? SLICE_OWED : SLICE_CAPPED : p->nr_cpus > 1 ? SLICE_SEVERAL : SLICE;
     if (pool->t.slice)
         return p->capped ? min_of(pool->t.slice, most) : pool->t.slice;
-    if (likely(d->slice_count == p->counts))
-        return d->slice;
     d->slice_count = p->counts;
     if (d->set == FAIR_FULL || !d->competing)
         return d->slice = most;
@@ -796,8 +797,10 @@ static __always_inline_ bool pick_quickly(struct fair_pool *p, struct runqueue *
     c->left = rest_of_slice(c, yielded);
     if (unlikely(yielded)) {
         c->gave_way = true;
-        fair_advance(p, pool, now);
-        give_up(p, c->domain);
+        if (now > p->updated)
+            advance(p, now);
+        if (c->domain->vt < p->vt)
+            give_up(p, c->domain);
     }
     key = fair_key_of(c, yielded, c->left);
     if (n && (key >= n->key || yielded)) {

@@ -34,6 +34,9 @@ enum sched_why {
     SCHED_RATELIMIT, SCHED_FORCED, SCHED_CORUN,
 };
 
+/** The machine's pcpus that have come, unplugged ones too: it never falls. */
+extern unsigned int sched_nr_pcpus;
+
 /** One or several pcpus that choose from the same waiting units. */
 struct runqueue {
     struct spinlock lock;
@@ -55,7 +58,6 @@ struct cpupool {
     const struct sched_ops *ops;
     struct sched_tunables t;
     u16 id, nr_cpus, nr_queues;
-    bool several;                /* the machine has more than one pcpu */
     struct cpumask cpus;         /* online */
     struct cpumask claimed;      /* its pcpus when they come */
     /* The next three are hints, not kept while the machine has one pcpu: */

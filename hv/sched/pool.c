@@ -25,7 +25,7 @@ static struct spinlock sched_lock = SPINLOCK(LOCK_SCHED); /* making and unmaking
 
 static struct cpupool pools[MAX_POOLS + 1]; /* those that have a policy; the last is nowhere's */
 static struct runqueue nowhere = {.lock = SPINLOCK(LOCK_RUNQUEUE), .pool = &pools[MAX_POOLS]};
-static unsigned int nr_pcpus;               /* that have come */
+unsigned int sched_nr_pcpus;
 static u64 seed = 1;
 
 static bool lock_all(void)
@@ -114,7 +114,6 @@ static int make_pool(unsigned int id, const struct sched_ops *ops, const struct 
     pool->ops = ops;
     pool->t = *t;
     pool->id = id;
-    pool->several = nr_pcpus > 1;
     list_init(&pool->domains);
     if (ops->pool_init)
         ops->pool_init(pool, now_ns());
@@ -138,7 +137,7 @@ int sched_init(const char *policy)
     for (unsigned int cpu = 0; cpu < NR_PCPUS; cpu++)
         arch_free(sched_pcpus[cpu].priv);
     memset(sched_pcpus, 0, sizeof(sched_pcpus));
-    sched_turn = nr_pcpus = 0;
+    sched_turn = sched_nr_pcpus = 0;
     return make_pool(0, ops, &SCHED_TUNABLES_DEFAULT);
 }
 
@@ -354,13 +353,11 @@ static void cpu_joins(struct sched_pcpu *p, ns_t now)
     pool->nr_cpus++;
     p->online = q;
     spin_unlock(&q->lock);
-    for (unsigned int cpu = 0; nr_pcpus > 1 && cpu < NR_PCPUS; cpu++) { /* with the machine's second it begins to be kept who idles */
+    for (unsigned int cpu = 0; sched_nr_pcpus > 1 && cpu < NR_PCPUS; cpu++) { /* with the machine's second it begins to be kept who idles */
         struct sched_pcpu *o = sched_pcpu(cpu);
 
-        if (o == p || (o->online && !o->q->pool->several)) {
-            o->q->pool->several = true;
+        if (o == p || (o->online && sched_nr_pcpus == 2 && !p->was_idle_once))
             sched_note_idle(o);
-        }
     }
     requeue_all(pool, pool->nr_queues == 2, now);
 }
@@ -397,7 +394,7 @@ static int pcpu_create(struct vcpu *idle, ns_t now)
                      p->place.thread | (u64)p->place.core << 16 | (u64)p->place.socket << 32 | (u64)p->place.node << 48, now, sched_turn);
     if (attach(pool_of_cpu(p->cpu), p, now))
         return -XEN_ENOMEM;
-    nr_pcpus++;
+    sched_nr_pcpus++;
     cpu_joins(p, now);
     idle->runstate.state = RUNSTATE_running;
     idle->runstate.state_entry_time = now;

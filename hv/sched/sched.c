@@ -106,14 +106,17 @@ void sched_setup_timer(struct sched_pcpu *p)
     timer_setup(&p->timer, slice_ended, p);
 }
 
-/* Decide again at `when` (NS_NEVER: no need) instead of at the limit set before. */
+/*
+ * Decide again at `when` (NS_NEVER: no need) instead of at the limit set before. A timer that fires earlier is left as it is, for the
+ * limit mostly moves again before: sched_run(), raised too early, comes back here.
+ */
 static void set_limit(struct sched_pcpu *p, ns_t when)
 {
     p->decide_by = when;
-    if (when != NS_NEVER)
-        timer_set(&p->timer, p->cpu, when);
-    else
+    if (when == NS_NEVER)
         timer_stop(&p->timer);
+    else if (!timer_active(&p->timer) || timer_expires(&p->timer) > when)
+        timer_set(&p->timer, p->cpu, when);
 }
 
 void sched_decide_again(struct sched_pcpu *p, ns_t now)
@@ -324,7 +327,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
             return;
         }
         now = now_ns();
-        if (!q->pool->several)
+        if (sched_nr_pcpus == 1)
             break;
         cpu = ops->place ? ops->place(u, now) : place_nearest(u);
         if (cpu == u->cpu || (q = move_asleep(u, q, cpu)))
@@ -349,7 +352,7 @@ void sched_wake_unit(struct sched_unit *u, struct runqueue *q)
         ns_t may_switch = p->curr ? p->started + q->pool->t.rate_limit : now;
 
         p->wake_preempts = true;
-        if (q->pool->several && !p->curr)
+        if (sched_nr_pcpus > 1 && !p->curr)
             now_busy(p);
         tighten_limit(p, may_switch, now);
     }
@@ -569,7 +572,7 @@ static void saved(struct sched_unit *u, bool leaves)
 }
 
 /* What the processor does for a decision; from leaves for another pcpu, or not. */
-static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, bool several, bool leaves)
+static __always_inline_ void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, bool several, bool leaves)
 {
     /*
      * Its last pcpu still stores its registers. This one's are stored before it waits, so that two
@@ -589,24 +592,22 @@ static void switch_to(struct sched_pcpu *p, struct vcpu *from, struct vcpu *to, 
         saved(from->unit, leaves);
 }
 
-void sched_run(void)
+/* several: the machine has several pcpus. */
+static __always_inline_ void run(struct sched_pcpu *p, const bool several)
 {
-    struct sched_pcpu *p = sched_pcpu(this_cpu());
     struct runqueue *q;
     const struct sched_ops *ops;
-    bool several, again = false, recorded;
+    bool again = false, recorded;
     struct sched_unit *prev, *stays = NULL, *leaves = NULL;
     struct sched_choice choice;
     struct vcpu *from, *to;
     ns_t now, limit;
-    u8 why;
+    u8 why = 0;
 
-    __asm__("" : "+r"(p)); /* a pointer, and not a table and an index at each use */
     recorded = sched_begin();
     q = p->q;
     spin_lock(&q->lock);
     ops = q->pool->ops;
-    several = q->pool->several;
     now = now_ns();
     prev = p->curr;
     if (prev) {
@@ -614,6 +615,7 @@ void sched_run(void)
 
         /* Raised too early, as by a wake-up whose time has not come: what runs, runs on. */
         if (runnable && !prev->yielded && now < p->decide_by && !p->replace) {
+            set_limit(p, p->decide_by);
             spin_unlock(&q->lock);
             sched_end(recorded);
             return;
@@ -636,11 +638,12 @@ void sched_run(void)
     if (unlikely(p->online != q)) { /* or it is another's by now: p has been asked again */
         choice = (struct sched_choice){.slice = NS_NEVER, .why = SCHED_IDLE};
     } else {
-        if (q->pool->nr_queues > 1)
+        if (several && q->pool->nr_queues > 1)
             balance(p, stays, now, &again);
         choice = ops->pick(p, stays, now);
     }
-    why = switch_reason(p, !stays && !leaves);
+    if (unlikely(recorded))
+        why = switch_reason(p, !stays && !leaves);
     p->was_idle_once = true;
     if (prev)
         prev->yielded = false;
@@ -650,7 +653,7 @@ void sched_run(void)
         if (choice.unit)
             sched_waits_no_more(q, choice.unit);
     }
-    if (!choice.unit && choice.why == SCHED_IDLE && q->pool->nr_queues > 1 && p->online == q && ops->steal &&
+    if (!choice.unit && choice.why == SCHED_IDLE && several && q->pool->nr_queues > 1 && p->online == q && ops->steal &&
         !cpumask_empty(&q->pool->loaded) && take_from_nearest(p, now, &again)) {
         choice = ops->pick(p, NULL, now);
         if (choice.unit)
@@ -672,7 +675,7 @@ void sched_run(void)
     }
     if (several && choice.unit && !cpumask_empty(&q->pool->idle))
         offer(p, choice.unit != stays ? stays : NULL);
-    if (unlikely(choice.relieve)) {
+    if (several && unlikely(choice.relieve)) {
         sched_pcpu(choice.relieved)->replace = true;
         arch_raise_schedule(choice.relieved);
     }
@@ -680,7 +683,8 @@ void sched_run(void)
         sched_send_kicks(q, now);
     from = prev ? prev->vcpu : p->idle;
     to = choice.unit ? choice.unit->vcpu : p->idle;
-    TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, (u32)now, sched_turn);
+    if (unlikely(recorded)) /* or what it says would be looked up in vain */
+        TRACE_sched_pick(trace_domid(to), to->id, choice.why, choice.slice, (u32)now, sched_turn);
     if (from == to) {
         spin_unlock(&q->lock);
         sched_end(recorded);
@@ -702,7 +706,8 @@ void sched_run(void)
     p->curr = choice.unit;
     p->started = p->charged = now;
     runstate_change(to, RUNSTATE_running, now);
-    TRACE_sched_switch(trace_domid(from), from->id, trace_state(from), trace_domid(to), to->id, why, choice.slice);
+    if (unlikely(recorded))
+        TRACE_sched_switch(trace_domid(from), from->id, trace_state(from), trace_domid(to), to->id, why, choice.slice);
     if (several) {
         p->running = choice.unit ? (u32)to->domain->id | (u32)to->id << 16 | 1u << 24 : 0;
         if (p->threads > 1 && choice.unit)
@@ -720,4 +725,15 @@ void sched_run(void)
     switch_to(p, from, to, several, leaves);
     if (choice.unit)
         runstate_copy_out(to);
+}
+
+void sched_run(void)
+{
+    struct sched_pcpu *p = sched_pcpu(this_cpu());
+
+    __asm__("" : "+r"(p)); /* a pointer, and not a table and an index at each use */
+    if (sched_nr_pcpus > 1)
+        run(p, true);
+    else
+        run(p, false);
 }

@@ -91,17 +91,21 @@ size_t guest_clear(gva_t dst, size_t n)
     return likely(guest_range_ok(dst, n)) ? guest_zero((void *)dst, n) : n;
 }
 
-size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
+static __attribute__((noinline)) size_t copy_in_kernel_mode(struct vcpu *v, u64 dst, const void *src, size_t n)
 {
-    struct vcpu *v = current_vcpu();
     size_t left;
 
-    if (is_hvm_vcpu(v) || guest_kernel_mode(v))
-        return guest_copy_to(dst, src, n);
     pv_toggle_mode(v);
     left = guest_copy_to(dst, src, n);
     pv_toggle_mode(v);
     return left;
+}
+
+size_t arch_copy_to_guest_kernel(u64 dst, const void *src, size_t n)
+{
+    struct vcpu *v = current_vcpu();
+
+    return is_hvm_vcpu(v) || guest_kernel_mode(v) ? guest_copy_to(dst, src, n) : copy_in_kernel_mode(v, dst, src, n);
 }
 
 u16 arch_frame_owner(mfn_t mfn)

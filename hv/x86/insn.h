@@ -10,6 +10,13 @@
 
 #include "types.h"
 
+/** Read an MSR into memory, half by half. */
+static inline void rdmsr_to(u32 msr, u64 *to)
+{
+    u32 *half = (u32 *)to;
+
+    __asm__ volatile("rdmsr" : "=a"(half[0]), "=d"(half[1]) : "c"(msr));
+}
 static inline u64 rdmsr(u32 msr)
 {
     u32 lo, hi;

@@ -279,22 +279,21 @@ void exit_to_guest_work(struct regs *r)
     for (;;) {
         struct vcpu *v;
 
-        if (c->work & WORK_TIMER) {
-            work_take(c, WORK_TIMER);
-            timer_run();
+        while (c->work) {
+            if (c->work & WORK_TIMER) {
+                work_take(c, WORK_TIMER);
+                timer_run();
+            }
+            if (unlikely(c->work & WORK_INPUT)) {
+                work_take(c, WORK_INPUT);
+                evtchn_send_global_virq(VIRQ_CONSOLE);
+                hvm_platform_input(hardware_domain);
+            }
+            if (c->work & WORK_SCHED) {
+                work_take(c, WORK_SCHED);
+                sched_run();
+            }
         }
-        if (unlikely(c->work & WORK_INPUT)) {
-            work_take(c, WORK_INPUT);
-            evtchn_send_global_virq(VIRQ_CONSOLE);
-            hvm_platform_input(hardware_domain);
-        }
-        if (c->work & WORK_SCHED) {
-            work_take(c, WORK_SCHED);
-            sched_run();
-            continue;
-        }
-        if (c->work)
-            continue;
         v = c->current;
         if (v->is_idle) {
             idle(c);

@@ -136,12 +136,12 @@ static __cold_ void descriptors_to_this_cpu(struct vcpu *v)
 void pv_load_vcpu(struct vcpu *v)
 {
     struct { u16 limit; u64 base; } __packed_ gdtr = {15 * PAGE_SIZE - 1, pv_gdt_va(v)};
-    u64 *gdt = (u64 *)(DIRECTMAP + cpu_gdt_page(this_cpu()));
 
     if (unlikely(v->arch.desc_cpu != this_cpu() + 1))
         descriptors_to_this_cpu(v);
     __asm__ volatile("lgdt %0" ::"m"(gdtr));
     if (v->arch.ldt_entries) {
+        u64 *gdt = (u64 *)(DIRECTMAP + cpu_gdt_page(this_cpu()));
         u64 base = pv_ldt_va(v), limit = v->arch.ldt_entries * 8 - 1;
 
         gdt[(SEL_LDT & 0xfff) >> 3] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x82ull << 40 | ((base >> 24) & 0xff) << 56;
@@ -154,23 +154,23 @@ void pv_load_vcpu(struct vcpu *v)
 
 void pv_save_selectors(struct vcpu *v)
 {
-    __asm__ volatile("mov %%ds, %0" : "=rm"(v->arch.ds));
-    __asm__ volatile("mov %%es, %0" : "=rm"(v->arch.es));
-    __asm__ volatile("mov %%fs, %0" : "=rm"(v->arch.fs));
-    __asm__ volatile("mov %%gs, %0" : "=rm"(v->arch.gs));
+    __asm__ volatile("mov %%ds, %0" : "=m"(v->arch.ds));
+    __asm__ volatile("mov %%es, %0" : "=m"(v->arch.es));
+    __asm__ volatile("mov %%fs, %0" : "=m"(v->arch.fs));
+    __asm__ volatile("mov %%gs, %0" : "=m"(v->arch.gs));
 }
 
 static void save_segments(struct vcpu *v)
 {
     pv_save_selectors(v);
     /* With FSGSBASE a guest changes its bases without a trap: read them back. */
-    v->arch.fs_base = rdmsr(MSR_FS_BASE);
+    rdmsr_to(MSR_FS_BASE, &v->arch.fs_base);
     if (guest_kernel_mode(v)) {
-        v->arch.gs_base_kernel = rdmsr(MSR_GS_BASE);
-        v->arch.gs_base_user = rdmsr(MSR_KERNEL_GS_BASE);
+        rdmsr_to(MSR_GS_BASE, &v->arch.gs_base_kernel);
+        rdmsr_to(MSR_KERNEL_GS_BASE, &v->arch.gs_base_user);
     } else {
-        v->arch.gs_base_user = rdmsr(MSR_GS_BASE);
-        v->arch.gs_base_kernel = rdmsr(MSR_KERNEL_GS_BASE);
+        rdmsr_to(MSR_GS_BASE, &v->arch.gs_base_user);
+        rdmsr_to(MSR_KERNEL_GS_BASE, &v->arch.gs_base_kernel);
     }
 }
 
