@@ -452,6 +452,28 @@ Test(typing, stopped_unpin_mends_the_table_below)
     }
 }
 
+Test(typing, pin_and_unpin_end_though_something_always_waits)
+{
+    unsigned int stops = 0, pins;
+    int err;
+
+    for (unsigned int i = 0; i < 8; i++)
+        table(l3)[i * 8] = l2 << PAGE_SHIFT | FLAGS;
+    do {
+        host_preempt_after = 1;
+        err = pin(l4, FT_L4);
+    } while (err == -XEN_ERESTART && ++stops < 100);
+    cr_assert_eq(err, 0, "%d after %u stops", err, stops);
+    pins = stops;
+    do {
+        host_preempt_after = 1;
+        err = frame_unpin(MFN(l4), d);
+    } while (err == -XEN_ERESTART && ++stops < 100);
+    cr_assert_eq(err, 0, "%d after %u stops", err, stops - pins);
+    cr_assert(pins && stops > pins, "nothing stopped");
+    type_is(l2, FT_L2, 0, 1);
+}
+
 Test(typing, ballooned_out_frames_live_until_they_are_unmapped)
 {
     cr_assert_eq(pin(l4, FT_L4), 0);

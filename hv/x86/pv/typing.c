@@ -247,7 +247,7 @@ static int invalidate_ln(struct frame *f, u64 *t, unsigned int level, bool preem
                 i -= 8;
                 continue;
             }
-            if (preemptible && arch_preempt_needed())
+            if (preemptible && i != f->position && arch_preempt_needed()) /* each call does something */
                 goto stop;
         }
         if ((t[i - 1] & PTE_P) && !(level == 4 && l4_slot_is_hv(i - 1)) &&
