@@ -160,7 +160,7 @@ static long exchange(struct domain *d, gva_t arg)
         mfn_t got[1 << MAX_ORDER];
         u64 gmfn, gpfn;
 
-        if (chunk && hypercall_preempt_check()) {
+        if (chunk != x.nr_exchanged / in_per_chunk && hypercall_preempt_check()) { /* each call does something */
             x.nr_exchanged = chunk * in_per_chunk;
             if (!guest_write(arg, &x))
                 return -XEN_EFAULT;
