@@ -189,8 +189,8 @@ struct sched_ops {
     void (*cpus_change)(struct cpupool *pool, ns_t now);
     /**
      * Where should u go, which is about to wake? One of u->allowed. Its own runqueue is locked,
-     * others are hints. Only in pools of several pcpus. NULL: the nearest
-     * idle one, else its own, else (it may not run there any more) one by chance.
+     * others are hints. Only on machines of several pcpus. NULL: the nearest idle one, else its
+     * own, else (it may not run there any more) one by chance.
      */
     u16 (*place)(struct sched_unit *u, ns_t now);
     /** u became runnable and belongs to q, at pcpu u->cpu, from now on. */

@@ -392,6 +392,14 @@ struct vcpu *host_running(unsigned int cpu)
     return cpus[cpu].running;
 }
 
+ns_t host_time_run(const struct vcpu *v)
+{
+    struct vcpu_runstate_info r;
+
+    sched_get_runstate(v, &r);
+    return r.time[RUNSTATE_running];
+}
+
 bool host_schedule_raised(unsigned int cpu)
 {
     return cpus[cpu].raised;

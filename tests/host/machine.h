@@ -95,6 +95,8 @@ ns_t host_next_interrupt(void);
 extern u64 host_timer_interrupts, host_timer_programmed;
 /** vCPU that ran last on a pcpu. */
 struct vcpu *host_running(unsigned int cpu);
+/** Time that v has run, ns. */
+ns_t host_time_run(const struct vcpu *v);
 /** Whether the scheduler has been asked for. */
 bool host_schedule_raised(unsigned int cpu);
 

@@ -602,21 +602,13 @@ Test(sched, pools_have_policies_of_their_own)
     host_machine_stop();
 }
 
-static ns_t time_run(unsigned int i)
-{
-    struct vcpu_runstate_info r;
-
-    sched_get_runstate(vcpu(i), &r);
-    return r.time[RUNSTATE_running];
-}
-
 /* Of ten seconds each of two that want to run on one processor has its half, but for 100 ms. */
 static void halves(const char *policy, unsigned int a, unsigned int b, const char *when)
 {
-    s64 more = (s64)(time_run(a) - time_run(b));
+    s64 more = (s64)(host_time_run(vcpu(a)) - host_time_run(vcpu(b)));
 
     host_advance(SECONDS(10));
-    more = (s64)(time_run(a) - time_run(b)) - more;
+    more = (s64)(host_time_run(vcpu(a)) - host_time_run(vcpu(b))) - more;
     cr_assert_leq(more < 0 ? -more : more, (s64)MILLISECS(200), "%s, %s: %d ms more", policy, when, (int)(more / 1000000));
 }
 
@@ -656,7 +648,7 @@ Test(sched, a_debt_is_paid_while_nothing_is_decided)
     t.slice = MILLISECS(30);
     cr_assert_eq(sched_tune(sched_pool(0), &t), 0);
     cr_assert_eq(sched_set_params(domains[0], 1, 0), 0);
-    for (unsigned int i = 0; time_run(0) < MILLISECS(29) && i < 100000; i++)
+    for (unsigned int i = 0; host_time_run(vcpu(0)) < MILLISECS(29) && i < 100000; i++)
         host_advance(MILLISECS(1));
     vcpu_pause(vcpu(0), VPF_BLOCKED);
     vcpu_pause(vcpu(1), VPF_BLOCKED);
