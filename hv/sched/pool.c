@@ -318,7 +318,7 @@ static void on_each_of(const struct cpupool *pool, bool decide, ns_t now)
     }
 }
 
-/* The pool has more units now, or fewer pcpus: where nobody waited, what runs has no limit, and would keep its pcpu. */
+/* The pool has more units now: where nobody waited, what runs has no limit, and would keep its pcpu. */
 static void limit_again(const struct cpupool *pool, ns_t now)
 {
     if (pool->nr_units > pool->nr_cpus)
@@ -419,7 +419,7 @@ static void cpu_leaves(struct sched_pcpu *p, ns_t now)
     sched_decide_again(p, now);
     spin_unlock(&q->lock);
     requeue_all(pool, false, now);
-    limit_again(pool, now);
+    on_each_of(pool, true, now); /* who waits for it, too, as where a core has drained for it */
 }
 
 /* p, which has left and idles, becomes free. Who slept there since goes, too. */

@@ -314,6 +314,55 @@ Test(sched_pools, a_core_that_drained_as_its_processors_left_runs_again)
     host_cores = NR_PCPUS;
 }
 
+static unsigned int goes;
+
+static void other_goes(struct vcpu *prev)
+{
+    unsigned int here = host_cpu;
+
+    if (prev != domains[0]->vcpu[0])
+        return;
+    host_on_switch = NULL;
+    host_on_cpu(2);
+    cr_assert_eq(sched_cpu_down(goes), 0);
+    host_on_cpu(here);
+}
+
+/* A core has drained, and who was to choose first there leaves before it does: the other, who waits for it, chooses. */
+Test(sched_pools, a_core_whose_claimant_left_after_it_drained_runs_again)
+{
+    struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
+    unsigned int mine;
+
+    host_threads = 2;
+    host_cores = 2;
+    host_machine_start(1024, 4, "smt");
+    t.exclusive = true;
+    cr_assert_eq(sched_tune(sched_pool(0), &t), 0);
+    domains[0] = host_domain(1, 1, 0);
+    domains[1] = host_domain(2, 1, 0);
+    for (unsigned int i = 0; i < 2; i++)
+        cr_assert_eq(sched_set_affinity(domains[i]->vcpu[0], 3), 0);
+    vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
+    host_schedule();
+    mine = domains[0]->vcpu[0]->processor;
+    goes = mine ^ 1;
+    host_advance(MILLISECS(5));
+    vcpu_unpause(domains[1]->vcpu[0], VPF_BLOCKED); /* boosted: the first has to stop */
+    host_on_cpu(goes);
+    sched_run();
+    vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
+    host_on_switch = other_goes;
+    host_on_cpu(mine);
+    host_schedule();
+    cr_assert_null(host_on_switch, "it does not drain");
+    host_advance(SECONDS(1));
+    cr_assert(!host_running(mine)->is_idle, "it idles for ever");
+    host_machine_stop();
+    host_threads = 1;
+    host_cores = NR_PCPUS;
+}
+
 /* ---- random order ---- */
 
 /* Each processor is of one pool, free, unplugged, or on its way; nothing idles beside who waits; everybody runs in his pool. */
