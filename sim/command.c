@@ -21,7 +21,12 @@
 #include "sim/show.h"
 #include "sim/sweep.h"
 
+/* What the command does, as bits: an option says in which of these it is taken, and is refused in the others. */
+enum mode { RUN = 1, SWEEP = 2, EXPERIMENT = 4, REPLAY = 8, LAG_OF = 16 };
+#define ANY_RUN (RUN | SWEEP)
+
 struct options {
+    enum mode mode;
     struct sim_setup setup;
     bool json;
     const char *trace;
@@ -30,7 +35,7 @@ struct options {
     bool sweeps;
     const struct sim_experiment *experiment;
     const char *matrix;       /* as given, for an experiment */
-    bool seeds_given;
+    uint64_t given;           /* options, by their place in all_options */
     const char *replay, *bursts, *lag_of;
     uint64_t from, to;        /* ns: the window of lag_of */
     struct sim_replay_domain domains[64];
@@ -39,60 +44,101 @@ struct options {
 
 /* Options that are parameters of the machine: the key is the option's name. */
 #define PARAMETERS(X)                                                                                                              \
-    X("cpus", "N", "Processors (threads), 1 to 1024 (default 1)")                                                                  \
-    X("threads", "N", "Threads of a core (default 1)")                                                                             \
-    X("cores", "N", "Cores of a socket (default: all)")                                                                            \
-    X("vcpus", "N", "vCPUs of a mix of all kinds, where no --load is given (default: as many as processors)")                      \
-    X("mix", "all|skewed", "That mix: all kinds alike, or 32 tenants, the k-th of 1/k of the first one's size and weight")           \
-    X("sched", "POLICY", "Scheduling policy (default credit)")                                                                     \
-    X("seconds", "N", "Simulated and measured (default 1)")                                                                        \
-    X("warmup", "TIME", "Simulated before that (default 100ms)")                                                                   \
-    X("seed", "N", "Seed of the loads (default 1)")                                                                                \
-    X("slice", "TIME", "Slice of the policy (default: its own)")                                                                   \
-    X("rate-limit", "TIME", "Least time before a preemption (default 1ms)")                                                        \
-    X("span", "policy|cpu|core|socket", "Processors that share a runqueue (default: the policy's own)")                            \
-    X("exclusive", "on|off", "Policy smt: threads of a core run one domain or idle (default off)")                                 \
-    X("switch-cost", "TIME", "Work lost by a switch (default 1500ns)")                                                             \
-    X("migrate-cost", "T[,T,T]", "Work lost by a move: to a sibling thread, in the socket, beyond (default 0,10us,30us)")          \
-    X("matrix", "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")                         \
-    X("lag", "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
+    X("cpus", ANY_RUN, "N", "Processors (threads), 1 to 1024 (default 1)")                                                          \
+    X("threads", ANY_RUN | REPLAY, "N", "Threads of a core (default 1)")                                                            \
+    X("cores", ANY_RUN | REPLAY, "N", "Cores of a socket (default: all)")                                                           \
+    X("vcpus", ANY_RUN, "N", "vCPUs of a mix of all kinds, where no --load is given (default: as many as processors)")              \
+    X("mix", ANY_RUN, "all|skewed", "That mix: all kinds alike, or 32 tenants, the k-th of 1/k of the first one's size and weight") \
+    X("sched", ANY_RUN | REPLAY, "POLICY", "Scheduling policy (default credit)")                                                    \
+    X("seconds", ANY_RUN, "N", "Simulated and measured (default 1)")                                                                \
+    X("warmup", ANY_RUN, "TIME", "Simulated before that (default 100ms)")                                                           \
+    X("seed", ANY_RUN | REPLAY, "N", "Seed of the loads (default 1)")                                                               \
+    X("slice", ANY_RUN | REPLAY, "TIME", "Slice of the policy (default: its own)")                                                  \
+    X("rate-limit", ANY_RUN | REPLAY, "TIME", "Least time before a preemption (default 1ms)")                                       \
+    X("span", ANY_RUN | REPLAY, "policy|cpu|core|socket", "Processors that share a runqueue (default: the policy's own)")           \
+    X("exclusive", ANY_RUN | REPLAY, "on|off", "Policy smt: threads of a core run one domain or idle (default off)")                \
+    X("switch-cost", ANY_RUN, "TIME", "Work lost by a switch (default 1500ns)")                                                     \
+    X("migrate-cost", ANY_RUN, "T[,T,T]", "Work lost by a move: to a sibling thread, in the socket, beyond (default 0,10us,30us)")  \
+    X("matrix", ANY_RUN | EXPERIMENT, "S|FILE", "Pair matrix: one number for all pairs, or a file of smt-calibrate (default 1)")    \
+    X("lag", ANY_RUN, "on|off", "Follow a fluid schedule too, one thread a core (default: up to 64 domains)")
 
 enum { OPT_FIRST = 0x100, OPT_LOAD = 0x200, OPT_JSON, OPT_TRACE, OPT_TRACE_MEMORY, OPT_SWEEP, OPT_SEEDS, OPT_COMPARE, OPT_METRIC, OPT_REPLAY, OPT_BURSTS, OPT_LAG_OF, OPT_WINDOW, OPT_DOMAIN };
 
-#define AS_KEY(name, arg, doc) name,
+#define AS_KEY(name, modes, arg, doc) name,
 static const char *const parameter_keys[] = {PARAMETERS(AS_KEY)};
 #define NR_PARAMETERS (sizeof parameter_keys / sizeof parameter_keys[0])
 
-static struct argp_option option_table[NR_PARAMETERS + 15];
+#define AS_OPTION(n, m, a, d) {{.name = n, .arg = a, .doc = d}, m},
+static const struct sim_option {
+    struct argp_option option;
+    unsigned modes;
+} all_options[] = {
+    PARAMETERS(AS_OPTION)
+    {{"load", OPT_LOAD, "KIND[*DOMAINS][:KEY=VALUE]...", 0,
+      "A group of domains: hog, interactive, periodic, bursty, service, barrier, yielder; keys name, vcpus, weight, cap, class, "
+      "run, period, dist (fixed, exp, pareto), util, via, via-run, spin, cpus"}, ANY_RUN},
+    {{"json", OPT_JSON, NULL, 0, "All figures as one JSON object"}, ANY_RUN | LAG_OF},
+    {{"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"}, RUN},
+    {{"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"}, RUN},
+    {{"replay", OPT_REPLAY, "FILE", 0, "Ask for the decisions of a recorded trace again; the first that differs is printed (exit status 1)"}, REPLAY},
+    {{"bursts", OPT_BURSTS, "FILE", 0, "A recorded trace as the load: its bursts of work, and the causes of its wake-ups"}, ANY_RUN},
+    {{"lag-of", OPT_LAG_OF, "FILE", 0, "How far each domain of a recorded trace was behind and ahead of a fluid schedule"}, LAG_OF},
+    {{"window", OPT_WINDOW, "FROM-TO", 0, "That within a window, ms of the trace's clock (default: all of it)"}, LAG_OF},
+    {{"domain", OPT_DOMAIN, "ID:WEIGHT[:CAP]", 0, "Weight and cap of a domain of the trace (default 256, none)"}, ANY_RUN | REPLAY | LAG_OF},
+    {{"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"}, SWEEP},
+    {{"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"}, SWEEP | EXPERIMENT},
+    {{"compare", OPT_COMPARE, "POLICY,POLICY...", 0, "Compare policies with the first, seed by seed"}, SWEEP | EXPERIMENT},
+    {{"metric", OPT_METRIC, "[LOAD.]METRIC", 0, "What the figure of a sweep shows (default response-p99 of the first load that responds)"}, SWEEP},
+    {{"out", 'o', "FOLDER", 0, "Where the result of a sweep goes (default out)"}, SWEEP | EXPERIMENT},
+};
+#define NR_OPTIONS (sizeof all_options / sizeof all_options[0])
+
+static struct argp_option option_table[NR_OPTIONS + 1];
 
 static void make_options(void)
 {
-#define AS_OPTION(n, a, d) {.name = n, .arg = a, .doc = d},
-    static const struct argp_option parameters[] = {PARAMETERS(AS_OPTION)};
-    static const struct argp_option others[] = {
-        {"load", OPT_LOAD, "KIND[*DOMAINS][:KEY=VALUE]...", 0,
-         "A group of domains: hog, interactive, periodic, bursty, service, barrier, yielder; keys name, vcpus, weight, cap, class, "
-         "run, period, dist (fixed, exp, pareto), util, via, via-run, spin, cpus"},
-        {"json", OPT_JSON, NULL, 0, "All figures as one JSON object"},
-        {"trace", OPT_TRACE, "FILE", 0, "Keep a trace of every decision, as `parangon trace record` does on the hypervisor"},
-        {"trace-memory", OPT_TRACE_MEMORY, "MIB", 0, "Room for it (default 256)"},
-        {"replay", OPT_REPLAY, "FILE", 0, "Ask for the decisions of a recorded trace again; the first that differs is printed (exit status 1)"},
-        {"bursts", OPT_BURSTS, "FILE", 0, "A recorded trace as the load: its bursts of work, and the causes of its wake-ups"},
-        {"lag-of", OPT_LAG_OF, "FILE", 0, "How far each domain of a recorded trace was behind and ahead of a fluid schedule"},
-        {"window", OPT_WINDOW, "FROM-TO", 0, "That within a window, ms of the trace's clock (default: all of it)"},
-        {"domain", OPT_DOMAIN, "ID:WEIGHT[:CAP]", 0, "Weight and cap of a domain of the trace (default 256, none)"},
-        {"sweep", OPT_SWEEP, "KEY=A,B,...", 0, "Run for each value of a parameter (any option above, or LOAD.KEY); table, result, figure"},
-        {"seeds", OPT_SEEDS, "N", 0, "Seeds of a sweep, or of a comparison (default 10)"},
-        {"compare", OPT_COMPARE, "POLICY,POLICY...", 0, "Compare policies with the first, seed by seed"},
-        {"metric", OPT_METRIC, "[LOAD.]METRIC", 0, "What the figure of a sweep shows (default response-p99 of the first load that responds)"},
-        {"out", 'o', "FOLDER", 0, "Where the result of a sweep goes (default out)"},
-    };
-
-    for (size_t i = 0; i < NR_PARAMETERS; i++) {
-        option_table[i] = parameters[i];
-        option_table[i].key = OPT_FIRST + (int)i;
+    for (size_t i = 0; i < NR_OPTIONS; i++) {
+        option_table[i] = all_options[i].option;
+        if (i < NR_PARAMETERS)
+            option_table[i].key = OPT_FIRST + (int)i;
     }
-    memcpy(&option_table[NR_PARAMETERS], others, sizeof others);
+}
+
+_Static_assert(NR_OPTIONS <= 64, "struct options says in one word which were given");
+
+static bool was_given(const struct options *o, const char *name)
+{
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        if (!strcmp(all_options[i].option.name, name))
+            return o->given >> i & 1;
+    abort(); /* it stands above */
+}
+
+static bool is_of_mix(const char *key)
+{
+    return key && (!strcmp(key, "vcpus") || !strcmp(key, "mix"));
+}
+
+/* The mode that was asked for, once all of the options that it does not take, or that leave each other without effect, are refused. */
+static enum mode mode_of(const struct options *o, struct argp_state *state)
+{
+    enum mode mode = o->replay ? REPLAY : o->lag_of ? LAG_OF : o->experiment ? EXPERIMENT : o->sweeps ? SWEEP : RUN;
+    const char *name = mode == REPLAY ? "--replay" : mode == LAG_OF ? "--lag-of" : mode == EXPERIMENT ? "an experiment" : mode == SWEEP ? "a sweep" : "one run";
+
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        if (o->given >> i & 1 && !(all_options[i].modes & mode))
+            argp_error(state, "%s does not take --%s", name, all_options[i].option.name);
+    if (o->experiment && mode != EXPERIMENT)
+        argp_error(state, "%s does not take an experiment", name);
+    if (o->bursts && o->setup.nr_loads)
+        argp_error(state, "the trace of --bursts is the load: leave out --load");
+    if (o->bursts && was_given(o, "warmup"))
+        argp_error(state, "--bursts begins where the trace does: leave out --warmup");
+    if ((o->bursts || o->setup.nr_loads) && (was_given(o, "vcpus") || was_given(o, "mix") || is_of_mix(o->sweep.key)))
+        argp_error(state, "--vcpus and --mix describe the load where none is given: leave them out, or --load and --bursts");
+    if (o->nr_domains && mode & ANY_RUN && !o->bursts)
+        argp_error(state, "--domain is of a trace: --replay, --bursts or --lag-of");
+    return mode;
 }
 
 /* The words of a list, in place. */
@@ -161,6 +207,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     char *end;
     long number;
 
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        o->given |= (uint64_t)(option_table[i].key == key) << i;
     if (key >= OPT_FIRST && key < OPT_FIRST + (int)NR_PARAMETERS) {
         if (sim_setup_set(&o->setup, parameter_keys[key - OPT_FIRST], arg) < 0)
             exit(STATUS_USAGE);
@@ -181,7 +229,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (*end || number < 1 || number > 100000)
             argp_error(state, "--seeds takes 1 to 100000, not \"%s\"", arg);
         o->sweep.seeds = number;
-        o->seeds_given = true;
         return 0;
     case OPT_COMPARE:
         o->sweep.series = split(arg, &o->sweep.nr_series);
@@ -229,6 +276,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (*end || number < 1 || number > 4096)
             argp_error(state, "--trace-memory takes 1 to 4096 MiB, not \"%s\"", arg);
         o->trace_mib = number;
+        return 0;
+    case ARGP_KEY_END:
+        o->mode = mode_of(o, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -361,22 +411,22 @@ int cmd_sim(int argc, char **argv)
     make_options();
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    if (o.replay)
+    if (o.mode == REPLAY)
         return replay(&o);
-    if (o.lag_of)
+    if (o.mode == LAG_OF)
         return lag_of(&o);
+    if (o.mode == EXPERIMENT)
+        return o.experiment->run(&(struct sim_experiment_options){.seeds = was_given(&o, "seeds") ? o.sweep.seeds : 0,
+                                                                  .folder = o.sweep.folder,
+                                                                  .matrix = o.matrix,
+                                                                  .policies = o.sweep.series,
+                                                                  .nr_policies = o.sweep.nr_series});
     if (o.bursts) {
         o.setup.config.warmup = 0;
         if (sim_script_read(o.bursts, &o.setup, o.domains, o.nr_domains) < 0)
             return STATUS_USAGE;
     }
-    if (o.experiment)
-        return o.experiment->run(&(struct sim_experiment_options){.seeds = o.seeds_given ? o.sweep.seeds : 0,
-                                                                  .folder = o.sweep.folder,
-                                                                  .matrix = o.matrix,
-                                                                  .policies = o.sweep.series,
-                                                                  .nr_policies = o.sweep.nr_series});
-    status = o.sweeps ? sweep(&o) : simulate(&o);
+    status = o.mode == SWEEP ? sweep(&o) : simulate(&o);
     sim_script_free(&o.setup);
     return status;
 }

@@ -46,6 +46,7 @@ int experiment_end(struct experiment *e, const struct sim_setup *setup, struct s
     figure->batch = e->batch;
     if (stem && sim_figure_draw(figure, stem) == 0)
         status = STATUS_DONE;
+    fflush(stdout); /* the table first */
     if (stem)
         fprintf(stderr, "parangon: kept %s.h5, .svg, .png\n", stem);
     free(stem);

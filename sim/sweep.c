@@ -301,6 +301,7 @@ int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup)
         figure.load = load;
         status = sim_figure_draw(&figure, stem) < 0 ? STATUS_INCOMPLETE : STATUS_DONE;
     }
+    fflush(stdout); /* the table first */
     if (stem)
         fprintf(stderr, "parangon: kept %s.h5%s\n", stem, sweep->nr_values > 1 ? ", .svg, .png" : "");
     free(stem);

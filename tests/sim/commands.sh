@@ -103,6 +103,29 @@ status 2 "$parangon" sim --cpus 0
 status 2 "$parangon" sim --load hog:weight=0
 status 2 "$parangon" sim --sweep nope=1,2
 status 2 "$parangon" sim --metric nope
+while read -r named options; do
+    # shellcheck disable=SC2086  # options are words
+    status 2 "$parangon" sim $options
+    grep -q -e "$named" status.err || fail "sim $options: $(cat status.err)"
+done << 'END'
+--cpus weights --cpus 3
+--sweep weights --sweep cpus=1,2
+--json weights --json
+--cpus --replay lag.mem --cpus 2
+--lag-of --replay lag.mem --lag-of lag.mem
+experiment --lag-of lag.mem weights
+--trace --sweep cpus=1,2 --trace t
+--seeds --seeds 3
+--metric --metric wake-p99
+--window --window 0-5
+--domain --domain 1:64
+--vcpus --load hog --vcpus 5
+--vcpus --load hog --mix skewed
+--vcpus --load hog --sweep vcpus=1,2
+--load --bursts lag.mem --load hog
+--warmup --bursts lag.mem --warmup 1s
+END
+echo "options that would do nothing: refused"
 status 2 "$parangon" smt-calibrate --cpus 0,0
 status 4 "$parangon" smt-calibrate --cpus 0,1023
 if ! cat /sys/devices/system/cpu/cpu*/topology/thread_siblings_list | grep -q '[,-]'; then
