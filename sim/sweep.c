@@ -38,14 +38,29 @@ static bool numeric(const struct sim_figure *f, double *numbers)
     return true;
 }
 
-static double scale_of(const char *unit)
+/* How values of a unit are drawn, the largest of which is so large: times as a unit in which they have few digits. */
+struct axis {
+    double scale;
+    const char *words;
+};
+
+static struct axis axis_of(const char *unit, double largest)
 {
-    return !strcmp(unit, "ns") ? 1e-6 : !strcmp(unit, "ratio") ? 100 : 1;
+    if (!strcmp(unit, "ns"))
+        return largest < 1e4 ? (struct axis){1, "ns"} : largest < 1e7 ? (struct axis){1e-3, "us"} : (struct axis){1e-6, "ms"};
+    if (!strcmp(unit, "ratio"))
+        return (struct axis){100, "%"};
+    return (struct axis){1, strcmp(unit, "events") ? unit : "a second"};
 }
 
-static const char *words_of(const char *unit)
+static double largest_of(const struct sim_figure *f)
 {
-    return !strcmp(unit, "ns") ? "ms" : !strcmp(unit, "ratio") ? "%" : !strcmp(unit, "events") ? "a second" : unit;
+    double largest = 0;
+
+    for (unsigned s = 0; s < f->nr_series; s++)
+        for (unsigned i = 0; i < f->nr_values; i++)
+            largest = fmax(largest, sim_batch_mean(f->batch, f->series[s], f->values[i], f->load, f->metric).mean);
+    return largest;
 }
 
 static void put_x_axis(FILE *out, const struct sim_figure *f, const double *numbers, bool by_number)
@@ -102,6 +117,7 @@ static void put_figure(FILE *out, const void *context)
     const char *unit = f->unit ? f->unit : metric ? metric->unit : "";
     double *numbers = calloc(f->nr_values + 1, sizeof *numbers);
     bool by_number = numbers && numeric(f, numbers);
+    struct axis axis = axis_of(unit, largest_of(f));
     char label[200];
 
     fprintf(out, "set multiplot\nset lmargin at screen 0.11\nset rmargin at screen 0.97\nset bmargin at screen %g\n"
@@ -113,7 +129,7 @@ static void put_figure(FILE *out, const void *context)
     gnuplot_quote(out, f->note);
     fputs(" at screen 0.02,0.025 font ',8' tc rgb '#333333'\n", out);
     put_x_axis(out, f, numbers, by_number);
-    snprintf(label, sizeof label, "%s, %s", f->what ? f->what : metric ? metric->what : f->metric, words_of(unit));
+    snprintf(label, sizeof label, "%s, %s", f->what ? f->what : metric ? metric->what : f->metric, axis.words);
     fputs("set ylabel ", out);
     gnuplot_quote(out, label);
     fprintf(out, "\nset yrange [%s]\n%s", f->log_y ? "*:*" : "0:*", f->log_y ? "set logscale y\n" : "");
@@ -122,7 +138,7 @@ static void put_figure(FILE *out, const void *context)
         gnuplot_quote(out, f->key);
         fputc('\n', out);
     }
-    put_data(out, f, numbers, by_number, scale_of(unit), false);
+    put_data(out, f, numbers, by_number, axis.scale, false);
     if (f->difference) {
         fputs("unset label\nset tmargin at screen 0.35\nset bmargin at screen 0.14\nunset logscale y\nset yrange [*:*]\nset ylabel ", out);
         snprintf(label, sizeof label, "over %s, %%", f->series[0]);

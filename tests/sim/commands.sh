@@ -43,6 +43,9 @@ grep -q '^0.2 *service response-p99 *credit' sweep || fail "no row"
 set -- out/*.h5
 [ -s "$1" ] && [ -s "${1%.h5}.svg" ] && [ -s "${1%.h5}.png" ] || fail "result or figure is missing"
 xmllint --noout "${1%.h5}.svg"
+grep -q '>99th percentile of the response time, ms<' "${1%.h5}.svg" || fail "the figure is not in ms"
+"$parangon" sim --load hog*3 --load interactive --sweep rate-limit=100us,500us --metric wake-p50 --seeds 2 -o short > /dev/null 2>&1
+grep -q ', us<' short/*.svg || fail "a figure of short times is not in us"
 h5dump -d /points "$1" | grep -q 'response-p99' || fail "no points in the result"
 "$parangon" report "$1" > report 2> report.err || fail "report: $(cat report.err)"
 grep -q '^simulated: sim-sweep' report || fail "report does not know a simulated result"
