@@ -211,7 +211,8 @@ void domain_give_back(struct domain *d, u64 n);
 
 /**
  * Keep v off its processor for a reason (a bit of enum vcpu_pause), or take the reason away and
- * wake it if it was the last.
+ * wake it if it was the last. When vcpu_pause() returns no pcpu chooses v any more, whoever else
+ * pauses it meanwhile: once sched_is_off(v), it stays off.
  */
 void vcpu_pause(struct vcpu *v, u32 flag);
 void vcpu_unpause(struct vcpu *v, u32 flag);

@@ -10,8 +10,8 @@
 
 void vcpu_pause(struct vcpu *v, u32 flag)
 {
-    if (__atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST) == 0)
-        sched_sleep(v);
+    __atomic_fetch_or(&v->pause_flags, flag, __ATOMIC_SEQ_CST);
+    sched_sleep(v); /* whoever set another flag may not have come so far: it would still be chosen */
 }
 
 void vcpu_unpause(struct vcpu *v, u32 flag)

@@ -377,12 +377,10 @@ void sched_sleep(struct vcpu *v)
 
     if (u->running) {
         arch_raise_schedule(u->cpu);
-    } else if (!vcpu_runnable(v)) {
-        if (u->runnable) {
-            TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_ASLEEP, 0, now, sched_turn);
-            sched_unqueue(q, u, now);
-            TRACE_sched_block(v->domain->id, v->id, trace_asleep(v));
-        }
+    } else if (u->runnable && !vcpu_runnable(v)) {
+        TRACE_sched_told(v->domain->id, v->id, TRACE_TOLD_ASLEEP, 0, now, sched_turn);
+        sched_unqueue(q, u, now);
+        TRACE_sched_block(v->domain->id, v->id, trace_asleep(v));
         runstate_change(v, state_asleep(v), now);
     }
     sched_unlock(q, now);

@@ -218,6 +218,30 @@ Test(sched, pause_of_a_running_vcpu_takes_effect)
     }
 }
 
+/* Another processor has set its flag and not yet come to the runqueue: who pauses, too, takes off what waits there. */
+Test(sched, who_is_being_paused_elsewhere_is_not_chosen)
+{
+    FOR_EACH_POLICY(policy) {
+        struct vcpu *waits;
+
+        start(policy, 2, 1);
+        waits = vcpu(host_running(0) == vcpu(0));
+        waits->pause_flags = VPF_TOOL;
+        vcpu_pause(waits, VPF_PAUSED);
+        cr_assert(sched_is_off(waits), "%s", policy);
+        vcpu_pause(host_running(0), VPF_BLOCKED);
+        host_schedule();
+        cr_assert(host_running(0)->is_idle, "%s", policy);
+        sched_sleep(waits); /* the other, at last */
+        vcpu_unpause(waits, VPF_TOOL);
+        cr_assert(!host_schedule_raised(0), "%s: one flag is left", policy);
+        vcpu_unpause(waits, VPF_PAUSED);
+        host_schedule();
+        cr_assert_eq(host_running(0) == waits, shares(policy), "%s", policy);
+        host_machine_stop();
+    }
+}
+
 Test(sched, wakeup_undoes_a_block_that_has_not_happened)
 {
     FOR_EACH_POLICY(policy) {
