@@ -270,25 +270,34 @@ static int run_all(struct run *batch, const struct sim_sweep *sweep, struct sim_
     return STATUS_DONE;
 }
 
-/* What the figure shows where nobody said: how long the first load that responds takes, or how even the shares are. */
-static void choose_metric(const struct sim_sweep *sweep, const struct sim_setup *setup, char load[SIM_NAME_MAX], const char **metric)
+/* What the figure shows: as asked, of the first load that responds if it names none. @return 0; -1 after a message */
+static int choose_metric(const struct sim_sweep *sweep, const struct sim_setup *setup, char load[SIM_NAME_MAX], const char **metric)
 {
-    const char *dot = sweep->metric ? strrchr(sweep->metric, '.') : NULL;
+    const char *dot = sweep->metric ? strrchr(sweep->metric, '.') : NULL, *responds = "";
+    bool known = false;
 
     *load = 0;
-    *metric = "share-error";
-    if (sweep->metric) {
-        *metric = dot ? dot + 1 : sweep->metric;
-        if (dot)
-            snprintf(load, SIM_NAME_MAX, "%.*s", (int)(dot - sweep->metric), sweep->metric);
-        return;
-    }
     for (unsigned l = setup->nr_loads; l--;) {
-        if (setup->loads[l].kind == SIM_HOG || setup->loads[l].kind == SIM_YIELDER)
-            continue;
-        *metric = "response-p99";
-        snprintf(load, SIM_NAME_MAX, "%s", setup->loads[l].name);
+        if (setup->loads[l].kind != SIM_HOG && setup->loads[l].kind != SIM_YIELDER)
+            responds = setup->loads[l].name;
+        known |= dot && strlen(setup->loads[l].name) == (size_t)(dot - sweep->metric) && !strncmp(sweep->metric, setup->loads[l].name, dot - sweep->metric);
     }
+    *metric = dot ? dot + 1 : sweep->metric ? sweep->metric : *responds ? "response-p99" : "share-error";
+    if (dot && !known) {
+        fprintf(stderr, "parangon sim: --metric %s: no load has that name\n", sweep->metric);
+        return -1;
+    }
+    if (dot && !sim_metric(*metric)->of_load) {
+        fprintf(stderr, "parangon sim: --metric %s: %s is of the machine, not of a load\n", sweep->metric, *metric);
+        return -1;
+    }
+    if (sim_metric(*metric)->of_load && !dot && !*responds) {
+        fprintf(stderr, "parangon sim: --metric %s: of which load? LOAD.%s\n", sweep->metric, *metric);
+        return -1;
+    }
+    if (sim_metric(*metric)->of_load)
+        snprintf(load, SIM_NAME_MAX, "%.*s", dot ? (int)(dot - sweep->metric) : SIM_NAME_MAX, dot ? sweep->metric : responds);
+    return 0;
 }
 
 int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup)
@@ -297,7 +306,7 @@ int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup)
     struct sim_figure figure = {.batch = batch, .key = sweep->key, .values = sweep->values, .nr_values = sweep->nr_values,
                                 .series = sweep->series, .nr_series = sweep->nr_series, .difference = sweep->nr_series > 1 && sweep->seeds > 1};
     char load[SIM_NAME_MAX], title[200], note[200], *stem = NULL;
-    int status = run_all(batch, sweep, setup);
+    int status = choose_metric(sweep, setup, load, &figure.metric) < 0 ? STATUS_USAGE : run_all(batch, sweep, setup);
 
     if (status == STATUS_DONE) {
         if (sweep->json)
@@ -308,7 +317,6 @@ int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup)
         status = stem ? STATUS_DONE : STATUS_INCOMPLETE;
     }
     if (stem && sweep->nr_values > 1) {
-        choose_metric(sweep, setup, load, &figure.metric);
         snprintf(title, sizeof title, "%s%s%s by %s", load, *load ? ": " : "", figure.metric, sweep->key);
         snprintf(note, sizeof note, "simulated: %u pcpus, %u a core, pair matrix %s; mean and 95 %% interval of %u seeds",
                  setup->config.cpus, setup->config.threads, setup->config.matrix_name, sweep->seeds);

@@ -111,23 +111,26 @@ static void count_units(struct fair_pool *p, struct fair_domain *d, u32 competin
         (void)urge(p, p->updated);
 }
 
-/* u wants to run: its domain's weight counts while any of its units does. @return it came with credit. */
+/*
+ * u wants to run (or moves only): its domain's weight counts while any of its units does. @return it goes first: it came with credit, or
+ * with little debt.
+ */
 static bool compete(struct fair_pool *p, struct sched_unit *u)
 {
     struct fair_domain *d = fair_domain(u);
-    bool under;
+    bool first;
 
-    if (fair_unit(u)->competes) /* it moves only */
-        return fair_under(p, d);
-    fair_unit(u)->competes = true;
     if (d->set == FAIR_OUT)
         come_back(p, d, !u->moved);
-    under = fair_under(p, d);
-    if (d->competing && !p->fills)
-        d->competing++;
-    else
-        count_units(p, d, d->competing + 1, d->weight, d->cap);
-    return under;
+    first = (s64)(d->vt - p->vt) * d->weight <= (s64)(min_of(sched_slice(u->dom->pool, SLICE), SLICE) << VT_SHIFT) / BOOST_DEBT_PART;
+    if (!fair_unit(u)->competes) {
+        fair_unit(u)->competes = true;
+        if (d->competing && !p->fills)
+            d->competing++;
+        else
+            count_units(p, d, d->competing + 1, d->weight, d->cap);
+    }
+    return first;
 }
 
 static void stop_competing(struct fair_pool *p, struct sched_unit *u)
@@ -667,11 +670,11 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
     struct sched_pcpu *p = sched_pcpu(u->cpu);
     struct sched_wake_result r = {.decide_by = NS_NEVER, .cpu = u->cpu, .preempt = !p->curr};
     struct fair_unit *curr = p->curr ? fair_unit(p->curr) : NULL;
-    bool under;
+    bool first;
 
     if (!u->moved)
         fair_unit(u)->left = fair_unit(u)->set_back = fair_unit(u)->gave_way = 0;
-    under = compete(pool, u);
+    first = compete(pool, u);
     if (fair_out_of_budget(u, now)) {
         park(q, u);
         r.decide_by = budget_period_end(CAP_PERIOD, now);
@@ -679,7 +682,7 @@ struct sched_wake_result fair_wake(struct runqueue *q, struct sched_unit *u, ns_
         fair_unlock(pool);
         return r;
     }
-    if ((!u->moved || fair_unit(u)->in_boost) && under) {
+    if ((!u->moved || fair_unit(u)->in_boost) && first) {
         enqueue_boosted(q, u, false);
         TRACE_sched_boost(u->dom->domain->id, u->vcpu->id, credit_us(fair_domain(u), pool->vt));
         r.preempt |= !curr || !curr->in_boost;

@@ -13,7 +13,9 @@
  * Allocation Algorithm, RTSS 1996). Who does not share follows V's moves, so that it is as far from V as before. Who falls asleep in debt
  * lingers: it counts as sharing until V has come to where it is, so its debts are paid off no sooner than if it wanted to run, and nobody
  * gets more than its share by sleeping at the right time. Credit a sleeper earns none, or those who never sleep would pay for it: it
- * wakes with what it had, a slice's at most, less what V would have gone with it. Before it comes, those share again who are full no
+ * wakes with what it had, a slice's at most, less what V would have gone with it. With that it goes first, and with a little debt too
+ * (BOOST_DEBT_PART), which stands: else who works now more, now less, in all far less than its share, would each so often wait for a slice
+ * of each of the others. Before it comes, those share again who are full no
  * more beside it, as those were full after it went: else V would be somewhere else in between, and debts would be lost.
  *
  * Feasible shares. A domain cannot use more pcpus than it has units that want to run, or than its cap
@@ -59,6 +61,7 @@
 #define SHARE_PERIOD MILLISECS(60)  /* a slice is no more than a domain's share of this... */
 #define SLICE_SHORTEST MILLISECS(1)  /* ...or than this */
 #define BOOST_PART   3               /* a boost lasts this part of a slice */
+#define BOOST_DEBT_PART 6            /* and is had with a debt of so much of one, or less */
 #define BALANCE_PART 16              /* worth a migration: behind by more than this part of a slice */
 #define CAP_PERIOD   MILLISECS(30)
 #define CPU_WORTH    100             /* what one pcpu is worth, in the unit of caps */

@@ -44,7 +44,7 @@ set -- out/*.h5
 [ -s "$1" ] && [ -s "${1%.h5}.svg" ] && [ -s "${1%.h5}.png" ] || fail "result or figure is missing"
 xmllint --noout "${1%.h5}.svg"
 grep -q '>99th percentile of the response time, ms<' "${1%.h5}.svg" || fail "the figure is not in ms"
-"$parangon" sim --load hog*3 --load interactive --sweep rate-limit=100us,500us --metric wake-p50 --seeds 2 -o short > /dev/null 2>&1
+"$parangon" sim --load hog*3 --load interactive --sweep rate-limit=100us,500us --metric response-p50 --seeds 2 -o short > /dev/null 2>&1
 grep -q ', us<' short/*.svg || fail "a figure of short times is not in us"
 h5dump -d /points "$1" | grep -q 'response-p99' || fail "no points in the result"
 "$parangon" report "$1" > report 2> report.err || fail "report: $(cat report.err)"
@@ -106,6 +106,20 @@ status 2 "$parangon" sim --cpus 0
 status 2 "$parangon" sim --load hog:weight=0
 status 2 "$parangon" sim --sweep nope=1,2
 status 2 "$parangon" sim --metric nope
+# Who works about 1 ms about each 10 ms, less than its share, runs within the rate limit and 100 us.
+for policy in credit credit2 smt; do
+    for machine in "1 --load hog*5" "4 --load hog*20"; do
+        # shellcheck disable=SC2086  # options are words
+        "$parangon" sim --sched $policy --cpus $machine --load interactive --seconds 20 --json > late.json 2> /dev/null || fail "$policy, $machine"
+        python3 -c '
+import json
+late = [l["wake"] for l in json.load(open("late.json"))["loads"] if l["load"] == "interactive"][0]
+assert late["count"] > 1500 and late["p99_ns"] <= 1.1e6, late
+' || fail "$policy, $machine: late"
+    done
+done
+echo "who sleeps most of the time wakes soon"
+
 while read -r named options; do
     # shellcheck disable=SC2086  # options are words
     status 2 "$parangon" sim $options
@@ -120,6 +134,9 @@ experiment --lag-of lag.mem weights
 --trace --sweep cpus=1,2 --trace t
 --seeds --seeds 3
 --metric --metric wake-p99
+nope.wake-p99 --load hog --sweep cpus=1,2 --metric nope.wake-p99
+machine --load hog --sweep cpus=1,2 --metric hog.work
+LOAD.wake-p99 --load hog --sweep cpus=1,2 --metric wake-p99
 --window --window 0-5
 --domain --domain 1:64
 --vcpus --load hog --vcpus 5
