@@ -184,7 +184,7 @@ static long topology(struct xen_sysctl_cputopoinfo *op)
         struct xen_sysctl_cputopo place;
 
         arch_cpu_place(cpu, &p);
-        place = (struct xen_sysctl_cputopo){.core = p.core, .socket = p.socket, .node = p.node};
+        place = (struct xen_sysctl_cputopo){.core = p.core, .socket = p.socket}; /* one node, as numa() says */
         if (guest_copy_to((gva_t)op->cputopo.p + cpu * sizeof(place), &place, sizeof(place)))
             return -XEN_EFAULT;
     }

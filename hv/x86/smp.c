@@ -6,7 +6,8 @@
  * (trampoline, boot.S) and comes to ap_start() on its own stack. Sources: SDM vol. 3 §8.4.4 (MP initialization), §10.6 (ICR),
  * APM vol. 2 §16.5, ACPI 6.4 §5.2.12 (MADT), SDM vol. 2 CPUID leaf 0xB.
  * Calls: one at a time in the machine; the caller waits with its own calls being served, so two that call each other both finish.
- * Does not: hold sockets' clocks together (the TSCs have to run alike), nor know NUMA.
+ * Does not: hold sockets' clocks together (the TSCs have to run alike), nor read the nodes of memory (SRAT): a node is as stated, and
+ * only the scheduler knows it.
  */
 #include "smp.h"
 #include "cpu.h"
@@ -27,7 +28,7 @@ bool several_pcpus;
 
 static struct {
     u32 apic_id, acpi_id;
-    u16 thread, core, socket;
+    u16 thread, core, socket, node;
 } pcpu[NR_PCPUS];
 static unsigned int nr_pcpus = 1;
 static u64 online_mask = 1;
@@ -120,11 +121,12 @@ void smp_topology(const char *stated)
     unsigned int thread, core;
     const char *end = stated;
     u64 threads = parse_u64(stated, &end), cores = *end == ',' ? parse_u64(end + 1, &end) : 0;
-    bool told = threads && cores && !*end;
+    u64 sockets = *end == ',' ? parse_u64(end + 1, &end) : NR_PCPUS;
+    bool told = threads - 1 < NR_PCPUS && cores - 1 < NR_PCPUS && sockets - 1 < NR_PCPUS && !*end;
 
     id_widths(&thread, &core);
     if (*stated && !told)
-        printk("option topology: \"%s\" is not THREADS,CORES; the processors' own holds\n", stated);
+        printk("option topology: \"%s\" is not THREADS,CORES[,SOCKETS]; the processors' own holds\n", stated);
     for (unsigned int i = 0; i < nr_pcpus; i++) {
         u32 id = pcpu[i].apic_id;
 
@@ -132,6 +134,7 @@ void smp_topology(const char *stated)
             pcpu[i].thread = i % threads;
             pcpu[i].core = i / threads % cores;
             pcpu[i].socket = i / (threads * cores);
+            pcpu[i].node = i / (threads * cores * sockets);
         } else {
             pcpu[i].thread = id & ((1u << thread) - 1);
             pcpu[i].core = (id & ((1u << core) - 1)) >> thread;
@@ -142,7 +145,7 @@ void smp_topology(const char *stated)
 
 void arch_cpu_place(unsigned int cpu, struct arch_cpu_place *p)
 {
-    *p = (struct arch_cpu_place){pcpu[cpu].thread, pcpu[cpu].core, pcpu[cpu].socket};
+    *p = (struct arch_cpu_place){pcpu[cpu].thread, pcpu[cpu].core, pcpu[cpu].socket, pcpu[cpu].node};
 }
 
 /* ---- bring-up ---- */
@@ -212,9 +215,9 @@ void smp_boot(void)
             nr_pcpus = cpu;
         }
     ap_l4[0] = 0;
-    printk("%u pcpu%s (thread.core.socket):", nr_pcpus, nr_pcpus > 1 ? "s" : "");
+    printk("%u pcpu%s (thread.core.socket.node):", nr_pcpus, nr_pcpus > 1 ? "s" : "");
     for (unsigned int cpu = 0; cpu < nr_pcpus; cpu++)
-        printk(" %u.%u.%u", pcpu[cpu].thread, pcpu[cpu].core, pcpu[cpu].socket);
+        printk(" %u.%u.%u.%u", pcpu[cpu].thread, pcpu[cpu].core, pcpu[cpu].socket, pcpu[cpu].node);
     printk("\n");
 }
 

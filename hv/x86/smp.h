@@ -17,7 +17,7 @@ extern bool several_pcpus;
 void smp_detect(const void *madt, unsigned int max);
 /** Bring up all that were found, pcpu 0's scheduler and idle vCPU being there; one line in the log with the topology. */
 void smp_boot(void);
-/** Where each processor is, from CPUID leaf 0xB or the option topology=THREADS,CORES; `stated` may be empty. */
+/** Where each processor is, from CPUID leaf 0xB or the option topology=THREADS,CORES[,SOCKETS of a node]; `stated` may be empty. */
 void smp_topology(const char *stated);
 
 /**
