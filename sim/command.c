@@ -128,6 +128,10 @@ static enum mode mode_of(const struct options *o, struct argp_state *state)
     for (size_t i = 0; i < NR_OPTIONS; i++)
         if (o->given >> i & 1 && !(all_options[i].modes & mode))
             argp_error(state, "%s does not take --%s", name, all_options[i].option.name);
+    if (mode == SWEEP && o->sweep.nr_series && (was_given(o, "sched") || (o->sweep.key && !strcmp(o->sweep.key, "sched"))))
+        argp_error(state, "the policies are those of --compare: leave out --sched, and do not sweep it");
+    if (mode == SWEEP && was_given(o, "metric") && !o->sweep.key)
+        argp_error(state, "--metric says what the figure of a --sweep shows");
     if (o->experiment && mode != EXPERIMENT)
         argp_error(state, "%s does not take an experiment", name);
     if (o->bursts && o->setup.nr_loads)
@@ -158,11 +162,17 @@ static void parse_sweep(struct options *o, char *arg, struct argp_state *state)
 
     if (!equals)
         argp_error(state, "--sweep takes KEY=A,B,..., not \"%s\"", arg);
+    if (o->sweep.key)
+        argp_error(state, "one --sweep at a time: over %s, or over %.*s", o->sweep.key, (int)(equals - arg), arg);
     *equals = 0;
     o->sweep.key = arg;
     o->sweep.values = split(equals + 1, &o->sweep.nr_values);
     if (!o->sweep.nr_values)
         argp_error(state, "--sweep %s: no values", arg);
+    for (unsigned i = 1; i < o->sweep.nr_values; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (!strcmp(o->sweep.values[i], o->sweep.values[j]))
+                argp_error(state, "--sweep %s: %s twice", arg, o->sweep.values[i]);
     o->sweeps = true;
 }
 
@@ -173,6 +183,9 @@ static void parse_domain(struct options *o, const char *arg, struct argp_state *
 
     if (words < 2 || arg[end] || !d.weight || d.weight > 65535 || d.cap > 3200 || d.domid > 65535)
         argp_error(state, "--domain takes ID:WEIGHT or ID:WEIGHT:CAP, not \"%s\"", arg);
+    for (unsigned i = 0; i < o->nr_domains; i++)
+        if (o->domains[i].domid == d.domid)
+            argp_error(state, "--domain %u twice", d.domid);
     if (o->nr_domains == sizeof o->domains / sizeof o->domains[0])
         argp_error(state, "more than %u domains", o->nr_domains);
     o->domains[o->nr_domains++] = d;
@@ -369,9 +382,13 @@ static int replay(const struct options *o)
 {
     struct sim_replay_result r;
 
-    if (sim_replay(o->replay, &o->setup, o->domains, o->nr_domains, &r) < 0)
+    struct sim_setup setup = o->setup;
+
+    if (!was_given(o, "sched"))
+        *setup.config.policy = 0;
+    if (sim_replay(o->replay, &setup, o->domains, o->nr_domains, &r) < 0)
         return STATUS_USAGE;
-    printf("replayed under %s: %llu decisions, %llu wake-ups, %llu blocks, %llu yields\n", o->setup.config.policy,
+    printf("replayed under %s: %llu decisions, %llu wake-ups, %llu blocks, %llu yields\n", r.policy,
            (unsigned long long)r.decisions, (unsigned long long)r.wakes, (unsigned long long)r.blocks, (unsigned long long)r.yields);
     printf("%llu records\n", (unsigned long long)r.records);
     if (!r.differs) {
@@ -423,6 +440,8 @@ int cmd_sim(int argc, char **argv)
                                                                   .nr_policies = o.sweep.nr_series});
     if (o.bursts) {
         o.setup.config.warmup = 0;
+        if (!was_given(&o, "cpus"))
+            o.setup.config.cpus = 0;
         if (sim_script_read(o.bursts, &o.setup, o.domains, o.nr_domains) < 0)
             return STATUS_USAGE;
     }

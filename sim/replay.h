@@ -8,8 +8,8 @@
  * While it is recorded, the scheduler works on one processor at a time and numbers what it does (hv/sched/framework.h), so the order is known
  * on any number of processors, and nothing is searched for.
  * The trace says when processors and vCPUs came (sched_told), and where processors are; of a trace without that (the simulator's)
- * all are there from the beginning, as the setup says, with the weights and caps that are given. The policy is given; where the
- * trace says another (sched_start), a line on stderr says so. Tunables are the trace's where it says them (sched_told).
+ * all are there from the beginning, as the setup says, with the weights and caps that are given. The policy is the trace's
+ * (sched_start) unless one is given; where that is another, a line on stderr says so. Tunables are the trace's where it says them (sched_told).
  * Pools and their policies are the trace's; processors go and come back as it says.
  * Does not: replay a trace that lost records (it is refused), or in which the class of the scheduler was off for a while.
  */
@@ -28,6 +28,7 @@ struct sim_replay_domain {
 struct sim_replay_result {
     uint64_t decisions, wakes, blocks, yields; /* replayed */
     uint64_t records;                          /* of all kinds, that came out as recorded */
+    char policy[SIM_NAME_MAX];                 /* under which */
     bool differs;
     uint64_t at;                               /* ticks since the trace's first record, where it differs */
     unsigned cpu;
@@ -35,7 +36,7 @@ struct sim_replay_result {
 };
 
 /**
- * Replay a trace under setup's policy, tunables and threads of a core.
+ * Replay a trace under setup's policy ("": the trace's), its tunables and threads of a core.
  *
  * @return 0, with *result; -1 with a message on stderr: no trace, records are lost, no scheduler records, the scheduler does not start
  */

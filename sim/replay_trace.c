@@ -324,6 +324,7 @@ static int replay(struct replay *r, const struct sim_setup *setup, struct sim_re
                                      .nr_tuned = r->nr_tunables,
                                      .begin = ns_of(r, r->first)};
 
+    memcpy(config.policy, result->policy, sizeof config.policy);
     config.cpus = r->nr_cpus ? r->nr_cpus : r->log->head.nr_cpus;
     if (r->nr_cpus) {
         input.cpus = r->cpus;
@@ -375,7 +376,8 @@ int sim_replay(const char *path, const struct sim_setup *setup, const struct sim
         else if (r->records && find_fields(r)) {
             find_policy(r);
             find_clock(r);
-            if (*r->policy && strncmp(r->policy, setup->config.policy, sizeof r->policy - 1))
+            snprintf(result->policy, sizeof result->policy, "%s", *setup->config.policy ? setup->config.policy : *r->policy ? r->policy : "credit");
+            if (*r->policy && strncmp(r->policy, result->policy, sizeof r->policy - 1))
                 fprintf(stderr, "parangon: the trace was made under the policy %s\n", r->policy);
             if (find_vcpus(r, domains, nr_domains) == 0)
                 status = replay(r, setup, result);

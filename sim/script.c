@@ -246,6 +246,8 @@ int sim_script_read(const char *path, struct sim_setup *setup, const struct sim_
         free(r.index);
         return -1;
     }
+    if (!setup->config.cpus)
+        setup->config.cpus = log->head.nr_cpus;
     (void)find(&r.send, log->schema, "evtchn_send", "remote_domid", NULL);
     r.runs = calloc(TRACE_MAX_RINGS, sizeof *r.runs);
     r.sent = calloc(TRACE_MAX_RINGS, sizeof *r.sent);

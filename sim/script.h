@@ -30,7 +30,8 @@ struct sim_script {
 struct sim_replay_domain;
 
 /**
- * Read a trace and make it setup's loads: a group "dN" for each domain. Weights and caps are the trace's, or those given.
+ * Read a trace and make it setup's loads: a group "dN" for each domain. Weights and caps are the trace's, or those given;
+ * processors, where setup has 0, as many as the trace.
  *
  * @return 0, with setup->config.scripts (to be freed by sim_script_free()); -1 with a message on stderr
  */

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define MS 1000000ull
+#define MIX_MOST 100000 /* vCPUs of a mix: their domains have numbers */
+#define SKEWED 32       /* tenants */
 
 static const char *const off_on[] = {"off", "on"};
 static const char *const span_names[] = {"policy", "cpu", "core", "socket"};
@@ -333,7 +335,7 @@ int sim_setup_set(struct sim_setup *setup, const char *key, const char *value)
     if (!strcmp(key, "cores"))
         return parse_unsigned(key, value, 1, SIM_CPUS_MAX, &c->cores);
     if (!strcmp(key, "vcpus"))
-        return parse_unsigned(key, value, 1, 1000000, &setup->vcpus);
+        return parse_unsigned(key, value, 1, MIX_MOST, &setup->vcpus);
     if (!strcmp(key, "mix")) {
         if (parse_among(key, value, (const char *const[]){"all", "skewed"}, 2, &n) < 0)
             return -1;
@@ -426,23 +428,28 @@ static unsigned nr_domains(const struct sim_setup *setup)
 
 /*
  * Skewed tenants: the k-th of them has 1/k of the first one's vCPUs and weight (Zipf), and of three one computes, one serves and
- * one is bursty. 32 tenants; the first has the most vCPUs that a domain can have, or what there is of them.
+ * one is bursty. 32 tenants; the first has a quarter of what there is, or the most vCPUs that a domain can have. Where they have had as
+ * much as that lets them, each comes as often as there is room for it.
  */
 static void make_skewed(struct sim_setup *setup)
 {
     static const char *const kinds[] = {"hog", "service", "bursty"};
-    unsigned left = setup->vcpus ? setup->vcpus : setup->config.cpus, first = left / 4 > SIM_VCPUS_MAX ? SIM_VCPUS_MAX : left / 4;
+    unsigned left = setup->vcpus ? setup->vcpus : setup->config.cpus, first = left / 4 > SIM_VCPUS_MAX ? SIM_VCPUS_MAX : left / 4, all = 0, times;
 
-    for (unsigned k = 1; k <= 32 && left; k++) {
-        unsigned vcpus = first / k ? first / k : 1;
-        char spec[96], util[32] = "";
+    for (unsigned k = 1; k <= SKEWED; k++)
+        all += first / k ? first / k : 1;
+    times = left / all;
+    left -= times * all;
+    for (unsigned k = 1; k <= SKEWED && (left || times); k++) {
+        unsigned vcpus = first / k ? first / k : 1, more = vcpus <= left;
+        char spec[128], util[32] = "";
 
-        if (vcpus > left)
-            vcpus = left;
-        left -= vcpus;
+        if (!times && !more) /* the last of few */
+            vcpus = left, more = 1;
+        left -= more * vcpus;
         if (k % 3 == 2)
             snprintf(util, sizeof util, ":util=%g", vcpus * 0.6);
-        snprintf(spec, sizeof spec, "%s:name=tenant%u:vcpus=%u:weight=%u%s", kinds[(k - 1) % 3], k, vcpus, 4096 / k, util);
+        snprintf(spec, sizeof spec, "%s:name=tenant%u:domains=%u:vcpus=%u:weight=%u%s", kinds[(k - 1) % 3], k, times + more, vcpus, 4096 / k, util);
         sim_setup_load(setup, spec);
     }
 }

@@ -31,6 +31,11 @@ assert sum(l["response"]["count"] for l in r["loads"]) > 100
 echo "one run: repeats, adds up"
 
 "$parangon" sim --cpus 16 --vcpus 64 --mix skewed --seconds 0.2 2> /dev/null | grep -q '^tenant20 ' || fail "skewed tenants"
+for vcpus in 3 64 119 237 10000; do
+    made=$("$parangon" sim --cpus 16 --vcpus $vcpus --mix skewed --seconds 0.02 --json 2> /dev/null |
+        python3 -c 'import json, sys; print(sum(l["domains"] * l["vcpus"] for l in json.load(sys.stdin)["setup"]["loads"]))')
+    [ "$made" = $vcpus ] || fail "skewed tenants of $vcpus vCPUs have $made"
+done
 for policy in $("$parangon" sim --sched nope 2>&1 | sed -n 's/.*there are//p'); do
     simulate --sched "$policy" > /dev/null || fail "$policy"
     policies="${policies:+$policies }$policy"
@@ -100,6 +105,8 @@ done
 "$parangon" sim --lag-of lag.mem --window 1000-1500 | grep -q '^0.500 s on 4 processors' || fail "a window of a trace"
 status 2 "$parangon" sim --lag-of lag.mem --window 5-4
 status 2 "$parangon" sim --lag-of lag.mem --window 90000-91000
+"$parangon" sim --bursts lag.mem --json 2> /dev/null | python3 -c 'import json, sys; assert json.load(sys.stdin)["setup"]["cpus"] == 4' || fail "--bursts on other processors"
+"$parangon" sim --replay lag.mem --domain 1:64 --domain 2:512 --domain 6:256:30 > same || fail "--replay: $(cat same)"
 echo "lag: the same out of a trace"
 
 status 2 "$parangon" sim --cpus 0
@@ -143,6 +150,14 @@ LOAD.wake-p99 --load hog --sweep cpus=1,2 --metric wake-p99
 --vcpus --load hog --mix skewed
 --vcpus --load hog --sweep vcpus=1,2
 --load --bursts lag.mem --load hog
+--sweep --sweep cpus=1,2 --sweep seed=1,2
+twice --sweep cpus=1,1
+--compare --sched smt --compare credit,rr
+--compare --compare credit,rr --sweep sched=credit,rr
+--metric --compare credit,rr --metric hog.work
+twice --lag-of lag.mem --domain 1:5 --domain 1:6
+nope weights --compare credit,nope
+vcpus --vcpus 1000000
 --warmup --bursts lag.mem --warmup 1s
 END
 echo "options that would do nothing: refused"
