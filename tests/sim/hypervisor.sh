@@ -70,6 +70,27 @@ replay() { # NAME POLICY: every record as it was made
     [ "$(sed -n 's/.*: \([0-9]*\) decisions.*/\1/p' $1.said)" -gt 100 ] || fail "$1: so few decisions prove nothing"
 }
 
+# What the guests with one vCPU that compute read in their runstates, of 200 to 900 ms, is what the decisions on the input say. Who loses its processor
+# between such an instant and asking counts a run more, of at most the rate limit: 1 ms.
+ran_as_the_guest_says() { # CONSOLE
+    python3 -c '
+import re, sys
+said = {int(d): int(us) for d, us in re.findall(r"\(d([124])\) MICRO share ran (\d+) of 700000 us", open(sys.argv[1]).read())}
+ran, since = dict.fromkeys(said, 0), {}
+for line in sys.stdin:
+    m = re.search(r"cpu (\d+) sched_pick: domid = (\d+), .* now = (\d+)", line)
+    if not m:
+        continue
+    cpu, domid, now = map(int, m.groups())
+    before, began = since.get(cpu, (None, 0))
+    if before in ran:
+        ran[before] += max(0, min(now, 900000000) - max(began, 200000000)) / 1000
+    since[cpu] = domid, now
+assert len(said) == 3, said
+assert all(abs(ran[d] - said[d]) < 1000 for d in said), (said, ran)
+' "$1"
+}
+
 moving() { # POLICY: processors that go and come back; domains that go to another pool
     record unplug-$1 3 sched=$1 unplug
     [ "$(grep -c 'is unplugged' unplug-$1.log)" -ge 20 ] || fail "so few processors went that it proves nothing"
@@ -101,6 +122,7 @@ for cpus in 1 2 4; do
         name=$policy-$cpus
         record $name $cpus sched=$policy
         replay $name $policy
+        "$parangon" trace show --events $name.mem | ran_as_the_guest_says $name.log || fail "$name: the trace and a guest's runstate differ"
         "$parangon" trace who $name.mem --json > $name.json
         python3 -c '
 import json, sys
@@ -114,7 +136,7 @@ assert all(v["run"] > 0 for v in who["vcpus"])
 done
 record slices 4 'sched=credit sched-slice=1000 sched-ratelimit=100' # the trace says so
 replay slices credit
-record sockets 4 'sched=credit2 topology=2,1 sched-slice=1000'
+record sockets 4 'sched=credit2 topology=2,1,1 sched-slice=1000'
 replay sockets credit2
 record exclusive 4 'sched=smt topology=2,2 sched-exclusive'
 replay exclusive smt
