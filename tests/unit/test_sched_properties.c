@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "fair_counters.h"
+#include "seeds.h"
 #include "sim/machine.h"
 #include "sim/random.h"
 
@@ -654,16 +655,16 @@ int main(int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (opt) {
         case 'n':
-            seeds = strtoull(optarg, NULL, 0);
+            seeds = seeds_number("seeds", optarg);
             break;
         case 'f':
-            first = strtoull(optarg, NULL, 0);
+            first = seeds_number("first", optarg);
             break;
         case 'p':
-            only_policy = optarg;
+            only_policy = seeds_policy(optarg);
             break;
         case 'j':
-            jobs = strtoul(optarg, NULL, 0);
+            jobs = seeds_number("jobs", optarg);
             break;
         case 'v':
             verbose = true;
