@@ -249,9 +249,8 @@ static int run_dom0(const struct sim_experiment_options *options)
     static const char *const policies[] = {"credit", "credit2", "rr", NULL};
     static char *const weights[] = {"0.25", "0.5", "1", "2", "4", "8"};
     struct sim_figure figure = {.title = "Requests of three servers through dom0, by dom0's weight", .key = "weight of dom0, that of a server is 1",
-                                .load = "web", .metric = "rate", .values = weights, .nr_values = 6,
-                                .note = "simulated; 1,320 requests a second arrive, of 0.5 ms in a server and 0.3 ms in dom0: 106 % of one "
-                                        "processor. capped: each at its share. Design of Cherkasova 2007"};
+                                .load = "web", .metric = "rate", .what = "requests answered", .values = weights, .nr_values = 6,
+                                .note = "simulated; 1,320 requests a second, 106 % of a processor; capped: each at its share. Design of Cherkasova 2007"};
     struct experiment e;
     struct sim_setup setup;
     char names[2 * EXPERIMENT_POLICIES][40], *series[2 * EXPERIMENT_POLICIES], shown[16];
