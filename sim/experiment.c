@@ -15,28 +15,20 @@
 
 /* ---- what experiments share ---- */
 
-static bool is_policy(const char *name)
-{
-    for (unsigned n = 0; sim_policy(n, NULL); n++)
-        if (!strcmp(sim_policy(n, NULL), name))
-            return true;
-    return false;
-}
-
 bool experiment_begin(struct experiment *e, const char *name, const struct sim_experiment_options *options, unsigned seeds,
                       const char *const *policies)
 {
     *e = (struct experiment){.options = options, .batch = sim_batch_new(name), .seeds = options->seeds ? options->seeds : seeds};
     for (unsigned i = 0; i < options->nr_policies && e->nr_policies < EXPERIMENT_POLICIES; i++) {
-        if (!is_policy(options->policies[i])) {
-            fprintf(stderr, "parangon sim: no policy \"%s\" (parangon sim --sched help says which there are)\n", options->policies[i]);
+        if (!sim_has_policy(options->policies[i])) {
+            sim_no_policy(options->policies[i]);
             run_free(e->batch);
             return false;
         }
         e->policies[e->nr_policies++] = options->policies[i];
     }
     for (; !options->nr_policies && *policies; policies++)
-        if (is_policy(*policies) && e->nr_policies < EXPERIMENT_POLICIES)
+        if (sim_has_policy(*policies) && e->nr_policies < EXPERIMENT_POLICIES)
             e->policies[e->nr_policies++] = (char *)*policies;
     return e->nr_policies;
 }

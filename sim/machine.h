@@ -160,5 +160,8 @@ void sim_result_free(struct sim_result *result);
 
 /** The n-th policy that is linked in and a line about it; NULL behind the last. */
 const char *sim_policy(unsigned n, const char **doc);
+bool sim_has_policy(const char *name);
+/** Say that there is none of that name, and which there are. @return -1 */
+int sim_no_policy(const char *name);
 
 #endif

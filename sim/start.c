@@ -28,6 +28,20 @@ const char *sim_policy(unsigned n, const char **doc)
     return ops ? sched_policy_name(ops) : NULL;
 }
 
+bool sim_has_policy(const char *name)
+{
+    return sched_find_policy(name);
+}
+
+int sim_no_policy(const char *name)
+{
+    fprintf(stderr, "parangon: simulator: no policy \"%s\"; there are", name);
+    for (unsigned n = 0; sim_policy(n, NULL); n++)
+        fprintf(stderr, " %s", sim_policy(n, NULL));
+    fprintf(stderr, "\n");
+    return -1;
+}
+
 static double cpu_seconds(void)
 {
     struct timespec t;
@@ -100,14 +114,7 @@ static int check(const struct sim_config *config)
     }
     if (!domains || domains > DOMID_FIRST_RESERVED - 1)
         return refuse_config("1 to 32,750 domains");
-    if (!sched_find_policy(config->policy)) {
-        fprintf(stderr, "parangon: simulator: no policy \"%s\"; there are", config->policy);
-        for (unsigned n = 0; sim_policy(n, NULL); n++)
-            fprintf(stderr, " %s", sim_policy(n, NULL));
-        fprintf(stderr, "\n");
-        return -1;
-    }
-    return 0;
+    return sim_has_policy(config->policy) ? 0 : sim_no_policy(config->policy);
 }
 
 /* ---- making and unmaking ---- */

@@ -53,18 +53,10 @@ static struct axis axis_of(const char *unit, double largest)
     return (struct axis){1, strcmp(unit, "events") ? unit : "a second"};
 }
 
-static bool any_value(const struct sim_figure *f)
-{
-    for (unsigned s = 0; s < f->nr_series; s++)
-        for (unsigned i = 0; i < f->nr_values; i++)
-            if (!isnan(sim_batch_mean(f->batch, f->series[s], f->values[i], f->load, f->metric).mean))
-                return true;
-    return false;
-}
-
+/* NAN: no run has a value. */
 static double largest_of(const struct sim_figure *f)
 {
-    double largest = 0;
+    double largest = NAN;
 
     for (unsigned s = 0; s < f->nr_series; s++)
         for (unsigned i = 0; i < f->nr_values; i++)
@@ -332,14 +324,14 @@ int sim_sweep(const struct sim_sweep *sweep, struct sim_setup *setup)
         figure.title = title;
         figure.note = note;
         figure.load = load;
-        if (!any_value(&figure))
+        if (isnan(largest_of(&figure)))
             fprintf(stderr, "parangon: no figure: no run has a value of %s%s%s\n", load, *load ? "." : "", figure.metric);
         else
             status = sim_figure_draw(&figure, stem) < 0 ? STATUS_INCOMPLETE : STATUS_DONE;
     }
     fflush(stdout); /* the table first */
     if (stem)
-        fprintf(stderr, "parangon: kept %s.h5%s\n", stem, sweep->nr_values > 1 && any_value(&figure) ? ", .svg, .png" : "");
+        fprintf(stderr, "parangon: kept %s.h5%s\n", stem, sweep->nr_values > 1 && !isnan(largest_of(&figure)) ? ", .svg, .png" : "");
     free(stem);
     run_free(batch);
     return status;

@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sim/machine.h"
 
@@ -29,13 +28,9 @@ static inline uint64_t seeds_number(const char *option, const char *text)
 /** The name of a policy; for another one a message, and the program ends with status 2. */
 static inline const char *seeds_policy(const char *name)
 {
-    for (unsigned n = 0; sim_policy(n, NULL); n++)
-        if (!strcmp(sim_policy(n, NULL), name))
-            return name;
-    fprintf(stderr, "--policy %s: there are", name);
-    for (unsigned n = 0; sim_policy(n, NULL); n++)
-        fprintf(stderr, " %s", sim_policy(n, NULL));
-    fputc('\n', stderr);
+    if (sim_has_policy(name))
+        return name;
+    sim_no_policy(name);
     exit(2);
 }
 

@@ -272,15 +272,10 @@ Test(sched_pools, who_is_sent_away_as_it_wakes_has_slept)
     }
 }
 
-/*
- * A core drains, and both its processors leave before it has; the one that was to choose first goes to another pool. The other comes
- * back, and runs what there is.
- */
-Test(sched_pools, a_core_that_drained_as_its_processors_left_runs_again)
+/* Four processors, two threads a core, exclusive: domain 1 runs on the first core, and domain 2, pinned there too, has just woken boosted. @return where 1 runs */
+static unsigned int core_about_to_drain(void)
 {
     struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
-    struct vcpu *first;
-    unsigned int other;
 
     host_threads = 2;
     host_cores = 2;
@@ -293,25 +288,39 @@ Test(sched_pools, a_core_that_drained_as_its_processors_left_runs_again)
         cr_assert_eq(sched_set_affinity(domains[i]->vcpu[0], 3), 0);
     vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
     host_schedule();
-    first = domains[0]->vcpu[0];
-    other = first->processor ^ 1;
     host_advance(MILLISECS(5));
-    vcpu_unpause(domains[1]->vcpu[0], VPF_BLOCKED); /* boosted: the first has to stop */
+    vcpu_unpause(domains[1]->vcpu[0], VPF_BLOCKED); /* the first has to stop */
+    return domains[0]->vcpu[0]->processor;
+}
+
+static void core_end(void)
+{
+    host_machine_stop();
+    host_threads = 1;
+    host_cores = NR_PCPUS;
+}
+
+/*
+ * A core drains, and both its processors leave before it has; the one that was to choose first goes to another pool. The other comes
+ * back, and runs what there is.
+ */
+Test(sched_pools, a_core_that_drained_as_its_processors_left_runs_again)
+{
+    unsigned int first = core_about_to_drain(), other = first ^ 1;
+
     cr_assert_eq(create(1, "credit"), 1);
     host_on_cpu(other);
     sched_run();
-    cr_assert_eq(sched_pcpu(first->processor)->decide_by, host_now, "it does not drain");
-    cr_assert_eq(sched_cpu_down(first->processor), 0);
+    cr_assert_eq(sched_pcpu(first)->decide_by, host_now, "it does not drain");
+    cr_assert_eq(sched_cpu_down(first), 0);
     cr_assert_eq(remove_cpu(0, other), 0);
     host_schedule();
     cr_assert_eq(sched_pool_add_cpu(1, other), 0);
     host_schedule();
-    cr_assert_eq(sched_cpu_up(other ^ 1), 0);
+    cr_assert_eq(sched_cpu_up(first), 0);
     host_advance(SECONDS(1));
-    cr_assert(!host_running(other ^ 1)->is_idle, "it idles for ever");
-    host_machine_stop();
-    host_threads = 1;
-    host_cores = NR_PCPUS;
+    cr_assert(!host_running(first)->is_idle, "it idles for ever");
+    core_end();
 }
 
 static unsigned int goes;
@@ -331,24 +340,9 @@ static void other_goes(struct vcpu *prev)
 /* A core has drained, and who was to choose first there leaves before it does: the other, who waits for it, chooses. */
 Test(sched_pools, a_core_whose_claimant_left_after_it_drained_runs_again)
 {
-    struct sched_tunables t = SCHED_TUNABLES_DEFAULT;
-    unsigned int mine;
+    unsigned int mine = core_about_to_drain();
 
-    host_threads = 2;
-    host_cores = 2;
-    host_machine_start(1024, 4, "smt");
-    t.exclusive = true;
-    cr_assert_eq(sched_tune(sched_pool(0), &t), 0);
-    domains[0] = host_domain(1, 1, 0);
-    domains[1] = host_domain(2, 1, 0);
-    for (unsigned int i = 0; i < 2; i++)
-        cr_assert_eq(sched_set_affinity(domains[i]->vcpu[0], 3), 0);
-    vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
-    host_schedule();
-    mine = domains[0]->vcpu[0]->processor;
     goes = mine ^ 1;
-    host_advance(MILLISECS(5));
-    vcpu_unpause(domains[1]->vcpu[0], VPF_BLOCKED); /* boosted: the first has to stop */
     host_on_cpu(goes);
     sched_run();
     vcpu_pause(domains[1]->vcpu[0], VPF_BLOCKED);
@@ -358,9 +352,7 @@ Test(sched_pools, a_core_whose_claimant_left_after_it_drained_runs_again)
     cr_assert_null(host_on_switch, "it does not drain");
     host_advance(SECONDS(1));
     cr_assert(!host_running(mine)->is_idle, "it idles for ever");
-    host_machine_stop();
-    host_threads = 1;
-    host_cores = NR_PCPUS;
+    core_end();
 }
 
 /* ---- random order ---- */
